@@ -1,0 +1,92 @@
+"""Every error envsim raises on purpose. Each message ends by saying what to do next.
+
+::
+
+    EnvsimError                 exit code 2 at the command line, one sentence, no traceback
+    +-- ContentError            an unknown or malformed app, task, bug, split or toml file
+    +-- ActionError             an action that cannot be read; TaskEnv turns it into `observation.error`
+    +-- TraceError              a trace that is corrupt, of another version, or not a trace
+    +-- ModelError              a world model that is absent, corrupt, or trained for another app
+    +-- PrerequisiteError       an engine, browser or Python extra that is missing; carries the command
+    +-- SandboxError            infrastructure: the episode is truncated as `infra`, never scored 0
+    |   +-- SandboxStartError   a sandbox did not become healthy within its deadline
+    |   +-- SandboxTimeout      a running sandbox did not answer within its deadline
+    |   +-- SandboxLost         a sandbox vanished: its process or container is gone
+    +-- UncertainError          a world that knows it can no longer answer (replay, hybrid): `sim_uncertain`
+    +-- GateError               a `--require` expression that does not hold: exit code 1
+"""
+
+from __future__ import annotations
+
+
+class EnvsimError(Exception):
+    """Root of the tree; `exit_code` is what a console script returns for it."""
+
+    exit_code = 2
+
+
+class ContentError(EnvsimError):
+    """Content (sandbox.toml, task.toml, names that refer to them) that cannot be used."""
+
+
+class ActionError(EnvsimError):
+    """An action that cannot be parsed or does not fit its schema."""
+
+
+class TraceError(EnvsimError):
+    """A trace file that cannot be read as one."""
+
+
+class ModelError(EnvsimError):
+    """A world model directory that cannot be used for what was asked of it."""
+
+
+class PrerequisiteError(EnvsimError):
+    """Something that must be installed or started first.
+
+    Args:
+        message: What is missing and why it is needed.
+        command: The exact command that adds it.
+    """
+
+    def __init__(self, message: str, *, command: str) -> None:
+        super().__init__(f"{message} Run: {command}")
+        self.command = command
+
+
+class SandboxError(EnvsimError):
+    """The infrastructure under an episode failed; the policy is not to blame."""
+
+
+class SandboxStartError(SandboxError):
+    """A sandbox did not become healthy within its deadline."""
+
+
+class SandboxTimeout(SandboxError):
+    """A running sandbox did not answer within its deadline."""
+
+
+class SandboxLost(SandboxError):
+    """A sandbox's process or container is gone."""
+
+
+class UncertainError(EnvsimError):
+    """A world that cannot stand behind its next answer says so instead of guessing."""
+
+
+class GateError(EnvsimError):
+    """A measured number is outside what `--require` allows."""
+
+    exit_code = 1
+
+
+def missing_extra(package: str, extra: str) -> PrerequisiteError:
+    """The error for an optional dependency that is not installed.
+
+    Args:
+        package: Import name of what is missing, e.g. ``"torch"``.
+        extra: The extra of this distribution that brings it, e.g. ``"worldmodel"``.
+    """
+    return PrerequisiteError(
+        f"The Python package {package!r} is not installed.", command=f"pip install 'envsim[{extra}]'"
+    )

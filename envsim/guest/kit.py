@@ -1,0 +1,219 @@
+"""What a clone is built from: database, clock, randomness, bugs, all resettable at once.
+
+A clone keeps *every* bit of its mutable state in a `Kit`: rows in `Kit.db`, JSON values in
+`Kit.cache`, time from `Kit.now`, chance from `Kit.draw`. Then reset, snapshot, restore and the
+state hash are exact, and written once for all clones.
+
+Standard library only: this package also runs inside images, without the rest of envsim.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypedDict
+
+from envsim import rng
+from envsim.state import StateView, canonical
+
+Asgi = Callable[
+    [MutableMapping[str, Any], Callable[[], Awaitable[MutableMapping[str, Any]]],
+     Callable[[MutableMapping[str, Any]], Awaitable[None]]],
+    Awaitable[None],
+]
+
+
+@dataclass(frozen=True)
+class Clone:
+    """What a clone's factory returns.
+
+    `login` opens a session for an account (its e-mail) and returns the cookies a browser would
+    then hold. It is called by the control plane only, never reachable by an agent.
+    """
+
+    asgi: Asgi
+    login: Callable[[str], dict[str, str]]
+
+
+class Fired(TypedDict):
+    """A bug that changed behaviour: its id and what it did."""
+
+    kind: str
+    id: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Collection:
+    """One part of the state view: the rows of `sql` as objects, keyed by column `key`."""
+
+    key: str
+    sql: str
+
+
+@dataclass
+class Kit:
+    """The mutable world of one clone.
+
+    Args:
+        seed_db: SQLite file with the data every reset starts from.
+        collections: The state view, by name (see `Collection`).
+        epoch: Time at reset.
+        tick: How far one request moves the clock.
+    """
+
+    seed_db: Path
+    collections: Mapping[str, Collection]
+    epoch: datetime = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    tick: timedelta = timedelta(seconds=7)
+
+    seed: int = 0
+    generation: int = field(default=0, init=False)
+    """Bumped by every reset and restore; anything derived from state must be dropped when it changes."""
+    ticks: int = field(default=0, init=False)
+    bugs: dict[str, float] = field(default_factory=dict, init=False)
+    """Enabled bugs and the rate at which each fires."""
+    counters: dict[str, int] = field(default_factory=dict, init=False)
+    cache: dict[str, Any] = field(default_factory=dict, init=False)
+    """JSON values that live in the app's memory, e.g. what a stale-cache bug serves."""
+    events: list[Fired] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self._pristine = _open_memory()
+        source = sqlite3.connect(f"file:{self.seed_db}?mode=ro&immutable=1", uri=True)
+        with contextlib.closing(source):
+            source.backup(self._pristine)
+        self.db = _open_memory()
+        self.reset(seed=self.seed, bugs={})
+
+    # -- lifecycle ---------------------------------------------------------------------------
+
+    def reset(self, *, seed: int, bugs: Mapping[str, float], clock: datetime | None = None) -> None:
+        """Return to the seeded state, leaving nothing behind.
+
+        Args:
+            seed: Drives every draw until the next reset.
+            bugs: Which bugs are on, and the rate in [0, 1] at which each fires.
+            clock: Overrides `epoch` until the next reset.
+        """
+        if self.db.in_transaction:
+            self.db.rollback()
+        self._pristine.backup(self.db)
+        self.seed = seed
+        self.bugs = dict(bugs)
+        self._start = clock or self.epoch
+        self.ticks = 0
+        self.counters = {}
+        self.cache = {}
+        self.events = []
+        self.generation += 1
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything mutable: ``{"db": bytes, "meta": JSON text}``."""
+        meta = {
+            "seed": self.seed,
+            "bugs": self.bugs,
+            "start": self._start.isoformat(),
+            "ticks": self.ticks,
+            "counters": self.counters,
+            "cache": self.cache,
+        }
+        return {"db": self.db.serialize(), "meta": json.dumps(meta)}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Return to what `snapshot` returned."""
+        meta = json.loads(snapshot["meta"])
+        source = _open_memory()
+        try:
+            source.deserialize(snapshot["db"])
+            if self.db.in_transaction:
+                self.db.rollback()
+            source.backup(self.db)
+        finally:
+            source.close()
+        self.seed = meta["seed"]
+        self.bugs = meta["bugs"]
+        self._start = datetime.fromisoformat(meta["start"])
+        self.ticks = meta["ticks"]
+        self.counters = meta["counters"]
+        self.cache = meta["cache"]
+        self.events = []
+        self.generation += 1
+
+    def close(self) -> None:
+        """Close both databases; safe to call twice."""
+        self.db.close()
+        self._pristine.close()
+
+    # -- what apps use -------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """The app's time (UTC). It moves by `tick` per request and otherwise stands still."""
+        return self._start + self.ticks * self.tick
+
+    def draw(self, name: str) -> int:
+        """A uniform 64-bit integer from the stream `name`."""
+        self.counters[name] = count = self.counters.get(name, 0) + 1
+        return rng.draw(self.seed, name, count)
+
+    def token(self, name: str, length: int = 32) -> str:
+        """A hex token from the stream `name`, at most 64 characters."""
+        return hashlib.sha256(f"{name}{self.draw(name)}".encode()).hexdigest()[:length]
+
+    def bug(self, bug_id: str, detail: str = "") -> bool:
+        """Whether `bug_id` fires here and now; call it exactly where the behaviour differs.
+
+        A rate below 1 is drawn from the episode's seed and how often this bug was asked before.
+        """
+        rate = self.bugs.get(bug_id, 0.0)
+        if rate <= 0.0:
+            return False
+        if rate < 1.0 and self.draw(f"bug:{bug_id}") >= rate * 2**64:
+            return False
+        self.events.append({"kind": "bug", "id": bug_id, "detail": detail})
+        return True
+
+    def drain_events(self) -> list[Fired]:
+        """The bugs that fired since the last call."""
+        events, self.events = self.events, []
+        return events
+
+    # -- what the control plane uses -------------------------------------------------------------
+
+    def view(self) -> StateView:
+        """The state view: collection -> key -> row."""
+        out: StateView = {}
+        for name, collection in self.collections.items():
+            cursor = self.db.execute(collection.sql)
+            columns = [column[0] for column in cursor.description]
+            at = columns.index(collection.key)
+            names = columns[:at] + columns[at + 1 :]
+            out[name] = {str(row[at]): dict(zip(names, row[:at] + row[at + 1 :], strict=True)) for row in cursor}
+        return out
+
+    def write_mark(self) -> tuple[int, int]:
+        """Changes whenever the database may have; equal marks mean an equal state view."""
+        return (self.generation, self.db.total_changes)
+
+    def state_hash(self) -> str:
+        """SHA-256 (hex) over every row, the cache, clock, counters and bugs: all that a reset must undo."""
+        digest = hashlib.sha256()
+        for statement in self.db.iterdump():
+            digest.update(statement.encode())
+        memory = [self.seed, self.bugs, self._start.isoformat(), self.ticks, self.counters, self.cache]
+        digest.update(canonical(memory).encode())
+        return digest.hexdigest()
+
+
+def _open_memory() -> sqlite3.Connection:
+    # Autocommit: a clone writes BEGIN where production would; a served clone answers on another
+    # thread than the one that built it, always one request at a time.
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, cached_statements=512)
+    db.execute("PRAGMA foreign_keys = ON")
+    return db

@@ -1,0 +1,201 @@
+"""How a request reaches an app: in this process, through a unix socket, or over loopback TCP."""
+
+from __future__ import annotations
+
+import asyncio
+import http.cookies
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from envsim.guest.kit import Asgi
+
+Header = tuple[str, str]
+HOST = "app.test"
+"""The host every app believes it is served on, so that pages are the same through any transport."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. `target` is path and query, already percent-encoded."""
+
+    method: str
+    target: str
+    headers: tuple[Header, ...] = ()
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response, headers in order and lower-cased."""
+
+    status: int
+    headers: tuple[Header, ...] = ()
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """The first header called `name` (lower case), or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def set_cookies(self) -> list[http.cookies.Morsel[str]]:
+        """The cookies this response sets; malformed ones are dropped, as browsers do."""
+        morsels: list[http.cookies.Morsel[str]] = []
+        for key, value in self.headers:
+            if key == "set-cookie":
+                jar: http.cookies.SimpleCookie = http.cookies.SimpleCookie()
+                try:
+                    jar.load(value)
+                except http.cookies.CookieError:
+                    continue
+                morsels.extend(jar.values())
+        return morsels
+
+
+class WireFault(Exception):
+    """The *app* broke the exchange, as production might: a page-level fact, not infrastructure.
+
+    Attributes:
+        kind: ``reset`` (connection closed before an answer), ``timeout`` (no answer in time) or
+            ``truncated`` (the body ended early).
+    """
+
+    def __init__(self, kind: Literal["reset", "timeout", "truncated"]) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class Transport(Protocol):
+    """Sends one request at a time to one app."""
+
+    def send(self, request: Request) -> Response:
+        """Exchange one request for its response; redirects are not followed.
+
+        Raises:
+            WireFault: The app broke the exchange.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release connections; safe to call twice."""
+        ...
+
+
+@dataclass
+class _Exchange:
+    body: bytes
+    status: int = 0
+    headers: list[Header] = field(default_factory=list)
+    chunks: list[bytes] = field(default_factory=list)
+    sent: bool = False
+    complete: bool = False
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        if self.sent:
+            return {"type": "http.disconnect"}
+        self.sent = True
+        return {"type": "http.request", "body": self.body, "more_body": False}
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in message.get("headers", ())]
+        elif message["type"] == "http.response.body":
+            self.chunks.append(message.get("body", b""))
+            self.complete = not message.get("more_body", False)
+
+
+class AsgiTransport:
+    """Calls an ASGI app in this process: no socket, no thread, one private event loop."""
+
+    def __init__(self, app: Asgi) -> None:
+        self._app = app
+        self._loop = asyncio.new_event_loop()
+
+    def send(self, request: Request) -> Response:
+        """See `Transport.send`."""
+        split = urlsplit(request.target)
+        exchange = _Exchange(request.body)
+        headers = [(b"host", HOST.encode())]
+        headers += [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in request.headers]
+        if request.body or request.method not in ("GET", "HEAD"):
+            headers.append((b"content-length", str(len(request.body)).encode()))
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": request.method,
+            "scheme": "http",
+            "path": unquote(split.path),
+            "raw_path": split.path.encode(),
+            "query_string": split.query.encode(),
+            "root_path": "",
+            "headers": headers,
+            "server": (HOST, 80),
+            "client": ("127.0.0.1", 1),
+        }
+        try:
+            self._loop.run_until_complete(self._app(scope, exchange.receive, exchange.send))
+        except ConnectionResetError:
+            # How a clone written for us drops the connection on purpose.
+            raise WireFault("truncated" if exchange.status else "reset") from None
+        if not exchange.status:
+            raise WireFault("reset")
+        response = Response(exchange.status, tuple(exchange.headers), b"".join(exchange.chunks))
+        declared = response.header("content-length")
+        short = declared is not None and request.method != "HEAD" and len(response.body) < int(declared)
+        if short or not exchange.complete:
+            raise WireFault("truncated")
+        return response
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        if not self._loop.is_closed():
+            self._loop.close()
+
+
+class SocketTransport:
+    """Speaks HTTP/1.1 over a unix socket, or to a base URL.
+
+    Args:
+        socket: Path of the app's unix socket; None to use `base_url` over TCP.
+        base_url: Where the app is reached over TCP; ignored with `socket`.
+        timeout_s: Longest wait for a response.
+    """
+
+    def __init__(self, *, socket: Path | None = None, base_url: str = "", timeout_s: float = 10.0) -> None:
+        transport = httpx.HTTPTransport(uds=str(socket) if socket else None)
+        self._client = httpx.Client(
+            transport=transport,
+            base_url=f"http://{HOST}" if socket else base_url,
+            timeout=timeout_s,
+            headers={"host": HOST},
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def send(self, request: Request) -> Response:
+        """See `Transport.send`."""
+        outgoing = self._client.build_request(
+            request.method, request.target, headers=list(request.headers), content=request.body or None
+        )
+        # Cookies are the page driver's business; httpx must not add its own.
+        try:
+            reply = self._client.send(outgoing)
+        except httpx.TimeoutException:
+            raise WireFault("timeout") from None
+        except httpx.RemoteProtocolError as error:
+            raise WireFault("truncated" if "peer closed" in str(error) else "reset") from None
+        except httpx.TransportError:
+            raise WireFault("reset") from None
+        finally:
+            self._client.cookies.clear()
+        headers = tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in reply.headers.raw)
+        return Response(reply.status_code, headers, reply.content)
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        self._client.close()

@@ -1,0 +1,146 @@
+"""The protocol every sandbox runtime implements: in-process, process, Docker.
+
+A `Sandbox` is one running clone. Agents reach it through `transport` (or, for people and
+browsers, `url`); only we reach it through `control`. `envsim.testing.check_sandbox` is the
+conformance kit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypedDict
+
+from envsim.page.transport import Transport
+from envsim.sandbox.spec import SandboxSpec
+from envsim.state import StateView
+
+
+class SetupCall(TypedDict):
+    """One call of the app's own tools at reset: operation id and its arguments."""
+
+    tool: str
+    arguments: dict[str, Any]
+
+
+class Changes(TypedDict):
+    """What happened since the last reset, restore or call of `Control.changes`."""
+
+    delta: list[list[Any]]
+    events: list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class ResetRequest:
+    """How a sandbox is to start.
+
+    Attributes:
+        seed: Drives every draw of the episode.
+        bugs: Bug id -> rate, as `SandboxSpec.select_bugs` returns it.
+        clock: ISO 8601 time that replaces the spec's start; None keeps it.
+        login: Account (e-mail) to sign in; None for a guest.
+        setup: Tool calls made as `login` before the episode, with all bugs off. They leave no
+            trace in the delta, clock or draw counters: the state after them is the start state.
+    """
+
+    seed: int = 0
+    bugs: Mapping[str, float] | None = None
+    clock: str | None = None
+    login: str | None = None
+    setup: Sequence[SetupCall] = ()
+
+
+class Control(Protocol):
+    """The control plane of one sandbox: never on a path an agent can reach.
+
+    Every method raises `SandboxTimeout` or `SandboxLost` when the sandbox does not answer.
+    """
+
+    def health(self) -> dict[str, Any]:
+        """``{"app": name, "generation": int, "pid": int}``."""
+        ...
+
+    def reset(self, request: ResetRequest) -> dict[str, str]:
+        """Return to the seeded state; the cookies of the signed-in session, empty for a guest.
+
+        Raises:
+            ContentError: An unknown account, tool or argument in the request.
+        """
+        ...
+
+    def state(self) -> StateView:
+        """The current state view."""
+        ...
+
+    def seed_view(self) -> StateView:
+        """The state view of the seed database."""
+        ...
+
+    def changes(self) -> Changes:
+        """State delta and events since they were last asked for."""
+        ...
+
+    def hash(self) -> str:
+        """SHA-256 over everything a reset must undo."""
+        ...
+
+    def snapshot(self) -> str:
+        """Keep the current state; an id for `restore`. Kept until the next reset."""
+        ...
+
+    def restore(self, snapshot_id: str) -> None:
+        """Return to a snapshot taken since the last reset.
+
+        Raises:
+            ContentError: No such snapshot.
+        """
+        ...
+
+
+class Sandbox(Protocol):
+    """One running clone."""
+
+    @property
+    def name(self) -> str:
+        """Unique on this machine, e.g. ``shop-3f2a``."""
+        ...
+
+    @property
+    def spec(self) -> SandboxSpec:
+        """What it is a clone of."""
+        ...
+
+    @property
+    def runtime(self) -> str:
+        """``"inprocess"``, ``"process"`` or ``"docker"``."""
+        ...
+
+    @property
+    def control(self) -> Control:
+        """Its control plane."""
+        ...
+
+    def transport(self) -> Transport:
+        """A new connection for an agent; close it when done."""
+        ...
+
+    def url(self) -> str:
+        """A loopback URL a browser can open, forwarded to the app on first use."""
+        ...
+
+    def close(self) -> None:
+        """Stop it and remove all it left; safe to call twice."""
+        ...
+
+
+class Runtime(Protocol):
+    """Starts sandboxes."""
+
+    def start(self, spec: SandboxSpec) -> Sandbox:
+        """Start one clone and wait until it is healthy.
+
+        Raises:
+            SandboxStartError: Not healthy within the deadline; carries the end of its log.
+            PrerequisiteError: An engine or package is missing.
+        """
+        ...

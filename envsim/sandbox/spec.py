@@ -1,0 +1,125 @@
+"""`sandbox.toml`: what a clone is, which bugs it has, and how its state is read."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from envsim.errors import ContentError
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
+Entry = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
+
+BugClass = Literal[
+    "stale-cache", "lost-update", "double-submit", "stock-race", "partial-write", "pagination", "sort-instability",
+    "timezone", "rounding", "encoding", "session-expiry", "csrf-rotation", "permission-drift", "server-error",
+    "rate-limit", "timeout-after-commit", "truncated-body", "schema-drift", "modal", "slow-render", "layout-variant",
+    "disabled-clickable", "lying-toast", "captcha",
+]
+"""The 24 classes of failure; a bug belongs to exactly one."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Bug(_Strict):
+    """A declared failure mode of an app."""
+
+    id: Identifier
+    title: str
+    layer: Literal["app", "wire", "ui"]
+    bug_class: BugClass = Field(alias="class")
+    trigger: str = Field(description="what a user does for it to show")
+    rate: float = Field(default=1.0, gt=0, le=1, description="P(fires | triggered)")
+    symptom: str = Field(description="what a user then sees")
+    source: str = Field(description="where the bug is known from: issue, changelog, paper, incident report")
+    oracle: Entry = Field(description="function that raises OracleFailure with the bug and returns without")
+
+
+class Collection(_Strict):
+    """One collection of the state view."""
+
+    key: str = Field(description="column whose value keys the rows")
+    sql: str = Field(description="SELECT with a stable ORDER BY is not needed: rows are keyed")
+
+
+class Clock(_Strict):
+    """The clone's own time."""
+
+    start: datetime = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    tick_s: float = Field(default=7.0, ge=0, description="seconds that one request moves the clock")
+
+
+class SandboxSpec(_Strict):
+    """A clone as declared. `root` is the folder the file lies in."""
+
+    name: Identifier
+    title: str
+    description: str
+    requirements: tuple[str, ...] = Field(default=(), description="pip requirements of the app")
+    app: Entry = Field(description="module:function below the folder, (Kit) -> Clone")
+    seed: Entry = Field(description="module:function below the folder, (Path) -> None; writes the seed database")
+    tools: str | None = Field(default=None, description="path of the app's OpenAPI document; None: browser only")
+    pages: tuple[str, ...] = Field(default=("/",), description="where a walk over all pages starts")
+    login: str | None = Field(default=None, description="account (e-mail) used where a walk needs to be signed in")
+    clock: Clock = Clock()
+    state: dict[Identifier, Collection]
+    bugs: tuple[Bug, ...] = ()
+    production: tuple[Identifier, ...] = Field(default=(), description="ids of the bugs production has")
+    root: Path = Field(default=Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _bugs_are_consistent(self) -> SandboxSpec:
+        ids = [bug.id for bug in self.bugs]
+        if twice := {i for i in ids if ids.count(i) > 1}:
+            raise ValueError(f"bug id {min(twice)!r} is declared twice")
+        if unknown := set(self.production) - set(ids):
+            raise ValueError(f"production names unknown bug {min(unknown)!r}")
+        return self
+
+    def select_bugs(self, choice: str | tuple[str, ...] | list[str]) -> dict[str, float]:
+        """Bug id -> rate for ``"production"``, ``"none"``, ``"all"``, ``"a,b"`` or a list of ids.
+
+        Raises:
+            ContentError: A name that is not a bug of this app.
+        """
+        by_id = {bug.id: bug for bug in self.bugs}
+        if isinstance(choice, str):
+            if choice == "production":
+                choice = self.production
+            elif choice in ("none", ""):
+                choice = ()
+            elif choice == "all":
+                choice = tuple(by_id)
+            else:
+                choice = tuple(part.strip() for part in choice.split(","))
+        if unknown := [name for name in choice if name not in by_id]:
+            raise ContentError(
+                f"{self.name} has no bug {unknown[0]!r}. Its bugs are: {', '.join(by_id) or 'none'}; "
+                "or say production, none or all."
+            )
+        return {name: by_id[name].rate for name in choice}
+
+
+def load_spec(path: Path) -> SandboxSpec:
+    """Read a sandbox.toml.
+
+    Raises:
+        ContentError: Unreadable, not TOML, or a key that does not fit; names the file and the key.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return SandboxSpec.model_validate({**data, "root": path.parent})
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContentError(f"Cannot read {path}: {error}. Check the path and its permissions.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ContentError(f"{path} is not valid TOML: {error}. Correct that line.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ContentError(f"{path}: key {key!r}: {first['msg']}. Correct or remove it.") from None

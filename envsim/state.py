@@ -1,0 +1,93 @@
+"""State views and the deltas between them.
+
+A *state view* is plain JSON: ``{"orders": {"1001": {"status": "paid", ...}}, "carts": {...}}``.
+Objects are descended into; lists and scalars are leaves. A *delta* is a list of changes, each
+``[path, value]`` (set) or ``[path]`` (delete); a path joins keys with ``/``, with ``~1`` for a
+slash and ``~0`` for a tilde inside a key (RFC 6901 without the leading slash).
+
+Standard library only: this module also runs inside sandboxes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+StateView = dict[str, Any]
+Change = Sequence[Any]  # (path,) or (path, value)
+
+
+def join_path(keys: Iterable[str]) -> str:
+    """The path of nested `keys`."""
+    return "/".join(key.replace("~", "~0").replace("/", "~1") for key in keys)
+
+
+def split_path(path: str) -> list[str]:
+    """The nested keys of `path`."""
+    return [key.replace("~1", "/").replace("~0", "~") for key in path.split("/")]
+
+
+def diff(before: StateView, after: StateView) -> list[list[Any]]:
+    """The shortest delta, in sorted path order, with ``apply(before, diff(before, after)) == after``.
+
+    A key that is new is set whole; a key on both sides is descended into while both are objects.
+    """
+    changes: list[list[Any]] = []
+    _diff(before, after, [], changes)
+    return changes
+
+
+def _diff(before: StateView, after: StateView, prefix: list[str], out: list[list[Any]]) -> None:
+    for key in sorted(before.keys() | after.keys()):
+        if key not in after:
+            out.append([join_path([*prefix, key])])
+            continue
+        new = after[key]
+        if key in before:
+            old = before[key]
+            if isinstance(old, dict) and isinstance(new, dict):
+                _diff(old, new, [*prefix, key], out)
+                continue
+            # 1 == 1.0 == True in Python, but not in JSON.
+            if type(old) is type(new) and old == new:
+                continue
+        out.append([join_path([*prefix, key]), new])
+
+
+def apply(view: StateView, delta: Iterable[Change]) -> StateView:
+    """`view` with `delta` applied; `view` itself is left alone and shares unchanged parts.
+
+    Setting below a missing key creates the objects in between; deleting a missing key is a
+    no-op. Both can only come from a *predicted* delta, which must never crash a world.
+    """
+    out = dict(view)
+    fresh: set[int] = {id(out)}
+    for change in delta:
+        *parents, last = split_path(change[0])
+        node = out
+        for key in parents:
+            child = node.get(key)
+            if not isinstance(child, dict):
+                child = {}
+            if id(child) not in fresh:
+                child = dict(child)
+                fresh.add(id(child))
+            node[key] = child
+            node = child
+        if len(change) == 1:
+            node.pop(last, None)
+        else:
+            node[last] = change[1]
+    return out
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of `value`: sorted keys, no spaces, unicode as itself."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def state_hash(value: Any) -> str:
+    """SHA-256 (hex) of `canonical(value)`."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()

@@ -1,0 +1,231 @@
+"""Traces: one recorded session as JSON lines, appended step by step.
+
+A trace directory holds ``<session>.jsonl`` files and ``blobs/<sha256>`` for values that are
+large and shared (the state view at reset). A file is one ``header`` line, a ``step`` line per
+action (step 0 is the reset and has none) and one ``end`` line. A writer that is killed loses at
+most the step in flight: the reader drops a torn last line and says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TextIO, TypeVar
+
+from pydantic import Field, ValidationError
+
+from envsim.errors import TraceError
+from envsim.state import StateView, canonical
+from envsim.types import Action, Event, Frozen, JsonValue, Observation, Outcome, StateDelta
+
+VERSION = 1
+T = TypeVar("T", bound=Frozen)
+_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@=+-]{0,150}")
+
+
+class Header(Frozen):
+    """What a session is about."""
+
+    type: Literal["header"] = "header"
+    envsim_trace: int = VERSION
+    session: str = Field(pattern=_SESSION.pattern)
+    app: str
+    source: str = Field(description="what recorded it: 'rollout', 'chat', 'har', ...")
+    world: str = Field(default="", description="kind of world; empty for production")
+    interface: Literal["browser", "tools"]
+    goal: str = ""
+    task: str = Field(default="", description="task instance id; groups sessions for leak-free splits")
+    seed: int = 0
+    policy: str = ""
+    bugs: dict[str, float] = {}
+    state: str = Field(default="", description="sha256 of the blob with the state view at reset; empty: not known")
+    tools: tuple[dict[str, JsonValue], ...] = ()
+    meta: dict[str, JsonValue] = {}
+
+
+class Step(Frozen):
+    """One action and all that followed from it; `index` 0 is the reset and has no action."""
+
+    type: Literal["step"] = "step"
+    index: int = Field(ge=0)
+    action: Action | None = None
+    raw: str = Field(default="", description="what the policy sent, where it could not be parsed")
+    observation: Observation
+    delta: StateDelta = ()
+    events: tuple[Event, ...] = ()
+
+
+class End(Frozen):
+    """How the session ended."""
+
+    type: Literal["end"] = "end"
+    outcome: Outcome | None = Field(default=None, description="None where production recorded none")
+    steps: int = Field(ge=0)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One whole session in memory."""
+
+    header: Header
+    steps: tuple[Step, ...]
+    end: End | None
+    """None for a session whose recording was cut off."""
+    state: StateView | None = None
+    """The state view at reset, where it was recorded."""
+
+
+class TraceWriter:
+    """Appends one session to a directory.
+
+    Each line reaches the operating system before `write` returns, so a killed process loses
+    nothing that was written; `durable` also flushes each line to the disk.
+
+    Raises:
+        TraceError: The session already has a file there.
+    """
+
+    def __init__(self, root: Path, header: Header, *, state: StateView | None = None, durable: bool = False) -> None:
+        self.path = root / f"{header.session}.jsonl"
+        self._durable = durable
+        self._count = 0
+        root.mkdir(parents=True, exist_ok=True)
+        if state is not None:
+            header = header.model_copy(update={"state": write_blob(root, state)})
+        try:
+            self._file: TextIO = self.path.open("x", encoding="utf-8")
+        except FileExistsError:
+            raise TraceError(f"{self.path} exists. Choose another directory, or remove it to record again.") from None
+        self._line(header)
+
+    def write(self, step: Step) -> None:
+        """Append one step."""
+        self._line(step)
+        self._count += 1
+
+    def finish(self, outcome: Outcome | None) -> None:
+        """Write the end line and close."""
+        self._line(End(outcome=outcome, steps=self._count))
+        self.close()
+
+    def close(self) -> None:
+        """Close without an end line, as a crash would; safe to call twice."""
+        self._file.close()
+
+    def _line(self, value: Frozen) -> None:
+        self._file.write(value.model_dump_json(exclude_defaults=False) + "\n")
+        self._file.flush()
+        if self._durable:
+            os.fsync(self._file.fileno())
+
+
+class TraceReader:
+    """Reads the sessions of a directory (or one file), in name order.
+
+    Attributes:
+        warnings: One sentence for each thing that was skipped so far, naming file and line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.is_dir():
+            self._files = sorted(path.glob("*.jsonl"))
+            self._root = path
+        elif path.is_file():
+            self._files = [path]
+            self._root = path.parent
+        else:
+            raise TraceError(f"{path} does not exist. Give a trace directory or one .jsonl file.")
+        if not self._files:
+            raise TraceError(f"{path} holds no .jsonl traces. Record some with: envsim rollout --app shop -o {path}")
+        self.warnings: list[str] = []
+        self._blobs: dict[str, StateView] = {}
+
+    def __len__(self) -> int:
+        """How many sessions there are to read."""
+        return len(self._files)
+
+    def __iter__(self) -> Iterator[Trace]:
+        for file in self._files:
+            yield self.read(file)
+
+    def read(self, file: Path) -> Trace:
+        """One session.
+
+        Raises:
+            TraceError: Not a trace, another version, or damaged anywhere but its last line.
+        """
+        lines = file.read_bytes().split(b"\n")
+        torn = lines.pop()
+        if torn:
+            self.warnings.append(f"{file.name}: the last line is torn and was skipped")
+        if not lines:
+            raise TraceError(f"{file} has no header line. Remove it: nothing was recorded.")
+        header = _parse(Header, lines[0], file, 1)
+        if header.envsim_trace != VERSION:
+            raise TraceError(f"{file} has trace version {header.envsim_trace}; this envsim reads version {VERSION}.")
+        steps: list[Step] = []
+        end: End | None = None
+        for number, line in enumerate(lines[1:], start=2):
+            if line.startswith(b'{"type":"end"'):
+                end = _parse(End, line, file, number)
+                break
+            steps.append(_parse(Step, line, file, number))
+        if end is None:
+            self.warnings.append(f"{file.name}: the session was cut off after {len(steps)} steps")
+        return Trace(header, tuple(steps), end, self._state(header.state))
+
+    def _state(self, digest: str) -> StateView | None:
+        if not digest:
+            return None
+        if digest not in self._blobs:
+            self._blobs[digest] = read_blob(self._root, digest)
+        return self._blobs[digest]
+
+
+def write_blob(root: Path, value: Any) -> str:
+    """Store a JSON value beside the traces once; its sha256."""
+    data = canonical(value).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    target = root / "blobs" / digest
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Parallel writers write the same bytes; the rename makes whichever is last harmless.
+        scratch = target.with_name(f".{digest}.{os.getpid()}.{id(value)}")
+        scratch.write_bytes(data)
+        scratch.replace(target)
+    return digest
+
+
+def read_blob(root: Path, digest: str) -> Any:
+    """A value stored by `write_blob`.
+
+    Raises:
+        TraceError: Missing, or its bytes no longer have that hash.
+    """
+    if not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise TraceError(f"{digest[:80]!r} is not a blob name. The trace header is damaged; record it again.")
+    path = root / "blobs" / digest
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise TraceError(f"{path} is missing. Copy the blobs/ folder along with the traces.") from None
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise TraceError(f"{path} is damaged: its hash differs from its name. Copy it again from the source.")
+    return json.loads(data)
+
+
+def _parse(model: type[T], line: bytes, file: Path, number: int) -> T:
+    try:
+        return model.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "line"
+        raise TraceError(
+            f"{file}, line {number}: {key}: {first['msg']}. The file is damaged or not an envsim trace; "
+            "convert other formats with: envsim ingest"
+        ) from None

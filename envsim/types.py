@@ -1,0 +1,253 @@
+"""The values every part of envsim exchanges: frozen, JSON-native, validated at the edges.
+
+An `Action` is what an assistant message is in every chat API: one tool call, or text to the
+user, or a final answer. Browser actions are tool calls with BrowserGym's primitive names.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from envsim.errors import ActionError
+from envsim.state import StateView
+
+__all__ = [
+    "Action",
+    "ActionKind",
+    "Event",
+    "Frozen",
+    "JsonValue",
+    "Message",
+    "Observation",
+    "Outcome",
+    "OutcomeKind",
+    "StateDelta",
+    "StateView",
+    "Transition",
+]
+
+ActionKind = Literal["call", "say", "answer"]
+OutcomeKind = Literal["policy", "env_bug", "infra", "sim_uncertain"]
+StateDelta = tuple[tuple[JsonValue, ...], ...]
+"""Changes as in `envsim.state.diff`: ``((path, value), (deleted_path,), ...)``."""
+
+MAX_ACTION_CHARS = 16_384
+"""Longest text accepted as one action; more is refused before it is parsed."""
+
+
+class Frozen(BaseModel):
+    """Base of all value types: immutable, and a misspelt field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(Frozen):
+    """One utterance in the conversation between agent and user."""
+
+    role: Literal["user", "assistant", "system"]
+    text: str
+
+
+class Action(Frozen):
+    """What a policy does in one step. Build one with `call`, `say` or `answer`."""
+
+    kind: ActionKind
+    name: str = Field(default="", description="tool or primitive name; kind 'call' only")
+    arguments: dict[str, JsonValue] = Field(default={}, description="by name; kind 'call' only")
+    text: str = Field(default="", description="what is said to the user; kind 'say' only")
+    value: JsonValue = Field(default=None, description="the final answer; kind 'answer' only")
+
+    @classmethod
+    def call(cls, name: str, /, **arguments: JsonValue) -> Action:
+        """A tool call, e.g. ``Action.call("click", bid="e4kq2")``."""
+        return cls(kind="call", name=name, arguments=arguments)
+
+    @classmethod
+    def say(cls, text: str) -> Action:
+        """A message to the user; the episode goes on."""
+        return cls(kind="say", text=text)
+
+    @classmethod
+    def answer(cls, value: JsonValue = None) -> Action:
+        """Ends the episode, with a value where the goal asks a question."""
+        return cls(kind="answer", value=value)
+
+    @classmethod
+    def parse(cls, raw: Action | str | dict[str, Any]) -> Action:
+        """Read an action from any form a policy may emit.
+
+        Accepts an `Action`; its JSON (text or dict); an OpenAI tool call or assistant message;
+        or a call string such as ``click("e4kq2")``. Call strings are read as literals and
+        never evaluated.
+
+        Raises:
+            ActionError: `raw` is none of these; the message says what was expected.
+        """
+        if isinstance(raw, Action):
+            return raw
+        if isinstance(raw, str):
+            if len(raw) > MAX_ACTION_CHARS:
+                raise ActionError(f"The action has {len(raw)} characters; at most {MAX_ACTION_CHARS} are read.")
+            text = raw.strip()
+            if not text.startswith("{"):
+                return _parse_call(text)
+            try:
+                raw = json.loads(text)
+            except (ValueError, RecursionError) as error:
+                raise ActionError(f"The action is not valid JSON ({error}); send one JSON object.") from None
+        if not isinstance(raw, dict):
+            raise ActionError('An action is a JSON object or a call such as click("e4kq2").')
+        try:
+            return cls.model_validate(_from_chat(raw))
+        except (ValidationError, ValueError) as error:
+            raise ActionError(f"The action does not fit its schema: {_first_line(error)}.") from None
+
+    def to_call(self) -> str:
+        """The call string of this action; ``Action.parse(a.to_call()) == a`` for every action."""
+        if self.kind == "say":
+            return f"send_msg_to_user({_literal(self.text)})"
+        if self.kind == "answer":
+            return f"answer({_literal(self.value)})" if self.value is not None else "answer()"
+        return f"{self.name}({', '.join(f'{k}={_literal(v)}' for k, v in self.arguments.items())})"
+
+
+class Event(Frozen):
+    """Ground truth about a step that the agent never sees: a bug that fired, a fault injected."""
+
+    kind: Literal["bug", "fault", "fallback"]
+    id: str = Field(description="id of the bug or fault, as declared")
+    detail: str = ""
+
+
+class Observation(Frozen):
+    """What the agent sees after a step. Text first; unused fields are empty strings."""
+
+    goal: str = ""
+    url: str = Field(default="", description="path and query of the active page; no host, so it is the same anywhere")
+    title: str = ""
+    page: str = Field(default="", description="element lines, see envsim.page.lines; browser interface only")
+    result: str = Field(default="", description="JSON text of the last tool result; tools interface only")
+    messages: tuple[Message, ...] = Field(default=(), description="said to the agent since its last action")
+    error: str = Field(default="", description="why the last action could not be carried out")
+
+
+class Transition(Frozen):
+    """What a world answers to one action."""
+
+    observation: Observation
+    delta: StateDelta = Field(default=(), description="what the action changed in the state view")
+    events: tuple[Event, ...] = ()
+    trust: float = Field(default=1.0, ge=0, le=1, description="the world's own P(this transition is right)")
+
+
+class Outcome(Frozen):
+    """How an episode ended and who is answerable for it.
+
+    `reward` is None whenever the episode cannot be scored: infrastructure failure and simulator
+    uncertainty are never reward 0.
+    """
+
+    kind: OutcomeKind
+    reward: float | None = Field(description="in [0, 1]; None when unscorable")
+    reason: str = Field(default="", description="first failed check, or what broke")
+
+
+# Positional arguments of the primitives in call strings, in BrowserGym's order.
+POSITIONAL: dict[str, tuple[str, ...]] = {
+    "noop": ("wait_ms",),
+    "scroll": ("delta_x", "delta_y"),
+    "fill": ("bid", "value"),
+    "select_option": ("bid", "options"),
+    "click": ("bid", "button", "modifiers"),
+    "dblclick": ("bid", "button", "modifiers"),
+    "hover": ("bid",),
+    "press": ("bid", "key_comb"),
+    "focus": ("bid",),
+    "clear": ("bid",),
+    "drag_and_drop": ("from_bid", "to_bid"),
+    "goto": ("url",),
+    "go_back": (),
+    "go_forward": (),
+    "new_tab": (),
+    "tab_close": (),
+    "tab_focus": ("index",),
+    "report_infeasible": ("reason",),
+}
+
+
+def _parse_call(text: str) -> Action:
+    try:
+        node = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ActionError(f'Cannot read {text[:80]!r}: send one call such as click("e4kq2"), or JSON.') from None
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        raise ActionError(f'{text[:80]!r} is not a call: send one call such as click("e4kq2"), or JSON.')
+    name = node.func.id
+    try:
+        positional = [ast.literal_eval(arg) for arg in node.args]
+        keyword = {kw.arg: ast.literal_eval(kw.value) for kw in node.keywords if kw.arg is not None}
+        if len(keyword) != len(node.keywords):
+            raise ValueError("** is not read")
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        raise ActionError(f"The arguments of {name}() must be literals: strings, numbers, lists, true values.") from None
+    return _assemble(name, positional, keyword)
+
+
+def _assemble(name: str, positional: list[Any], keyword: dict[str, Any]) -> Action:
+    if name == "send_msg_to_user":
+        names: tuple[str, ...] = ("text",)
+    elif name == "answer":
+        names = ("value",)
+    else:
+        names = POSITIONAL.get(name, ())
+    if len(positional) > len(names):
+        raise ActionError(f"{name}() takes {len(names)} positional arguments, not {len(positional)}; name the others.")
+    arguments = dict(zip(names, positional, strict=False))
+    if clash := arguments.keys() & keyword.keys():
+        raise ActionError(f"{name}() got {sorted(clash)[0]!r} twice; give it once.")
+    arguments |= keyword
+    try:
+        if name == "send_msg_to_user":
+            return Action.say(**arguments)
+        if name == "answer":
+            return Action.answer(**arguments)
+        return Action(kind="call", name=name, arguments=arguments)
+    except (ValidationError, TypeError) as error:
+        raise ActionError(f"The arguments of {name}() do not fit: {_first_line(error)}.") from None
+
+
+def _from_chat(raw: dict[str, Any]) -> dict[str, Any]:
+    """An assistant message or OpenAI tool call as the fields of an Action."""
+    if calls := raw.get("tool_calls"):
+        if not isinstance(calls, list) or len(calls) != 1 or not isinstance(calls[0], dict):
+            raise ValueError("send exactly one tool call per step")
+        raw = calls[0]
+    if isinstance(function := raw.get("function"), dict):
+        raw = function
+    if "kind" in raw:
+        return raw
+    if isinstance(raw.get("name"), str):
+        arguments = raw.get("arguments", {})
+        if isinstance(arguments, str):
+            arguments = json.loads(arguments or "{}")
+        return {"kind": "call", "name": raw["name"], "arguments": arguments}
+    if isinstance(raw.get("content"), str):
+        return {"kind": "say", "text": raw["content"]}
+    return raw
+
+
+def _literal(value: JsonValue) -> str:
+    # Python literals, not JSON ones: the call string is read back by ast.literal_eval.
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "action"
+        return f"{where}: {first['msg']}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

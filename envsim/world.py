@@ -1,0 +1,67 @@
+"""The one protocol every world implements.
+
+Sandbox, model, hybrid and replay worlds differ in what they cost and how far they are to be
+trusted, never in how they are used: the same checks, traces, rollout loop and fidelity code
+serve all of them. `envsim.testing.check_world` is the conformance kit.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from envsim.state import StateView
+from envsim.task import Task
+from envsim.types import Action, JsonValue, Transition
+
+
+@runtime_checkable
+class World(Protocol):
+    """What an environment steps.
+
+    Every method may raise `SandboxError` (infrastructure) or `UncertainError` (the world cannot
+    stand behind an answer); nothing an *agent* does may make one raise.
+    """
+
+    @property
+    def kind(self) -> str:
+        """``"sandbox"``, ``"model"``, ``"hybrid"`` or ``"replay"``."""
+        ...
+
+    def tools(self) -> list[dict[str, JsonValue]]:
+        """Typed tools on offer, as OpenAI function schemas: ``{"name", "description", "parameters"}``.
+
+        Browser interface: the page primitives. Tools interface: the app's own operations.
+        """
+        ...
+
+    def seed_view(self) -> StateView:
+        """The state view of the app as seeded, before any task: what task parameters are drawn from."""
+        ...
+
+    def reset(self, task: Task, seed: int) -> Transition:
+        """Put the app in the task's start state and return the first observation.
+
+        Two resets with the same task and seed are equal in every byte, in any process. The
+        observation's `goal` is left empty: the environment fills it in.
+        """
+        ...
+
+    def step(self, action: Action) -> Transition:
+        """Carry out `action`. A malformed or impossible one sets `observation.error`."""
+        ...
+
+    def state(self) -> StateView:
+        """The current state view. Never shown to the agent; must not be mutated by the caller."""
+        ...
+
+    def snapshot(self) -> object:
+        """A token for the whole current state: app, session, page, clock, RNG."""
+        ...
+
+    def restore(self, token: object) -> None:
+        """Return to `token`, taken from this world since its last reset. Tokens can be reused."""
+        ...
+
+    def close(self) -> None:
+        """Release everything; safe to call twice."""
+        ...
