@@ -1,0 +1,1 @@
+"""Whatever picks actions: null, random, oracle, noisy, scripted, chat."""

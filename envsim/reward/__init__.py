@@ -1,0 +1,1 @@
+"""Judging episodes: typed values and declarative checks."""
