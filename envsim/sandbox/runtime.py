@@ -7,10 +7,12 @@ conformance kit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import importlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol, TypedDict, cast
 
+from envsim.errors import ContentError
 from envsim.page.transport import Transport
 from envsim.sandbox.spec import SandboxSpec
 from envsim.state import StateView
@@ -144,3 +146,24 @@ class Runtime(Protocol):
             PrerequisiteError: An engine or package is missing.
         """
         ...
+
+
+_RUNTIMES = {
+    "inprocess": "envsim.sandbox.inprocess:InProcessRuntime",
+    "process": "envsim.sandbox.process:ProcessRuntime",
+    "docker": "envsim.sandbox.docker:DockerRuntime",
+}
+
+
+def get_runtime(name: str) -> Runtime:
+    """The runtime called `name`: ``"inprocess"``, ``"process"`` or ``"docker"``.
+
+    Raises:
+        ContentError: There is none of that name.
+        PrerequisiteError: Its engine or Python package is missing.
+    """
+    if name not in _RUNTIMES:
+        raise ContentError(f"There is no runtime {name!r}. Choose one of: {', '.join(_RUNTIMES)}.")
+    # By string: each runtime imports this module, and only the one asked for should load.
+    module, _, attribute = _RUNTIMES[name].partition(":")
+    return cast("Callable[[], Runtime]", getattr(importlib.import_module(module), attribute))()

@@ -1,0 +1,140 @@
+"""A clone in the caller's own process: no socket, no container, a step costs a function call.
+
+The fastest runtime and the least isolated: the clone's code runs with the caller's rights, so it
+is for clones you trust. `process` and `docker` put a boundary in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import threading
+import weakref
+from typing import Any, cast
+
+from envsim.guest.guest import Guest
+from envsim.page.transport import AsgiTransport, Request, Response
+from envsim.sandbox.runtime import Changes, ResetRequest
+from envsim.sandbox.seed import guest_spec, seed_database
+from envsim.sandbox.spec import SandboxSpec
+from envsim.state import StateView
+
+_number = itertools.count(1)
+
+
+class InProcessTransport:
+    """An `AsgiTransport` that takes turns with everyone else who uses the same clone."""
+
+    def __init__(self, guest: Guest, lock: threading.Lock) -> None:
+        self._transport = AsgiTransport(guest.asgi)
+        self._lock = lock
+
+    def send(self, request: Request) -> Response:
+        """See `Transport.send`."""
+        with self._lock:
+            return self._transport.send(request)
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        self._transport.close()
+
+
+class InProcessControl:
+    """See `Control`. Calls the guest directly, so it can neither time out nor be lost."""
+
+    def __init__(self, guest: Guest, lock: threading.Lock) -> None:
+        self._guest = guest
+        self._lock = lock
+        self._loop = asyncio.new_event_loop()
+
+    def health(self) -> dict[str, Any]:
+        """See `Control.health`."""
+        return self._guest.health()
+
+    def reset(self, request: ResetRequest) -> dict[str, str]:
+        """See `Control.reset`."""
+        with self._lock:
+            return self._loop.run_until_complete(
+                self._guest.reset(
+                    seed=request.seed,
+                    bugs=request.bugs or {},
+                    clock=request.clock,
+                    login=request.login,
+                    setup=cast("Any", request.setup),
+                )
+            )
+
+    def state(self) -> StateView:
+        """See `Control.state`."""
+        with self._lock:
+            return self._guest.state()
+
+    def seed_view(self) -> StateView:
+        """See `Control.seed_view`."""
+        return self._guest.seed_view()
+
+    def changes(self) -> Changes:
+        """See `Control.changes`."""
+        with self._lock:
+            delta, events = self._guest.changes()
+        return {"delta": delta, "events": cast("list[dict[str, str]]", events)}
+
+    def hash(self) -> str:
+        """See `Control.hash`."""
+        with self._lock:
+            return self._guest.hash()
+
+    def snapshot(self) -> str:
+        """See `Control.snapshot`."""
+        with self._lock:
+            return self._guest.snapshot()
+
+    def restore(self, snapshot_id: str) -> None:
+        """See `Control.restore`."""
+        with self._lock:
+            self._guest.restore(snapshot_id)
+
+    def close(self) -> None:
+        """Release the private event loop; safe to call twice."""
+        if not self._loop.is_closed():
+            self._loop.close()
+
+
+class InProcessSandbox:
+    """See `Sandbox`."""
+
+    runtime = "inprocess"
+
+    def __init__(self, spec: SandboxSpec) -> None:
+        self.spec = spec
+        self.name = f"{spec.name}-{os.getpid():x}-{next(_number):x}"
+        self._guest = Guest(guest_spec(spec), spec.root, seed_database(spec))
+        self._lock = threading.Lock()
+        self.control = InProcessControl(self._guest, self._lock)
+        self._transports: weakref.WeakSet[InProcessTransport] = weakref.WeakSet()
+
+    def transport(self) -> InProcessTransport:
+        """See `Sandbox.transport`."""
+        transport = InProcessTransport(self._guest, self._lock)
+        self._transports.add(transport)
+        return transport
+
+    def url(self) -> str:
+        """See `Sandbox.url`."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """See `Sandbox.close`."""
+        for transport in list(self._transports):
+            transport.close()
+        self.control.close()
+        self._guest.close()
+
+
+class InProcessRuntime:
+    """See `Runtime`."""
+
+    def start(self, spec: SandboxSpec) -> InProcessSandbox:
+        """See `Runtime.start`."""
+        return InProcessSandbox(spec)
