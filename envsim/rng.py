@@ -18,8 +18,9 @@ T = TypeVar("T")
 
 def draw(*key: int | str) -> int:
     """A uniform 64-bit integer determined by `key` alone, e.g. ``draw(seed, step, "bug-id")``."""
-    text = "\x1f".join(f"{type(part).__name__[0]}{part}" for part in key)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+    # Type and length before each part: no two keys share a text, whatever characters they hold.
+    text = "".join(f"{type(part).__name__[0]}{len(str(part))}:{part}" for part in key)
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
 def uniform(*key: int | str) -> float:

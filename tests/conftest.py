@@ -1,0 +1,141 @@
+"""What all tests share: markers that check what they need, deterministic hypothesis, console scripts, real data."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+REPO = Path(__file__).resolve().parents[1]
+CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+
+# The same examples on every machine and in every run; the suite's time limits are pytest-timeout's.
+settings.register_profile("envsim", derandomize=True, deadline=None, database=None, print_blob=True)
+settings.load_profile("envsim")
+
+
+# -- markers: docker, browser, gpu ---------------------------------------------------------------
+
+
+@functools.cache
+def _docker_missing() -> str:
+    """Why docker tests cannot run; empty when they can."""
+    try:
+        import docker
+        from docker.errors import DockerException
+    except ImportError:
+        return "the docker package is not installed; run: pip install 'envsim[docker]'"
+    try:
+        client = docker.from_env(timeout=20)
+        client.ping()
+        client.close()
+    except DockerException as error:
+        return f"no Docker engine answers ({error}); run: scripts/setup-tests.sh"
+    return ""
+
+
+@functools.cache
+def _browser_missing() -> str:
+    """Why browser tests cannot run; empty when they can."""
+    try:
+        import playwright  # noqa: F401
+    except ImportError:
+        return "playwright is not installed; run: pip install 'envsim[browser]'"
+    if not any(shutil.which(name) for name in CHROMIUMS) and not os.environ.get("ENVSIM_CHROMIUM"):
+        return "no Chromium was found; run: scripts/setup-tests.sh"
+    return ""
+
+
+@functools.cache
+def _gpu_missing() -> str:
+    """Why gpu tests cannot run; empty when they can."""
+    try:
+        import torch
+    except ImportError:
+        return "torch is not installed; run: pip install 'envsim[worldmodel]'"
+    return "" if torch.cuda.is_available() else "no CUDA device"
+
+
+# Marker -> (why it cannot run, whether CI promises it): `make test` sets up an engine and a browser, no GPU.
+NEEDS: dict[str, tuple[Callable[[], str], bool]] = {
+    "docker": (_docker_missing, True),
+    "browser": (_browser_missing, True),
+    "gpu": (_gpu_missing, False),
+}
+
+
+def in_ci() -> bool:
+    """Whether a test that cannot run is a failure."""
+    return os.environ.get("CI", "").lower() in ("1", "true")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose engine, browser or device is missing; fail it where CI promised one."""
+    for marker, (missing, promised) in NEEDS.items():
+        if item.get_closest_marker(marker) is None:
+            continue
+        if reason := missing():
+            if promised and in_ci():
+                pytest.fail(f"{marker} test cannot run: {reason}", pytrace=False)
+            pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep all docker tests in one worker: sweeps and `down --all` must not meet another test's containers."""
+    for item in items:
+        if item.get_closest_marker("docker") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("docker"))
+
+
+# -- fixtures --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The repository root."""
+    return REPO
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Real recorded data: ``$ENVSIM_DATA``, else ``../shared/data`` beside the repository."""
+    path = Path(os.environ.get("ENVSIM_DATA", REPO.parent / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"no recorded data at {path}; set ENVSIM_DATA to a folder that holds it")
+    return path
+
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+SCRIPTS = {"envsim": "envsim.cli.main", "sandbox": "envsim.cli.sandbox", "worldmodel": "worldmodel.cli"}
+
+
+@pytest.fixture(scope="session")
+def cli() -> Cli:
+    """``cli("sandbox", "list", "--json")``: one of our console scripts in a new process."""
+
+    def run(
+        script: str,
+        *args: str | Path,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+        timeout_s: float = 60,
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", f"from {SCRIPTS[script]} import main; main()", *map(str, args)]
+        return subprocess.run(
+            command,
+            cwd=cwd or REPO,
+            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    return run
