@@ -7,6 +7,7 @@ serve all of them. `envsim.testing.check_world` is the conformance kit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from envsim.state import StateView
@@ -25,6 +26,11 @@ class World(Protocol):
     @property
     def kind(self) -> str:
         """``"sandbox"``, ``"model"``, ``"hybrid"`` or ``"replay"``."""
+        ...
+
+    @property
+    def bugs(self) -> Mapping[str, float]:
+        """Bugs switched on in the running episode and their rates; empty where that is not known."""
         ...
 
     def tools(self) -> list[dict[str, JsonValue]]:

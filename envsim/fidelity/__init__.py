@@ -1,0 +1,1 @@
+"""Measured agreement of one world with another, or with held-out traces."""

@@ -1,0 +1,336 @@
+"""`TaskEnv`: a task in a world, as a `gymnasium.Env`."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from envsim import spaces
+from envsim.errors import ActionError, ContentError, SandboxError, UncertainError, missing_extra
+from envsim.recorder import Recorder
+from envsim.reward.checks import Record, evaluate
+from envsim.rng import draw
+from envsim.state import StateView
+from envsim.task import Interface, Task
+from envsim.task_template import TaskTemplate, select_templates
+from envsim.trace import Step
+from envsim.types import Action, JsonValue, Observation, Outcome, Transition
+from envsim.world import World
+from envsim.worlds import open_world
+
+UNSCORABLE = math.nan
+"""Reward of a step that ended an episode nobody can score. Not 0: a trainer that ignores
+`info["outcome"]` must fail loudly instead of learning from an outage."""
+
+
+@dataclass
+class _Heard:
+    """What a running episode has gathered for its judgement."""
+
+    before: StateView = field(default_factory=dict)
+    answered: bool = False
+    answer: JsonValue = None
+    infeasible: bool = False
+    said: list[str] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
+
+    def record(self, after: StateView) -> Record:
+        return Record(
+            self.before, after, self.answered, self.answer, self.infeasible, tuple(self.said), tuple(self.urls)
+        )
+
+
+class TaskEnv(gymnasium.Env[dict[str, Any], str]):
+    """One task after another in one world.
+
+    Observations are dicts of text (`envsim.spaces.observation_space`); actions are call strings
+    or JSON (`envsim.types.Action.parse`). Nothing an action says can raise: a malformed or
+    impossible one becomes `observation["error"]` and costs a step.
+
+    An episode ends when the agent answers (``answer(value)``, ``report_infeasible(reason)``),
+    which terminates it, or after `max_steps`, which truncates it; both are scored by the task's
+    checks on the last step, reward 1.0 or 0.0. A failure of the infrastructure or a world that
+    cannot go on truncates it with reward NaN, never 0.
+
+    ``info`` holds ``task`` and ``step`` always; after a step also ``trust`` (the world's own
+    P(this step is right)), ``delta`` and ``events`` (ground truth for trainers and traces, never
+    to be shown to an agent); on the last step ``outcome`` (``policy | env_bug | infra |
+    sim_uncertain``), ``reason`` and ``success``.
+
+    Args:
+        app: Name of the app.
+        task: One template id, or one instance ``<template>@<seed>``; None for all.
+        split: ``"train"`` or ``"test"``; None for both.
+        interface: ``"browser"`` or ``"tools"``.
+        world: ``"sandbox"``, ``"model"``, ``"replay"``, or a `World` of your own.
+        model: Model directory; worlds made from traces only.
+        runtime: ``"inprocess"``, ``"process"`` or ``"docker"``.
+        driver: ``"http"`` or ``"chromium"``.
+        bugs: ``"production"``, ``"none"``, ``"all"``, or ids; a task may say otherwise.
+        record: Directory for a trace of every episode.
+        render_mode: ``"ansi"`` (the page as text) or ``"rgb_array"`` (chromium only).
+        screenshot: Add a ``screenshot`` to every observation (chromium only).
+        max_steps: Overrides every task's own limit.
+        policy: Name written into traces.
+
+    Raises:
+        ContentError: An unknown app, task, split, bug, world or driver, or modes that do not go together.
+    """
+
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
+
+    def __init__(
+        self,
+        app: str,
+        *,
+        task: str | None = None,
+        split: str | None = None,
+        interface: Interface = "browser",
+        world: str | World = "sandbox",
+        model: str | Path | None = None,
+        runtime: str = "inprocess",
+        driver: str = "http",
+        bugs: str | tuple[str, ...] = "production",
+        record: str | Path | None = None,
+        render_mode: str | None = None,
+        screenshot: bool = False,
+        max_steps: int | None = None,
+        policy: str = "",
+    ) -> None:
+        _check_modes(render_mode, screenshot, driver, interface)
+        self.app = app
+        self.templates: list[TaskTemplate]
+        self.templates, self._fixed_seed = select_templates(app, task=task, split=split, interface=interface)
+        self.render_mode = render_mode
+        self.action_space = spaces.action_space()
+        self.observation_space = spaces.observation_space(screenshot=screenshot)
+        self.world: World = (
+            open_world(world, app, interface=interface, runtime=runtime, driver=driver, bugs=bugs, model=model)
+            if isinstance(world, str)
+            else world
+        )
+        self.interface = interface
+        self.observation = Observation()
+        """The current observation, typed."""
+        self.task: Task | None = None
+        """The current task instance, gold data included: for trainers and oracles, not for agents."""
+        self.outcome: Outcome | None = None
+        """How the last episode ended; None while one runs."""
+        self._screenshot = screenshot
+        self._max_steps = max_steps
+        self._recorder = Recorder(Path(record) if record is not None else None, policy)
+        self._steps = 0
+        self._heard = _Heard()
+
+    # -- the gymnasium interface -----------------------------------------------------------------
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Begin an episode.
+
+        Args:
+            seed: Chooses template, instance and every draw of the episode. None: the next of the
+                sequence begun by the last seed given.
+            options: ``task`` picks a template or instance for this episode; ``session`` names its trace.
+
+        Raises:
+            SandboxError: No sandbox could be started, twice in a row.
+            ContentError: The task cannot be set up; says what to correct.
+        """
+        super().reset(seed=seed)
+        episode_seed = seed if seed is not None else int(self.np_random.integers(2**31))
+        self._recorder.close()
+        self.outcome = None
+        options = options or {}
+        self.task = self._choose(episode_seed, options.get("task"))
+        transition = self.world.reset(self.task, episode_seed)
+        self._steps = 0
+        before = self.world.state()
+        self._recorder.begin(self.task, self.world, episode_seed, before, options.get("session"))
+        self._heard = _Heard(before=before)
+        self._see(transition)
+        first = Step(index=0, observation=self.observation, delta=transition.delta, events=transition.events)
+        self._recorder.write(first)
+        return self._encode(), self._info(transition)
+
+    def step(  # type: ignore[override]
+        self, action: str | Action | dict[str, Any]
+    ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Carry out one action; see the class for what ends an episode.
+
+        Raises:
+            gymnasium.error.ResetNeeded: No episode is running.
+        """
+        if self.task is None or self.outcome is not None:
+            raise gymnasium.error.ResetNeeded("The episode is over. Call reset() before step().")
+        self._steps += 1
+        raw = ""
+        parsed: Action | None = None
+        try:
+            parsed = Action.parse(action)
+            transition = self._carry_out(parsed)
+        except ActionError as error:
+            raw = action if isinstance(action, str) else repr(action)
+            transition = Transition(observation=self._unchanged(error=str(error)))
+        except SandboxError as error:
+            return self._break_off("infra", str(error), parsed)
+        except UncertainError as error:
+            return self._break_off("sim_uncertain", str(error), parsed)
+        self._see(transition)
+        self._recorder.write(
+            Step(
+                index=self._steps, action=parsed, raw=raw,
+                observation=self.observation, delta=transition.delta, events=transition.events,
+            )
+        )  # fmt: skip
+        return self._settle(parsed, transition)
+
+    def render(self) -> str | NDArray[np.uint8] | None:  # type: ignore[override]
+        """The page as text (``ansi``) or pixels, shape (720, 1280, 3) (``rgb_array``)."""
+        if self.render_mode == "ansi":
+            seen = self.observation
+            parts = [seen.url, seen.page or seen.result, f"error: {seen.error}" if seen.error else ""]
+            return "\n".join(part for part in parts if part)
+        return self._pixels() if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """Release the world; an unfinished trace stays without an end line."""
+        self._recorder.close()
+        self.world.close()
+
+    @property
+    def tools(self) -> list[dict[str, JsonValue]]:
+        """What can be called, as OpenAI function schemas."""
+        return self.world.tools()
+
+    # -- one step --------------------------------------------------------------------------------
+
+    def _carry_out(self, action: Action) -> Transition:
+        if action.kind == "call" and action.name != "report_infeasible":
+            return self.world.step(action)
+        if action.kind == "say":
+            self._heard.said.append(action.text)
+        return Transition(observation=self._unchanged())
+
+    def _settle(
+        self, action: Action | None, transition: Transition
+    ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        ended = False
+        if action is not None and action.kind == "answer":
+            self._heard.answered, self._heard.answer = True, action.value
+            ended = True
+        elif action is not None and action.name == "report_infeasible":
+            self._heard.infeasible = True
+            ended = True
+        truncated = not ended and self._steps >= self._limit
+        info = self._info(transition)
+        if not (ended or truncated):
+            return self._encode(), 0.0, False, False, info
+        try:
+            outcome = self._judge()
+        except SandboxError as error:
+            return self._break_off("infra", str(error), None, written=True)
+        except UncertainError as error:
+            return self._break_off("sim_uncertain", str(error), None, written=True)
+        self._end(outcome, info)
+        reward = UNSCORABLE if outcome.reward is None else outcome.reward
+        return self._encode(), reward, ended, truncated, info
+
+    def _judge(self) -> Outcome:
+        assert self.task is not None
+        record = self._heard.record(self.world.state())
+        try:
+            verdict = evaluate(self.task, record)
+        except ContentError as error:
+            # The task's own check is broken: neither the policy nor the infrastructure.
+            return Outcome(kind="env_bug", reward=None, reason=str(error))
+        return Outcome(kind="policy", reward=verdict.reward, reason=verdict.reason)
+
+    def _break_off(
+        self, kind: str, reason: str, action: Action | None, *, written: bool = False
+    ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """End the episode unscorable, whatever the world's state."""
+        self.observation = self._unchanged(error="The environment failed; this episode is not scored.")
+        if not written:
+            self._recorder.write(Step(index=self._steps, action=action, observation=self.observation))
+        info = self._info(Transition(observation=self.observation, trust=0.0))
+        self._end(Outcome(kind=kind, reward=None, reason=reason), info)  # type: ignore[arg-type]
+        return self._encode(), UNSCORABLE, False, True, info
+
+    def _end(self, outcome: Outcome, info: dict[str, Any]) -> None:
+        self.outcome = outcome
+        info |= {"outcome": outcome.kind, "reason": outcome.reason, "success": outcome.reward == 1.0}
+        self._recorder.finish(outcome)
+
+    # -- helpers -----------------------------------------------------------------------------------
+
+    @property
+    def _limit(self) -> int:
+        assert self.task is not None
+        return self._max_steps or self.task.max_steps
+
+    def _choose(self, seed: int, wanted: str | None) -> Task:
+        templates, fixed = self.templates, self._fixed_seed
+        if wanted is not None:
+            templates, fixed = select_templates(self.app, task=wanted, split=None, interface=self.interface)
+        template = templates[draw(seed, "template") % len(templates)]
+        instance = fixed if fixed is not None else draw(seed, "instance") % 2**31
+        return template.instantiate(instance, self.world.seed_view())
+
+    def _see(self, transition: Transition) -> None:
+        assert self.task is not None
+        self.observation = transition.observation.model_copy(update={"goal": self.task.goal})
+        self._heard.urls.append(self.observation.url)
+
+    def _unchanged(self, error: str = "") -> Observation:
+        return self.observation.model_copy(update={"messages": (), "error": error})
+
+    def _info(self, transition: Transition) -> dict[str, Any]:
+        assert self.task is not None
+        return {
+            "task": self.task.id,
+            "step": self._steps,
+            "trust": transition.trust,
+            "delta": [list(change) for change in transition.delta],
+            "events": [event.model_dump() for event in transition.events],
+        }
+
+    def _encode(self) -> dict[str, Any]:
+        encoded: dict[str, Any] = dict(spaces.encode(self.observation))
+        if self._screenshot:
+            encoded["screenshot"] = self._pixels()
+        return encoded
+
+    def _pixels(self) -> NDArray[np.uint8]:
+        png = getattr(self.world, "screenshot", lambda: None)()
+        if png is None:
+            # A model has no looks, and after a failure there is no page.
+            return np.zeros(spaces.SCREENSHOT_SHAPE, np.uint8)
+        return _decode_png(png)
+
+
+def _check_modes(render_mode: str | None, screenshot: bool, driver: str, interface: str) -> None:
+    if render_mode not in (None, "ansi", "rgb_array"):
+        raise ContentError(f"There is no render_mode {render_mode!r}. Use 'ansi' or 'rgb_array'.")
+    if interface not in ("browser", "tools"):
+        raise ContentError(f"There is no interface {interface!r}. Use 'browser' or 'tools'.")
+    if (render_mode == "rgb_array" or screenshot) and (driver != "chromium" or interface != "browser"):
+        raise ContentError("Only a browser paints pixels. Add driver='chromium', or use render_mode='ansi'.")
+
+
+def _decode_png(data: bytes) -> NDArray[np.uint8]:
+    try:
+        from PIL import Image
+    except ModuleNotFoundError:
+        raise missing_extra("PIL", "browser") from None
+    image = Image.open(io.BytesIO(data), formats=["PNG"]).convert("RGB")
+    height, width, _ = spaces.SCREENSHOT_SHAPE
+    return np.asarray(image.resize((width, height)) if image.size != (width, height) else image, dtype=np.uint8)

@@ -1,0 +1,75 @@
+"""Writes the episodes of an environment as traces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from envsim.state import StateView
+from envsim.task import Task
+from envsim.trace import Header, Step, TraceWriter
+from envsim.types import Outcome
+from envsim.world import World
+
+
+class Recorder:
+    """Appends one episode after another to a directory; does nothing without one."""
+
+    def __init__(self, root: Path | None, policy: str) -> None:
+        self._root = root
+        self._policy = policy
+        self._writer: TraceWriter | None = None
+
+    def begin(self, task: Task, world: World, seed: int, state: StateView, session: str | None = None) -> None:
+        """Open the trace of an episode; the one before is left without an end line if it has none.
+
+        Args:
+            task: The instance.
+            world: What it is run in.
+            seed: Of the episode.
+            state: State view at reset.
+            session: Name of the trace, which must be free; None makes one from task, policy and seed.
+        """
+        self.close()
+        if self._root is None:
+            return
+        header = Header(
+            session=session or self._free(task, world.kind, seed),
+            app=task.app,
+            source="rollout",
+            world=world.kind,
+            interface=task.interface,
+            goal=task.goal,
+            task=task.id,
+            seed=seed,
+            policy=self._policy,
+            bugs=dict(world.bugs),
+            meta={"split": task.split, "start": task.start.model_dump(mode="json")},
+        )
+        self._writer = TraceWriter(self._root, header, state=state)
+
+    def write(self, step: Step) -> None:
+        """Append one step."""
+        if self._writer is not None:
+            self._writer.write(step)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Write the end line."""
+        if self._writer is not None:
+            self._writer.finish(outcome)
+            self._writer = None
+
+    def close(self) -> None:
+        """Close without an end line; safe to call twice."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _free(self, task: Task, world: str, seed: int) -> str:
+        assert self._root is not None
+        parts = (task.id.replace("@", "-"), self._policy, world, str(seed))
+        stem = name = "-".join(part for part in parts if part)
+        count = 1
+        while (self._root / f"{name}.jsonl").exists():
+            count += 1
+            name = f"{stem}-{count}"
+        return name

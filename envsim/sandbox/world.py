@@ -1,0 +1,246 @@
+"""The real world: a running clone, seen through a page driver or through its tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from envsim.errors import ContentError, SandboxError, UncertainError
+from envsim.page.driver import PageDriver
+from envsim.page.http import HttpDriver
+from envsim.page.lines import format_lines
+from envsim.sandbox.runtime import ResetRequest, Runtime, Sandbox, SetupCall
+from envsim.sandbox.spec import SandboxSpec
+from envsim.sandbox.tools import ToolClient
+from envsim.state import StateView
+from envsim.task import Interface, Task
+from envsim.types import Action, Event, JsonValue, Observation, Transition
+
+DRIVERS = ("http", "chromium")
+
+
+class SandboxWorld:
+    """Implements `envsim.world.World` over one sandbox, started at the first reset.
+
+    Args:
+        spec: The clone.
+        runtime: What starts it.
+        interface: ``"browser"`` (page primitives) or ``"tools"`` (the app's own operations).
+        driver: ``"http"`` (no browser) or ``"chromium"``; browser interface only.
+        bugs: What is on unless a task says otherwise, as `SandboxSpec.select_bugs` reads it.
+
+    Raises:
+        ContentError: An unknown driver or bug, or an interface the clone does not offer.
+    """
+
+    kind = "sandbox"
+
+    def __init__(
+        self,
+        spec: SandboxSpec,
+        *,
+        runtime: Runtime,
+        interface: Interface = "browser",
+        driver: str = "http",
+        bugs: str | tuple[str, ...] = "production",
+    ) -> None:
+        if driver not in DRIVERS:
+            raise ContentError(f"There is no page driver {driver!r}. Use one of: {', '.join(DRIVERS)}.")
+        if interface == "tools" and spec.tools is None:
+            raise ContentError(f"{spec.name} offers no tools. Use interface='browser'.")
+        spec.select_bugs(bugs)
+        self.spec = spec
+        self.interface = interface
+        self._runtime = runtime
+        self._driver_name = driver
+        self._bugs = bugs
+        self.bugs: Mapping[str, float] = {}
+        self._sandbox: Sandbox | None = None
+        self._surface: PageSurface | ToolSurface | None = None
+        self._seed_view: StateView | None = None
+
+    def tools(self) -> list[dict[str, JsonValue]]:
+        """See `World.tools`. Starts the sandbox, since only the app knows its operations."""
+        return self._open().tools()
+
+    def seed_view(self) -> StateView:
+        """See `World.seed_view`."""
+        if self._seed_view is None:
+            self._open()
+            self._seed_view = self._live().control.seed_view()
+        return self._seed_view
+
+    def reset(self, task: Task, seed: int) -> Transition:
+        """See `World.reset`. A sandbox that fails is replaced once before the failure is reported."""
+        try:
+            return self._reset(task, seed)
+        except SandboxError:
+            self.close()
+            return self._reset(task, seed)
+
+    def step(self, action: Action) -> Transition:
+        """See `World.step`."""
+        if self._surface is None:
+            raise UncertainError("The world has no episode to step. Call reset() first.")
+        try:
+            observation, asked = self._surface.act(action)
+            return self._transition(observation) if asked else Transition(observation=observation)
+        except SandboxError:
+            self.close()
+            raise
+
+    def state(self) -> StateView:
+        """See `World.state`."""
+        return self._live().control.state()
+
+    def snapshot(self) -> object:
+        """See `World.snapshot`."""
+        if self._surface is None:
+            raise UncertainError("The world has no episode to snapshot. Call reset() first.")
+        return (self._live().control.snapshot(), self._surface.save())
+
+    def restore(self, token: object) -> None:
+        """See `World.restore`."""
+        if self._surface is None or not isinstance(token, tuple):
+            raise UncertainError("This token is not from the running episode. Take it after reset().")
+        snapshot_id, session = token
+        self._live().control.restore(snapshot_id)
+        self._surface.load(session)
+
+    def screenshot(self) -> bytes | None:
+        """The page as PNG; None through a driver that cannot paint."""
+        return self._surface.screenshot() if self._surface else None
+
+    def close(self) -> None:
+        """See `World.close`."""
+        surface, self._surface = self._surface, None
+        sandbox, self._sandbox = self._sandbox, None
+        if surface is not None:
+            surface.close()
+        if sandbox is not None:
+            sandbox.close()
+
+    def _reset(self, task: Task, seed: int) -> Transition:
+        if task.interface != self.interface:
+            raise ContentError(
+                f"Task {task.template} is for interface {task.interface!r}; make the environment with that one."
+            )
+        surface = self._open()
+        self.bugs = bugs = self.spec.select_bugs(self._bugs if task.bugs is None else task.bugs)
+        setup = [SetupCall(tool=call.name, arguments=dict(call.arguments)) for call in task.start.setup]
+        request = ResetRequest(seed=seed, bugs=bugs, login=task.start.login, setup=setup)
+        cookies = self._live().control.reset(request)
+        return self._transition(surface.open(task.start.url, cookies))
+
+    def _open(self) -> PageSurface | ToolSurface:
+        if self._sandbox is None:
+            self._sandbox = self._runtime.start(self.spec)
+        if self._surface is None:
+            if self.interface == "tools":
+                self._surface = ToolSurface(ToolClient(self._sandbox.transport(), str(self.spec.tools)))
+            else:
+                self._surface = PageSurface(_driver(self._driver_name, self._sandbox))
+        return self._surface
+
+    def _live(self) -> Sandbox:
+        if self._sandbox is None:
+            raise UncertainError("The world has no running sandbox. Call reset() first.")
+        return self._sandbox
+
+    def _transition(self, observation: Observation) -> Transition:
+        changes = self._live().control.changes()
+        return Transition(
+            observation=observation,
+            delta=tuple(tuple(change) for change in changes["delta"]),
+            events=tuple(Event.model_validate(event) for event in changes["events"]),
+        )
+
+
+class PageSurface:
+    """What an agent touches through pages."""
+
+    def __init__(self, driver: PageDriver) -> None:
+        self._driver = driver
+
+    def open(self, target: str, cookies: Mapping[str, str]) -> Observation:
+        """Start a browsing session at `target`."""
+        self._driver.open(target, cookies)
+        return self._observe("")
+
+    def act(self, action: Action) -> tuple[Observation, bool]:
+        """The observation after `action`, and whether the app was asked anything."""
+        before = self._driver.requests
+        error = self._driver.act(action)
+        return self._observe(error), self._driver.requests != before
+
+    def tools(self) -> list[dict[str, JsonValue]]:
+        """The page primitives."""
+        return self._driver.tools()
+
+    def save(self) -> object:
+        """The session, for `load`."""
+        return self._driver.save()
+
+    def load(self, token: Any) -> None:
+        """Return to a saved session."""
+        self._driver.load(token)
+
+    def screenshot(self) -> bytes | None:
+        """The page as PNG, or None."""
+        return self._driver.screenshot()
+
+    def close(self) -> None:
+        """Release the driver."""
+        self._driver.close()
+
+    def _observe(self, error: str) -> Observation:
+        page = self._driver.observe()
+        return Observation(url=page.url, title=page.title, page=format_lines(page.lines), error=error)
+
+
+class ToolSurface:
+    """What an agent touches through the app's own operations."""
+
+    def __init__(self, client: ToolClient) -> None:
+        self._client = client
+
+    def open(self, target: str, cookies: Mapping[str, str]) -> Observation:
+        """Start a session; `target` has no meaning without pages."""
+        self._client.cookies = dict(cookies)
+        return Observation()
+
+    def act(self, action: Action) -> tuple[Observation, bool]:
+        """The observation after `action`, and whether the app was asked anything."""
+        if action.kind != "call":
+            return Observation(), False
+        reply = self._client.call(action.name, action.arguments)
+        return Observation(result=reply.result, error=reply.error), not reply.error
+
+    def tools(self) -> list[dict[str, JsonValue]]:
+        """The app's operations."""
+        return self._client.tools()
+
+    def save(self) -> object:
+        """The session, for `load`."""
+        return dict(self._client.cookies)
+
+    def load(self, token: Any) -> None:
+        """Return to a saved session."""
+        self._client.cookies = dict(token)
+
+    def screenshot(self) -> None:
+        """Tools have no looks."""
+        return
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._client.close()
+
+
+def _driver(name: str, sandbox: Sandbox) -> PageDriver:
+    if name == "http":
+        return HttpDriver(sandbox.transport())
+    # Playwright is an extra: the module that needs it is loaded only when asked for.
+    from envsim.page.chromium import ChromiumDriver  # noqa: PLC0415
+
+    return ChromiumDriver(sandbox.url())

@@ -1,0 +1,144 @@
+"""`TaskVectorEnv`: many `TaskEnv`s stepped together, each failure its own.
+
+Gymnasium's own vector environments return garbage for text through shared memory and lose the
+whole batch to one worker's exception; this one returns plain strings and isolates members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from envsim.env import UNSCORABLE, TaskEnv
+from envsim.errors import EnvsimError
+from envsim.types import Action
+
+_THREADED = frozenset({"process", "docker"})
+"""Runtimes that are waited for; an in-process app keeps this process busy, where threads only cost."""
+
+Batch = dict[str, Any]
+Member = tuple[dict[str, Any], float, bool, bool, dict[str, Any]]
+
+
+class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
+    """`num_envs` independent environments behind one `gymnasium.vector.VectorEnv`.
+
+    A member that has ended is reset by the *next* step, whose action for it is ignored
+    (`AutoresetMode.NEXT_STEP`, gymnasium's default). A member that fails ends its episode with
+    ``info["outcome"] == "infra"`` and reward NaN; the others are not touched.
+
+    Observations batch to ``{"page": (str, ...), ...}``: a tuple of strings per field.
+
+    Args:
+        num_envs: How many members.
+        **kwargs: For every `TaskEnv`; see there.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": ["ansi", "rgb_array"]}
+
+    def __init__(self, *, num_envs: int = 1, **kwargs: Any) -> None:
+        self.num_envs = num_envs
+        self.envs = [TaskEnv(**kwargs) for _ in range(num_envs)]
+        self.render_mode = self.envs[0].render_mode
+        self.single_observation_space = self.envs[0].observation_space
+        self.single_action_space = self.envs[0].action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._ended = [False] * num_envs
+        self._last: list[dict[str, Any]] = [{} for _ in range(num_envs)]
+        waits = kwargs.get("runtime") in _THREADED or kwargs.get("driver") == "chromium"
+        self._pool = ThreadPoolExecutor(num_envs, "envsim-member") if waits and num_envs > 1 else None
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Batch, dict[str, Any]]:
+        """Begin an episode in every member; member i gets ``seed + i`` from a single seed.
+
+        Raises:
+            SandboxError: A member could not be started. Unlike in `step` there is no episode yet to end.
+        """
+        if seed is None or isinstance(seed, int):
+            seeds: list[int | None] = [None if seed is None else seed + i for i in range(self.num_envs)]
+        else:
+            seeds = list(seed)
+        replies = self._each(lambda i: self.envs[i].reset(seed=seeds[i], options=options))
+        self._ended = [False] * self.num_envs
+        self._last = [observation for observation, _ in replies]
+        return self._batch(), self._infos([info for _, info in replies])
+
+    def step(
+        self, actions: Sequence[str | Action]
+    ) -> tuple[Batch, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Step every member; rewards, terminations and truncations have shape (num_envs,).
+
+        Raises:
+            ValueError: Not one action per member.
+        """
+        if len(actions) != self.num_envs:
+            raise ValueError(f"{self.num_envs} environments need as many actions, not {len(actions)}")
+        replies: list[Member] = self._each(lambda i: self._step_member(i, actions[i]))
+        self._last = [reply[0] for reply in replies]
+        self._ended = [reply[2] or reply[3] for reply in replies]
+        return (
+            self._batch(),
+            np.array([reply[1] for reply in replies], np.float64),
+            np.array([reply[2] for reply in replies], np.bool_),
+            np.array([reply[3] for reply in replies], np.bool_),
+            self._infos([reply[4] for reply in replies]),
+        )
+
+    def render(self) -> tuple[Any, ...] | None:
+        """What every member renders."""
+        return tuple(env.render() for env in self.envs)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close every member, also when one of them fails to."""
+        if self._pool is not None:
+            self._pool.shutdown()
+        failures: list[Exception] = []
+        for env in self.envs:
+            try:
+                env.close()
+            except EnvsimError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _step_member(self, index: int, action: str | Action) -> Member:
+        env = self.envs[index]
+        try:
+            if self._ended[index]:
+                observation, info = env.reset()
+                return observation, 0.0, False, False, info
+            return env.step(action)
+        except Exception as error:
+            # TaskEnv.step types the failures it knows; what arrives here is a failed reset or a
+            # defect. A fresh world is the only state we can vouch for: the next step resets it.
+            env.world.close()
+            observation = dict(self._last[index]) | {"error": "The environment failed; this episode is not scored."}
+            info = {"outcome": "infra", "reason": f"{type(error).__name__}: {error}", "success": False}
+            return observation, UNSCORABLE, False, True, info
+
+    def _each(self, call: Callable[[int], Any]) -> list[Any]:
+        if self._pool is None:
+            return [call(i) for i in range(self.num_envs)]
+        return list(self._pool.map(call, range(self.num_envs)))
+
+    def _batch(self) -> Batch:
+        batch: Batch = {}
+        for key in self._last[0]:
+            values = [observation[key] for observation in self._last]
+            batch[key] = np.stack(values) if isinstance(values[0], np.ndarray) else tuple(values)
+        return batch
+
+    def _infos(self, infos: list[dict[str, Any]]) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        for index, info in enumerate(infos):
+            merged = self._add_info(merged, info, index)
+        return merged

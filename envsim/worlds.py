@@ -1,0 +1,68 @@
+"""Opening a world by name. Entry points are strings, so that no world's needs are anybody else's."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+from envsim.content import find_app
+from envsim.errors import ContentError, missing_extra
+from envsim.sandbox.runtime import get_runtime
+from envsim.sandbox.spec import load_spec
+from envsim.sandbox.world import SandboxWorld
+from envsim.task import Interface
+from envsim.world import World
+
+LEARNED = ("model", "replay")
+"""Worlds made from traces; they live in the `worldmodel` package."""
+KINDS = ("sandbox", *LEARNED)
+_LEARNED_ENTRY = "worldmodel.world:load_world"
+
+
+def open_world(
+    kind: str,
+    app: str,
+    *,
+    interface: Interface = "browser",
+    runtime: str = "inprocess",
+    driver: str = "http",
+    bugs: str | tuple[str, ...] = "production",
+    model: str | Path | None = None,
+) -> World:
+    """A world of `app`, not yet started.
+
+    Args:
+        kind: One of `KINDS`.
+        app: Name of the app.
+        interface: ``"browser"`` or ``"tools"``.
+        runtime: ``"inprocess"``, ``"process"`` or ``"docker"``; sandbox only.
+        driver: ``"http"`` or ``"chromium"``; sandbox with the browser interface only.
+        bugs: ``"production"``, ``"none"``, ``"all"`` or ids; sandbox only (a model has the bugs it learned).
+        model: Directory of a trained model; model and replay only.
+
+    Raises:
+        ContentError: An unknown name, or no model where one is needed.
+        ModelError: The model is damaged or was trained for another app.
+        PrerequisiteError: An extra is not installed.
+    """
+    if kind == "sandbox":
+        spec = load_spec(find_app(app) / "sandbox.toml")
+        return SandboxWorld(spec, runtime=get_runtime(runtime), interface=interface, driver=driver, bugs=bugs)
+    if kind not in LEARNED:
+        raise ContentError(f"There is no world {kind!r}. Use one of: {', '.join(KINDS)}.")
+    if model is None:
+        raise ContentError(f"world={kind!r} needs a model. Train one with: worldmodel train TRACES -o MODEL")
+    world = _load_learned()(Path(model), kind=kind, app=app, interface=interface)
+    if not isinstance(world, World):
+        raise TypeError(f"{_LEARNED_ENTRY} returned {type(world).__name__}, not a World")
+    return world
+
+
+def _load_learned() -> Callable[..., object]:
+    module, _, name = _LEARNED_ENTRY.partition(":")
+    try:
+        entry: Callable[..., object] = getattr(importlib.import_module(module), name)
+        return entry
+    except ModuleNotFoundError as error:
+        raise missing_extra(error.name or "torch", "worldmodel") from None
