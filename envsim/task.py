@@ -41,5 +41,9 @@ class Task(Frozen):
     )
     max_steps: int = Field(default=30, gt=0)
     params: dict[str, JsonValue] = {}
-    checks: tuple[dict[str, Any], ...] = Field(default=(), description="resolved check tables, see envsim.reward.checks")
-    oracle: tuple[Any, ...] = Field(default=(), description="resolved oracle steps, see envsim.policy.oracle")
+    checks: tuple[dict[str, Any], ...] = Field(
+        default=(), description="resolved check tables, see envsim.reward.checks"
+    )
+    oracle: tuple[Any, ...] = Field(
+        default=(), description="oracle steps, see envsim.policy.steps; filled in from params as they run"
+    )

@@ -1,1 +1,66 @@
 """Whatever picks actions: null, random, oracle, noisy, scripted, chat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from envsim.errors import ActionError, ContentError
+from envsim.policy.base import NullPolicy, Policy, ScriptedPolicy
+from envsim.policy.noisy import NoisyPolicy
+from envsim.policy.oracle import OraclePolicy
+from envsim.policy.random import RandomPolicy
+
+__all__ = ["NoisyPolicy", "NullPolicy", "OraclePolicy", "Policy", "RandomPolicy", "ScriptedPolicy", "get_policy"]
+
+
+def get_policy(name: str) -> Policy:
+    """A new policy by name: ``null``, ``random``, ``oracle``, ``noisy``, ``noisy:EPSILON``, ``scripted:FILE``.
+
+    A script holds one action a line, in any form `Action.parse` reads.
+
+    Raises:
+        ContentError: No such policy, or an argument that does not fit.
+    """
+    kind, _, argument = name.partition(":")
+    if kind not in _MAKERS:
+        raise ContentError(f"There is no policy {name!r}. Use one of: {', '.join(_MAKERS)}.")
+    return _MAKERS[kind](argument)
+
+
+def _noisy(argument: str) -> Policy:
+    try:
+        epsilon = float(argument or 0.15)
+    except ValueError:
+        epsilon = -1.0
+    if not 0.0 <= epsilon <= 1.0:
+        raise ContentError(f"noisy:{argument} has no probability. Give a number from 0 to 1, for example noisy:0.15.")
+    return NoisyPolicy(epsilon)
+
+
+def _scripted(argument: str) -> Policy:
+    try:
+        lines = Path(argument).read_text(encoding="utf-8").splitlines()
+        return ScriptedPolicy(line for line in lines if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContentError(f"Cannot read the script {argument!r}: {error}. Write it as scripted:FILE.") from None
+    except ActionError as error:
+        raise ContentError(f"The script {argument!r} has an unreadable line: {error}") from None
+
+
+def _plain(make: Callable[[], Policy]) -> Callable[[str], Policy]:
+    def build(argument: str) -> Policy:
+        if argument:
+            raise ContentError(f"This policy takes no argument ({argument!r}). Remove the colon and what follows.")
+        return make()
+
+    return build
+
+
+_MAKERS: dict[str, Callable[[str], Policy]] = {
+    "null": _plain(NullPolicy),
+    "random": _plain(RandomPolicy),
+    "oracle": _plain(OraclePolicy),
+    "noisy": _noisy,
+    "scripted": _scripted,
+}

@@ -14,7 +14,7 @@ A check is a table with a `kind`; a task is solved when all of its checks hold:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -29,9 +29,9 @@ from envsim.task import Task
 from envsim.types import Frozen, JsonValue
 
 
-@dataclass(frozen=True)
-class Record:
-    """What an episode is judged on.
+@dataclass
+class EpisodeRecord:
+    """What an episode is judged on; filled in while it runs.
 
     Attributes:
         before: The state view at reset.
@@ -40,31 +40,38 @@ class Record:
         answer: The final answer, None where there was none or it had no value.
         infeasible: Whether the agent ended the episode with `report_infeasible`.
         said: What the agent told the user, in order.
-        urls: Path and query of the active page after each step, the reset first.
+        urls: Path and query of the active page, whenever it changed; the reset first.
     """
 
-    before: StateView
-    after: StateView
+    before: StateView = field(default_factory=dict)
+    after: StateView = field(default_factory=dict)
     answered: bool = False
     answer: JsonValue = None
     infeasible: bool = False
-    said: tuple[str, ...] = ()
-    urls: tuple[str, ...] = ()
+    said: list[str] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
+
+
+class _Facts:
+    """An ended episode and what follows from it, each computed once."""
+
+    def __init__(self, record: EpisodeRecord, params: Mapping[str, Any]) -> None:
+        self.record = record
+        self._params = params
 
     @cached_property
     def delta(self) -> list[list[Any]]:
-        """The net change, as `envsim.state.diff` returns it."""
-        return diff(self.before, self.after)
+        """The net change: what was done and undone again is no change."""
+        return diff(self.record.before, self.record.after)
 
     @cached_property
-    def added(self) -> dict[str, list[Any]]:
-        """The rows of each collection that are new, with their keys."""
-        return _missing_from(self.before, self.after)
-
-    @cached_property
-    def removed(self) -> dict[str, list[Any]]:
-        """The rows of each collection that are gone, with their keys."""
-        return _missing_from(self.after, self.before)
+    def scope(self) -> dict[str, Any]:
+        """What a state query sees."""
+        before, after = self.record.before, self.record.after
+        return {
+            "before": before, "after": after, "params": self._params,
+            "added": _missing_from(before, after), "removed": _missing_from(after, before),
+        }  # fmt: skip
 
 
 def _missing_from(one: StateView, other: StateView) -> dict[str, list[Any]]:
@@ -80,7 +87,7 @@ class CheckResult:
     """One check's result, with one sentence of why."""
 
     kind: str
-    passed: bool
+    held: bool
     reason: str
 
 
@@ -94,7 +101,7 @@ class Verdict:
     @property
     def reason(self) -> str:
         """Why the first failed check failed; empty when all hold."""
-        return next((result.reason for result in self.results if not result.passed), "")
+        return next((result.reason for result in self.results if not result.held), "")
 
 
 class StateCheck(Frozen):
@@ -126,14 +133,10 @@ class StateCheck(Frozen):
     def _compiles(cls, text: str) -> str:
         return _jmespath(text)
 
-    def failure(self, record: Record, params: Mapping[str, Any]) -> str | None:
+    def failure(self, facts: _Facts) -> str | None:
         """Why the check does not hold, or None."""
-        scope = {
-            "before": record.before, "after": record.after, "added": record.added, "removed": record.removed,
-            "params": params,
-        }  # fmt: skip
         try:
-            found = query(self.query, scope)
+            found = query(self.query, facts.scope)
         except ContentError as error:
             # A path that is absent from this outcome makes functions fail: the fact does not hold.
             return str(error)
@@ -198,12 +201,11 @@ class UnchangedCheck(Frozen):
     kind: Literal["unchanged"]
     allow: list[str] = Field(default=[], alias="except")
 
-    def failure(self, record: Record, params: Mapping[str, Any]) -> str | None:
+    def failure(self, facts: _Facts) -> str | None:
         """Why the check does not hold, or None."""
-        del params
-        for change in record.delta:
+        for change in facts.delta:
             keys = split_path(change[0])
-            sign = "-" if len(change) == 1 else "+" if _absent(record.before, keys) else "~"
+            sign = "-" if len(change) == 1 else "+" if _absent(facts.record.before, keys) else "~"
             if not any(_allowed(pattern, keys, sign) for pattern in self.allow):
                 what = {"-": "was removed", "+": "was added", "~": "was changed"}[sign]
                 return f"{change[0]} {what}, which the task does not allow."
@@ -245,12 +247,11 @@ class AnswerCheck(_Typed):
     kind: Literal["answer"]
     field: str | None = Field(default=None, description="the answer is an object; judge this field of it")
 
-    def failure(self, record: Record, params: Mapping[str, Any]) -> str | None:
+    def failure(self, facts: _Facts) -> str | None:
         """Why the check does not hold, or None."""
-        del params
-        if not record.answered:
+        if not facts.record.answered:
             return "The episode ended without an answer."
-        answer = record.answer
+        answer = facts.record.answer
         if self.field is not None:
             answer = answer.get(self.field) if isinstance(answer, dict) else None
         if same(self.type, self.value, answer, self.tolerance):
@@ -263,10 +264,9 @@ class SaidCheck(_Typed):
 
     kind: Literal["said", "not_said"]
 
-    def failure(self, record: Record, params: Mapping[str, Any]) -> str | None:
+    def failure(self, facts: _Facts) -> str | None:
         """Why the check does not hold, or None."""
-        del params
-        told = any(mentions(self.type, self.value, text, self.tolerance) for text in record.said)
+        told = any(mentions(self.type, self.value, text, self.tolerance) for text in facts.record.said)
         if told == (self.kind == "said"):
             return None
         return f"The {self.type} {_short(self.value)} was {'' if told else 'never '}told to the user."
@@ -280,10 +280,9 @@ class UrlCheck(Frozen):
     query: dict[str, JsonValue] = Field(default={}, description="parameters the URL must have")
     when: Literal["end", "ever"] = "end"
 
-    def failure(self, record: Record, params: Mapping[str, Any]) -> str | None:
+    def failure(self, facts: _Facts) -> str | None:
         """Why the check does not hold, or None."""
-        del params
-        urls = record.urls if self.when == "ever" else record.urls[-1:]
+        urls = facts.record.urls if self.when == "ever" else facts.record.urls[-1:]
         if any(self._is(url) for url in urls):
             return None
         return f"{self.path} was not open{' at the end' if self.when == 'end' else ''}."
@@ -299,12 +298,11 @@ class EndCheck(Frozen):
 
     kind: Literal["answered", "infeasible"]
 
-    def failure(self, record: Record, params: Mapping[str, Any]) -> str | None:
+    def failure(self, facts: _Facts) -> str | None:
         """Why the check does not hold, or None."""
-        del params
         if self.kind == "answered":
-            return None if record.answered else "The episode ended without an answer."
-        return None if record.infeasible else "The goal is infeasible, which the agent did not report."
+            return None if facts.record.answered else "The episode ended without an answer."
+        return None if facts.record.infeasible else "The goal is infeasible, which the agent did not report."
 
 
 Check = Annotated[
@@ -328,22 +326,23 @@ def parse_check(table: Mapping[str, Any]) -> Check:
         raise ContentError(f"key {key!r}: {first['msg']}") from None
 
 
-def evaluate(task: Task, record: Record) -> Verdict:
+def evaluate(task: Task, record: EpisodeRecord) -> Verdict:
     """Judge an episode.
 
     Raises:
         ContentError: A check of `task` is malformed, or its expected value is not of its type.
     """
     checks = [parse_check(table) for table in task.checks]
+    facts = _Facts(record, task.params)
     results = []
     for check in checks:
         if isinstance(check, _Typed) and parse(check.type, check.value) is None:
             raise ContentError(f"{task.id}: {check.value!r} is not a {check.type}. Correct the check's value or type.")
-        failure = check.failure(record, task.params)
+        failure = check.failure(facts)
         results.append(CheckResult(check.kind, failure is None, failure or f"The {check.kind} check holds."))
     if record.infeasible and not any(check.kind == "infeasible" for check in checks):
         results.append(CheckResult("infeasible", False, "The goal is feasible, but was reported infeasible."))
-    return Verdict(float(bool(results) and all(result.passed for result in results)), tuple(results))
+    return Verdict(float(bool(results) and all(result.held for result in results)), tuple(results))
 
 
 def _jmespath(text: str) -> str:
