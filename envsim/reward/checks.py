@@ -14,7 +14,7 @@ A check is a table with a `kind`; a task is solved when all of its checks hold:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -29,9 +29,9 @@ from envsim.task import Task
 from envsim.types import Frozen, JsonValue
 
 
-@dataclass
-class EpisodeRecord:
-    """What an episode is judged on; filled in while it runs.
+@dataclass(frozen=True)
+class Record:
+    """What an episode is judged on.
 
     Attributes:
         before: The state view at reset.
@@ -40,22 +40,22 @@ class EpisodeRecord:
         answer: The final answer, None where there was none or it had no value.
         infeasible: Whether the agent ended the episode with `report_infeasible`.
         said: What the agent told the user, in order.
-        urls: Path and query of the active page, whenever it changed; the reset first.
+        urls: Path and query of the active page, after each step, the reset first.
     """
 
-    before: StateView = field(default_factory=dict)
-    after: StateView = field(default_factory=dict)
+    before: StateView
+    after: StateView
     answered: bool = False
     answer: JsonValue = None
     infeasible: bool = False
-    said: list[str] = field(default_factory=list)
-    urls: list[str] = field(default_factory=list)
+    said: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
 
 
 class _Facts:
     """An ended episode and what follows from it, each computed once."""
 
-    def __init__(self, record: EpisodeRecord, params: Mapping[str, Any]) -> None:
+    def __init__(self, record: Record, params: Mapping[str, Any]) -> None:
         self.record = record
         self._params = params
 
@@ -326,7 +326,7 @@ def parse_check(table: Mapping[str, Any]) -> Check:
         raise ContentError(f"key {key!r}: {first['msg']}") from None
 
 
-def evaluate(task: Task, record: EpisodeRecord) -> Verdict:
+def evaluate(task: Task, record: Record) -> Verdict:
     """Judge an episode.
 
     Raises:
