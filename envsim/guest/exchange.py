@@ -74,12 +74,13 @@ def contained(app: Asgi) -> Asgi:
     """
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
-        started = False
+        started = complete = False
 
         async def watch(message: Message) -> None:
-            nonlocal started
+            nonlocal started, complete
             started = started or message["type"] == "http.response.start"
             await send(message)
+            complete = message["type"] == "http.response.body" and not message.get("more_body")
 
         try:
             await app(scope, receive, watch)
@@ -87,13 +88,12 @@ def contained(app: Asgi) -> Asgi:
             raise
         except Exception:
             log.exception("the app crashed on %s %s", scope.get("method"), scope.get("path"))
+            if complete:
+                return  # a framework's own error page went out before it raised again
             if started:
-                return  # what was sent stands; an unfinished body reads as truncated
+                raise ConnectionResetError from None  # a server would cut the body short too
             body = b"Internal Server Error"
-            headers = [
-                (b"content-type", b"text/plain; charset=utf-8"),
-                (b"content-length", str(len(body)).encode()),
-            ]
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
             await send({"type": "http.response.start", "status": 500, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 

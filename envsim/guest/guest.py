@@ -37,7 +37,7 @@ class GuestSpec:
     state: dict[str, dict[str, str]]
 
     def to_json(self) -> str:
-        """This spec as JSON text; `from_json` reads it back."""
+        """JSON text that `from_json` reads back."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod

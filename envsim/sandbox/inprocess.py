@@ -13,8 +13,11 @@ import threading
 import weakref
 from typing import Any, cast
 
+from envsim.guest.exchange import Message, Receive, Send
 from envsim.guest.guest import Guest
+from envsim.guest.kit import Asgi
 from envsim.page.transport import AsgiTransport, Request, Response
+from envsim.sandbox.forward import Forwarder
 from envsim.sandbox.runtime import Changes, ResetRequest
 from envsim.sandbox.seed import guest_spec, seed_database
 from envsim.sandbox.spec import SandboxSpec
@@ -113,6 +116,7 @@ class InProcessSandbox:
         self._lock = threading.Lock()
         self.control = InProcessControl(self._guest, self._lock)
         self._transports: weakref.WeakSet[InProcessTransport] = weakref.WeakSet()
+        self._forwarder: Forwarder | None = None
 
     def transport(self) -> InProcessTransport:
         """See `Sandbox.transport`."""
@@ -122,14 +126,32 @@ class InProcessSandbox:
 
     def url(self) -> str:
         """See `Sandbox.url`."""
-        raise NotImplementedError
+        if self._forwarder is None:
+            self._forwarder = Forwarder(_taking_turns(self._guest, self._lock))
+        return self._forwarder.url
 
     def close(self) -> None:
         """See `Sandbox.close`."""
+        if self._forwarder is not None:
+            self._forwarder.close()
         for transport in list(self._transports):
             transport.close()
         self.control.close()
         self._guest.close()
+
+
+def _taking_turns(guest: Guest, lock: threading.Lock) -> Asgi:
+    """The app for the forwarder's thread: one request at a time, and none beside a control call."""
+
+    async def serve(scope: Message, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, lock.acquire)
+        try:
+            await guest.asgi(scope, receive, send)
+        finally:
+            lock.release()
+
+    return serve
 
 
 class InProcessRuntime:

@@ -1,0 +1,167 @@
+"""Runs one clone in a process of its own: ``python -m envsim.guest.supervisor``.
+
+In the given directory, ``app.sock`` serves the app and ``control.sock`` its control plane: JSON over
+HTTP, one path per method of `envsim.sandbox.runtime.Control`. Nothing listens anywhere else.
+
+An owner holds a *lease*, an open ``GET /lease``. When nobody has held one for some seconds the
+supervisor exits, so a sandbox never outlives an owner that was killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from envsim.errors import ContentError
+from envsim.guest.exchange import Message, Receive, Send
+from envsim.guest.guest import Guest, GuestSpec, build_seed
+from envsim.guest.serve import make_server, one_at_a_time, read_body
+
+APP_SOCKET = "app.sock"
+CONTROL_SOCKET = "control.sock"
+
+log = logging.getLogger("envsim.guest")
+
+
+class Lease:
+    """Knows since when nobody has held the sandbox."""
+
+    def __init__(self, grace_s: float, lease_s: float) -> None:
+        self._held = 0
+        self._free_at = time.monotonic() + grace_s
+        self._lease_s = lease_s
+
+    async def hold(self, receive: Receive, send: Send) -> None:
+        """Answer at once and keep the exchange open until the owner hangs up."""
+        self._held += 1
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"held\n", "more_body": True})
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            self._held -= 1
+            self._free_at = time.monotonic() + self._lease_s
+
+    async def expired(self) -> None:
+        """Return when the lease has run out."""
+        while self._held or time.monotonic() < self._free_at:
+            await asyncio.sleep(min(0.5, self._lease_s / 4))
+
+
+class ControlApp:
+    """The control plane as an ASGI app."""
+
+    def __init__(self, guest: Guest, lease: Lease, lock: asyncio.Lock) -> None:
+        self._guest = guest
+        self._lease = lease
+        self._lock = lock
+        self._operations: dict[tuple[str, str], Callable[[dict[str, Any]], Awaitable[Any]]] = {
+            ("GET", "/health"): self._call(lambda request: guest.health()),
+            ("GET", "/state"): self._call(lambda request: guest.state()),
+            ("GET", "/seed_view"): self._call(lambda request: guest.seed_view()),
+            ("GET", "/hash"): self._call(lambda request: guest.hash()),
+            ("POST", "/reset"): lambda request: guest.reset(**request),
+            ("POST", "/changes"): self._changes,
+            ("POST", "/snapshot"): self._call(lambda request: guest.snapshot()),
+            ("POST", "/restore"): self._call(lambda request: guest.restore(**request)),
+        }
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one control request; 422 with ``{"error"}`` where the request is at fault."""
+        if scope["path"] == "/lease":
+            await self._lease.hold(receive, send)
+            return
+        operation = self._operations.get((scope["method"], scope["path"]))
+        body = await read_body(receive)
+        if operation is None or body is None:
+            await _answer(send, 404, {"error": f"no operation {scope['method']} {scope['path']}"})
+            return
+        try:
+            async with self._lock:
+                value = await operation(json.loads(body or b"{}"))
+        except (ContentError, TypeError, json.JSONDecodeError) as error:
+            await _answer(send, 422, {"error": str(error)})
+        except Exception as error:
+            log.exception("control operation %s failed", scope["path"])
+            await _answer(send, 500, {"error": f"{type(error).__name__}: {error}"})
+        else:
+            await _answer(send, 200, value)
+
+    def _call(self, function: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Awaitable[Any]]:
+        async def call(request: dict[str, Any]) -> Any:
+            return function(request)
+
+        return call
+
+    async def _changes(self, request: dict[str, Any]) -> dict[str, Any]:
+        delta, events = self._guest.changes()
+        return {"delta": delta, "events": events}
+
+
+async def _answer(send: Send, status: int, value: Any) -> None:
+    body = json.dumps(value, ensure_ascii=False).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def supervise(guest: Guest, directory: Path, lease: Lease) -> None:
+    """Serve `guest` in `directory` until SIGTERM or the end of the lease."""
+    lock = asyncio.Lock()
+    control = ControlApp(guest, lease, lock)
+    app = make_server(one_at_a_time(guest.asgi, lock), socket=str(directory / APP_SOCKET))
+    plane = make_server(control, socket=str(directory / CONTROL_SOCKET))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(app.serve())]
+    while not app.started:
+        await asyncio.sleep(0.001)
+    # Last, because an answering control plane means that all of it is up.
+    tasks.append(asyncio.create_task(plane.serve()))
+    tasks += [asyncio.create_task(stop.wait()), asyncio.create_task(lease.expired())]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    log.warning("stopping: %s", "asked to" if stop.is_set() else "no owner holds the lease")
+
+
+def main() -> None:
+    """Parse the command line, load the clone, serve it."""
+    parser = argparse.ArgumentParser(prog="envsim.guest.supervisor", description=__doc__)
+    parser.add_argument("--spec", type=Path, required=True, help="GuestSpec as a JSON file")
+    parser.add_argument("--folder", type=Path, required=True, help="the clone's folder")
+    parser.add_argument("--seed-db", type=Path, required=True, help="its seed database")
+    parser.add_argument("--build-seed", action="store_true", help="write the seed database and exit")
+    parser.add_argument("--directory", type=Path, help="where the sockets go")
+    parser.add_argument("--lease", type=float, default=10.0, help="seconds it stays up without an owner")
+    parser.add_argument("--grace", type=float, default=60.0, help="seconds an owner has to show up at first")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    spec = GuestSpec.from_json(args.spec.read_text(encoding="utf-8"))
+    if args.build_seed:
+        build_seed(args.folder, spec.seed, args.seed_db)
+        return
+    lease = Lease(args.grace, args.lease)
+    asyncio.run(_run(spec, args.folder, args.seed_db, args.directory, lease))
+
+
+async def _run(spec: GuestSpec, folder: Path, seed_db: Path, directory: Path, lease: Lease) -> None:
+    guest = Guest(spec, folder, seed_db)
+    await supervise(guest, directory, lease)
+    # All state is in memory: there is nothing to save, and open connections are not worth a wait.
+    for name in (APP_SOCKET, CONTROL_SOCKET):
+        (directory / name).unlink(missing_ok=True)
+    logging.shutdown()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""The control plane and the lease of a sandbox that runs somewhere else, over its unix socket."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+
+from envsim.errors import ContentError, SandboxError, SandboxLost, SandboxStartError, SandboxTimeout
+from envsim.sandbox.runtime import Changes, ResetRequest
+from envsim.state import StateView
+
+CONTROL_TIMEOUT_S = 10.0
+POLL_S = 0.01
+
+
+class SocketControl:
+    """See `Control`.
+
+    Args:
+        name: Name of the sandbox, for messages.
+        path: Its control socket.
+        timeout_s: Longest wait for one answer.
+        explain: Says what became of the sandbox, e.g. the end of its log; "" if unknown.
+    """
+
+    def __init__(
+        self, name: str, path: Path, *, timeout_s: float = CONTROL_TIMEOUT_S, explain: Callable[[], str] = str
+    ) -> None:
+        self._name = name
+        self._explain = explain
+        self._client = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(path)),
+            base_url="http://control",
+            timeout=timeout_s,
+            trust_env=False,
+        )
+
+    def health(self) -> dict[str, Any]:
+        """See `Control.health`."""
+        return cast("dict[str, Any]", self._ask("GET", "/health"))
+
+    def reset(self, request: ResetRequest) -> dict[str, str]:
+        """See `Control.reset`."""
+        body = {
+            "seed": request.seed,
+            "bugs": dict(request.bugs or {}),
+            "clock": request.clock,
+            "login": request.login,
+            "setup": list(request.setup),
+        }
+        return cast("dict[str, str]", self._ask("POST", "/reset", body))
+
+    def state(self) -> StateView:
+        """See `Control.state`."""
+        return cast("StateView", self._ask("GET", "/state"))
+
+    def seed_view(self) -> StateView:
+        """See `Control.seed_view`."""
+        return cast("StateView", self._ask("GET", "/seed_view"))
+
+    def changes(self) -> Changes:
+        """See `Control.changes`."""
+        return cast("Changes", self._ask("POST", "/changes"))
+
+    def hash(self) -> str:
+        """See `Control.hash`."""
+        return cast("str", self._ask("GET", "/hash"))
+
+    def snapshot(self) -> str:
+        """See `Control.snapshot`."""
+        return cast("str", self._ask("POST", "/snapshot"))
+
+    def restore(self, snapshot_id: str) -> None:
+        """See `Control.restore`."""
+        self._ask("POST", "/restore", {"snapshot_id": snapshot_id})
+
+    def close(self) -> None:
+        """Release connections; safe to call twice."""
+        self._client.close()
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        if self._client.is_closed:
+            raise SandboxLost(f"Sandbox {self._name} is closed. Start another.")
+        try:
+            reply = self._client.request(method, path, json=body)
+        except httpx.TimeoutException:
+            raise SandboxTimeout(
+                f"Sandbox {self._name} did not answer {path} within {self._client.timeout.read:g} s. Start another."
+            ) from None
+        except httpx.TransportError as error:
+            detail = self._explain() or str(error)
+            raise SandboxLost(f"Sandbox {self._name} is gone: {detail}. Start another.") from None
+        if reply.status_code == 422:
+            raise ContentError(reply.json()["error"])
+        if reply.status_code != 200:
+            raise SandboxError(f"Sandbox {self._name} failed at {path}: {reply.text[:300]}. See its log.")
+        return reply.json()
+
+
+class Lease:
+    """Keeps a sandbox up for as long as this process lives and `release` is not called.
+
+    Raises:
+        OSError: Nothing listens on `path` yet.
+    """
+
+    def __init__(self, path: Path, timeout_s: float = CONTROL_TIMEOUT_S) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.settimeout(timeout_s)
+            self._socket.connect(str(path))
+            self._socket.sendall(b"GET /lease HTTP/1.1\r\nhost: control\r\n\r\n")
+            if not self._socket.recv(64).startswith(b"HTTP/1.1 200"):
+                raise ConnectionError("the control plane refused the lease")
+        except OSError:
+            self._socket.close()
+            raise
+
+    def release(self) -> None:
+        """Let go of the sandbox; safe to call twice."""
+        self._socket.close()
+
+
+def wait_for_lease(path: Path, deadline_s: float, check: Callable[[], None]) -> Lease:
+    """A lease on the sandbox whose control socket appears at `path`.
+
+    Args:
+        path: The control socket.
+        deadline_s: Longest wait.
+        check: Called between attempts; raises when waiting has become pointless.
+
+    Raises:
+        SandboxStartError: It did not come up in time.
+    """
+    end = time.monotonic() + deadline_s
+    while True:
+        with contextlib.suppress(OSError):
+            return Lease(path)
+        check()
+        if time.monotonic() > end:
+            raise SandboxStartError(f"The sandbox was not healthy within {deadline_s:g} s. See its log.")
+        time.sleep(POLL_S)

@@ -1,0 +1,44 @@
+"""Who a sandbox belongs to: a process, told apart from a later one with the same pid by its start time."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process: its pid and when it started, in clock ticks since boot (``/proc/<pid>/stat``, field 22)."""
+
+    pid: int
+    start: int
+
+    @classmethod
+    def of(cls, pid: int) -> Owner | None:
+        """The process `pid`; None if there is none.
+
+        Without ``/proc`` (macOS) the start time is not known and reads 0.
+        """
+        if not Path("/proc/self/stat").exists():
+            try:
+                os.kill(pid, 0)
+            except OSError:
+                return None
+            return cls(pid, 0)
+        try:
+            text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+        # The command's name may hold spaces and brackets, so count from the last one.
+        fields = text.rpartition(")")[2].split()
+        return None if fields[0] == "Z" else cls(pid, int(fields[19]))
+
+    @classmethod
+    def current(cls) -> Owner:
+        """The calling process."""
+        return cls.of(os.getpid()) or cls(os.getpid(), 0)
+
+    def alive(self) -> bool:
+        """Whether this very process still runs."""
+        return Owner.of(self.pid) == self

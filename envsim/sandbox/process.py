@@ -1,0 +1,139 @@
+"""A clone in a supervisor process of its own, behind unix sockets in a private folder.
+
+Isolates crashes and the environment, not a hostile app: it has its user's rights and network.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from envsim.content import PACKAGE
+from envsim.errors import SandboxStartError
+from envsim.guest.supervisor import CONTROL_SOCKET
+from envsim.sandbox import registry
+from envsim.sandbox.client import SocketControl, wait_for_lease
+from envsim.sandbox.owner import Owner
+from envsim.sandbox.registry import Record
+from envsim.sandbox.seed import guest_spec, seed_database
+from envsim.sandbox.served import ServedSandbox, new_name, private_folder
+from envsim.sandbox.spec import SandboxSpec
+
+START_S = 60.0
+LEASE_S = 10.0
+STOP_S = 2.0
+LOG_TAIL = 2_000
+INHERITED = ("PATH", "TMPDIR", "SYSTEMROOT")
+"""The only variables of ours a sandbox sees: whatever else is set here is none of its business."""
+
+
+class ProcessSandbox(ServedSandbox):
+    """See `Sandbox`."""
+
+    process: subprocess.Popen[bytes]
+
+    def log(self) -> str:
+        """What it has logged so far."""
+        return read_log(Path(self.record.folder))
+
+    def _end(self) -> None:
+        _stop(self.process)
+
+
+class ProcessRuntime:
+    """See `Runtime`. Sweeps what killed owners left behind when it is made."""
+
+    def __init__(self) -> None:
+        registry.sweep_processes()
+
+    def start(self, spec: SandboxSpec) -> ProcessSandbox:
+        """See `Runtime.start`."""
+        seed_db = seed_database(spec)
+        folder = private_folder()
+        (folder / "guest.json").write_text(guest_spec(spec).to_json(), encoding="utf-8")
+        process = _spawn(spec, seed_db, folder)
+        try:
+            lease = wait_for_lease(folder / CONTROL_SOCKET, START_S, functools.partial(_check, spec, process, folder))
+        except BaseException:
+            _stop(process)
+            raise
+        name, owner, supervisor = new_name(spec.name), Owner.current(), Owner.of(process.pid)
+        record = Record(
+            name=name,
+            app=spec.name,
+            runtime="process",
+            control=str(folder / CONTROL_SOCKET),
+            folder=str(folder),
+            owner_pid=owner.pid,
+            owner_start=owner.start,
+            pid=process.pid,
+            pid_start=supervisor.start if supervisor else 0,
+        )
+        control = SocketControl(name, folder / CONTROL_SOCKET, explain=functools.partial(_explain, process, folder))
+        sandbox = ProcessSandbox(spec, record, folder, lease, control)
+        sandbox.process = process
+        return sandbox
+
+
+def read_log(folder: Path) -> str:
+    """The log of the process sandbox in `folder`; "" if there is none."""
+    try:
+        return (folder / "log").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _spawn(spec: SandboxSpec, seed_db: Path, folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "envsim.guest.supervisor", "--spec", str(folder / "guest.json")]
+    command += ["--folder", str(spec.root.resolve()), "--seed-db", str(seed_db)]
+    command += ["--directory", str(folder), "--lease", str(LEASE_S), "--grace", str(START_S)]
+    environment = {key: os.environ[key] for key in INHERITED if key in os.environ}
+    # Set order must not differ between two runs of one seed.
+    environment |= {"PYTHONPATH": str(PACKAGE.parent), "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}
+    with (folder / "log").open("wb") as log:
+        # Its own session: an interrupt at the terminal is for the owner, who then closes it.
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _check(spec: SandboxSpec, process: subprocess.Popen[bytes], folder: Path) -> None:
+    if process.poll() is not None:
+        raise SandboxStartError(
+            f"The {spec.name} sandbox ended with code {process.returncode} before it was healthy. "
+            f"Its log ends: {_tail(folder)}"
+        )
+
+
+def _explain(process: subprocess.Popen[bytes], folder: Path) -> str:
+    # The connection breaks a moment before the process can be reaped.
+    end = time.monotonic() + 0.5
+    while process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    if process.returncode is None:
+        return ""
+    return f"its process ended with code {process.returncode}; its log ends: {_tail(folder) or '(empty)'}"
+
+
+def _tail(folder: Path) -> str:
+    return read_log(folder)[-LOG_TAIL:].strip()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
