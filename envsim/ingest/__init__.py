@@ -1,0 +1,1 @@
+"""Recorded sessions of other tools as traces: redacted before anything is written, losses counted."""
