@@ -1,0 +1,1 @@
+"""Pages as agents read them, and the two drivers that browse them."""

@@ -30,8 +30,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 INTERACTIVE = frozenset(
-    {"link", "button", "textbox", "searchbox", "spinbutton", "combobox", "listbox", "checkbox", "radio", "switch",
-     "slider", "tab", "menuitem", "summary", "file"}
+    {
+        "link",
+        "button",
+        "textbox",
+        "searchbox",
+        "spinbutton",
+        "combobox",
+        "listbox",
+        "checkbox",
+        "radio",
+        "switch",
+        "slider",
+        "tab",
+        "menuitem",
+        "summary",
+        "file",
+    }
 )
 """Roles that carry a ref."""
 
@@ -55,7 +70,7 @@ class Line:
     states: dict[str, str] = field(default_factory=dict)
 
     def format(self) -> str:
-        """This element as one line of text."""
+        """The element as one line of text."""
         parts = ["  " * self.depth + self.role]
         if self.name:
             parts.append(_quote(self.name))
