@@ -1,0 +1,132 @@
+"""Proof that a declared bug is there when it is on and gone when it is off.
+
+An oracle is a function ``(Sandbox) -> None`` named by ``oracle`` in sandbox.toml. It uses the app as a
+person would, through ``sandbox.transport()``, may look at ``sandbox.control.state()``, raises
+`OracleFailure` when it meets the bug and returns when the app behaved. It may call
+``sandbox.control.reset(ResetRequest(login=...))`` to start as it needs: which bugs are on is decided
+by who runs it, whatever the request says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypedDict, cast
+
+from envsim.content import load_entry
+from envsim.errors import ContentError
+from envsim.page.transport import Transport, WireFault
+from envsim.sandbox.runtime import Changes, Control, ResetRequest, Sandbox
+from envsim.sandbox.spec import Bug, SandboxSpec
+from envsim.state import StateView
+
+
+class OracleFailure(Exception):
+    """The app misbehaved; the message says what was seen and what was expected."""
+
+
+class Verdict(TypedDict):
+    """What an oracle found: `buggy` and `fixed` are both True for a bug that is as declared."""
+
+    id: str
+    buggy: bool
+    fixed: bool
+
+
+def run_oracle(sandbox: Sandbox, bug: Bug) -> Verdict:
+    """Run the oracle of `bug` with it on, then off; every other bug is off.
+
+    The bug fires at rate 1 while its oracle runs, so that a rare one need not be waited for.
+
+    Returns:
+        ``buggy``: it failed with the bug on. ``fixed``: it passed with the bug off.
+
+    Raises:
+        ContentError: The oracle cannot be loaded, or broke instead of giving a verdict.
+        SandboxError: The sandbox did.
+    """
+    buggy = _fails(sandbox, bug, {bug.id: 1.0})
+    fixed = not _fails(sandbox, bug, {})
+    return {"id": bug.id, "buggy": buggy, "fixed": fixed}
+
+
+def _fails(sandbox: Sandbox, bug: Bug, bugs: Mapping[str, float]) -> bool:
+    oracle = cast("Callable[[Sandbox], None]", load_entry(sandbox.spec.root, bug.oracle))
+    held = HeldSandbox(sandbox, bugs)
+    held.control.reset(ResetRequest())
+    try:
+        oracle(held)
+    except OracleFailure:
+        return True
+    except (WireFault, LookupError, TypeError, ValueError) as error:
+        # A verdict must be meant: a page that looks different than the oracle expects is not one.
+        raise ContentError(
+            f"The oracle {bug.oracle} of bug {bug.id!r} broke ({type(error).__name__}: {error}). Correct it."
+        ) from error
+    return False
+
+
+class _HeldControl:
+    """A control plane whose resets all switch on the same bugs."""
+
+    def __init__(self, control: Control, bugs: Mapping[str, float]) -> None:
+        self._control = control
+        self._bugs = bugs
+
+    def reset(self, request: ResetRequest) -> dict[str, str]:
+        return self._control.reset(replace(request, bugs=self._bugs))
+
+    def health(self) -> dict[str, Any]:
+        return self._control.health()
+
+    def state(self) -> StateView:
+        return self._control.state()
+
+    def seed_view(self) -> StateView:
+        return self._control.seed_view()
+
+    def changes(self) -> Changes:
+        return self._control.changes()
+
+    def hash(self) -> str:
+        return self._control.hash()
+
+    def snapshot(self) -> str:
+        return self._control.snapshot()
+
+    def restore(self, snapshot_id: str) -> None:
+        self._control.restore(snapshot_id)
+
+
+class HeldSandbox:
+    """`sandbox` with its bugs held fixed; see `Sandbox`. Closing it leaves the sandbox up."""
+
+    def __init__(self, sandbox: Sandbox, bugs: Mapping[str, float]) -> None:
+        self._sandbox = sandbox
+        self.control: Control = _HeldControl(sandbox.control, bugs)
+
+    @property
+    def name(self) -> str:
+        """See `Sandbox.name`."""
+        return self._sandbox.name
+
+    @property
+    def spec(self) -> SandboxSpec:
+        """See `Sandbox.spec`."""
+        return self._sandbox.spec
+
+    @property
+    def runtime(self) -> str:
+        """See `Sandbox.runtime`."""
+        return self._sandbox.runtime
+
+    def transport(self) -> Transport:
+        """See `Sandbox.transport`."""
+        return self._sandbox.transport()
+
+    def url(self) -> str:
+        """See `Sandbox.url`."""
+        return self._sandbox.url()
+
+    def close(self) -> None:
+        """Does nothing: whoever started the sandbox closes it."""
