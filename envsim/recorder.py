@@ -71,5 +71,5 @@ class Recorder:
         count = 1
         while (self._root / f"{name}.jsonl").exists():
             count += 1
-            name = f"{stem}-{count}"
+            name = f"{stem}_{count}"  # sorts after the first: "_" > "."
         return name

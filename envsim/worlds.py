@@ -14,7 +14,7 @@ from envsim.sandbox.world import SandboxWorld
 from envsim.task import Interface
 from envsim.world import World
 
-LEARNED = ("model", "replay")
+LEARNED = ("model", "replay", "nearest")
 """Worlds made from traces; they live in the `worldmodel` package."""
 KINDS = ("sandbox", *LEARNED)
 _LEARNED_ENTRY = "worldmodel.world:load_world"
@@ -39,7 +39,7 @@ def open_world(
         runtime: ``"inprocess"``, ``"process"`` or ``"docker"``; sandbox only.
         driver: ``"http"`` or ``"chromium"``; sandbox with the browser interface only.
         bugs: ``"production"``, ``"none"``, ``"all"`` or ids; sandbox only (a model has the bugs it learned).
-        model: Directory of a trained model; model and replay only.
+        model: Directory of a trained model; worlds made from traces only.
 
     Raises:
         ContentError: An unknown name, or no model where one is needed.

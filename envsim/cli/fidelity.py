@@ -1,0 +1,62 @@
+"""`envsim fidelity`: the measured distance between a sandbox and the worlds made from traces."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from envsim.cli.common import JsonFlag, note, print_json, print_table, progress
+from envsim.fidelity import gate
+from envsim.fidelity.compare import Setup, Watch, compare
+from envsim.fidelity.report import table, write_report
+
+
+def fidelity(
+    model: Annotated[Path, typer.Option("--model", "--candidate", help="Directory of the trained model.")],
+    traces: Annotated[Path, typer.Option(help="The traces it was trained on; the baselines answer from them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Directory for report.json and report.html.")],
+    app: Annotated[str, typer.Option(help="App to compare on.")] = "shop",
+    policy: Annotated[str, typer.Option(help="Policies, comma separated.")] = "oracle,noisy,random",
+    episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Episodes per policy and world.")] = 20,
+    seed: Annotated[int, typer.Option()] = 1,
+    split: Annotated[str, typer.Option(help="Tasks to compare on; test is held out.")] = "test",
+    interface: Annotated[str, typer.Option(help="browser or tools.")] = "browser",
+    bugs: Annotated[str, typer.Option(help="production, none, all, or ids a,b.")] = "production",
+    require: Annotated[list[str] | None, typer.Option(help="FIGURE>=NUMBER; exit code 1 if it does not hold.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run the same policies on the same held-out tasks in every world and report the agreement."""
+    for expression in require or ():
+        gate.parse(expression)
+    setup = Setup(
+        app=app, model=model, traces=traces, held_out=out / "held-out", policies=tuple(policy.split(",")),
+        episodes=episodes, seed=seed, split=split, bugs=bugs, interface=interface,
+    )  # fmt: skip
+    with stages() as watch:
+        report = compare(setup, watch=watch)
+    page = write_report(report, out)
+    if as_json:
+        print_json([asdict(row) for row in report.rows])
+    else:
+        print_table(*table(report))
+    note(f"Wrote {page}")
+    for expression in require or ():
+        gate.require(report, expression)
+
+
+@contextlib.contextmanager
+def stages() -> Iterator[Watch]:
+    """A `Watch` that shows one progress bar after another."""
+    with contextlib.ExitStack() as bars:
+
+        def watch(what: str, parts: int) -> Callable[[], None]:
+            bars.close()
+            advance = bars.enter_context(progress(what, total=parts))
+            return lambda: advance()
+
+        yield watch

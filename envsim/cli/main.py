@@ -1,0 +1,24 @@
+"""The `envsim` console script."""
+
+from __future__ import annotations
+
+from envsim.cli import common
+from envsim.cli.demo import demo
+from envsim.cli.doctor import doctor
+from envsim.cli.fidelity import fidelity
+from envsim.cli.ingest import ingest
+from envsim.cli.rollout import rollout
+from envsim.cli.tasks import app as tasks
+
+app = common.new_app("Turn production traces into environments, and know how far to trust each one.")
+app.command()(demo)
+app.command()(rollout)
+app.command()(ingest)
+app.command()(fidelity)
+app.command()(doctor)
+app.add_typer(tasks, name="tasks")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    common.run(app, "envsim")

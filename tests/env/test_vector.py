@@ -1,0 +1,88 @@
+"""TaskVectorEnv: strings come back right and a failing member fails alone."""
+
+import math
+
+import gymnasium
+import numpy as np
+import pytest
+
+import envsim.vector
+from envsim.env import TaskEnv
+from envsim.errors import SandboxLost
+from envsim.registration import register_all
+from envsim.testing import FakeWorld
+
+
+@pytest.fixture
+def envs(shelf, monkeypatch):
+    """Sixteen members, each with a world of its own."""
+    monkeypatch.setattr(
+        envsim.vector, "TaskEnv", lambda **options: TaskEnv(**options, world=FakeWorld(shelf={"mug": 2, "café ☕": 1}))
+    )
+    register_all()
+    envs = gymnasium.make_vec("envsim/Shelf-v0", num_envs=16, interface="tools")
+    yield envs
+    envs.close()
+    gymnasium.registry.pop("envsim/Shelf-v0")
+
+
+def test_make_vec_returns_the_same_strings_as_single_environments(envs):
+    assert isinstance(envs.unwrapped, envsim.vector.TaskVectorEnv)
+    observations, _ = envs.reset(seed=100)
+    assert envs.observation_space.contains(observations)
+    for i in range(16):
+        single = TaskEnv("shelf", interface="tools", world=FakeWorld(shelf={"mug": 2, "café ☕": 1}))
+        expected, _ = single.reset(seed=100 + i)
+        assert {key: values[i] for key, values in observations.items()} == expected
+    assert len(set(observations["goal"])) > 1
+
+
+def test_spaces_can_be_sampled_and_random_actions_survive(envs):
+    envs.reset(seed=0)
+    envs.action_space.seed(0)
+    observations, rewards, *_ = envs.step(envs.action_space.sample())
+    assert rewards.shape == (16,)
+    assert all(observations["error"])
+
+
+@pytest.mark.parametrize("failure", [SandboxLost("gone. Reset."), RuntimeError("a defect")])
+def test_a_crashed_member_is_infra_and_the_rest_go_on(envs, failure):
+    envs.reset(seed=0)
+    broken = envs.unwrapped.envs[3].world
+
+    def fail(action):
+        raise failure
+
+    broken.step = fail
+    _, rewards, terminated, truncated, infos = envs.step(["look()"] * 16)
+    assert math.isnan(rewards[3])
+    assert not np.isnan(np.delete(rewards, 3)).any()
+    assert truncated.tolist() == [i == 3 for i in range(16)]
+    assert not terminated.any()
+    assert infos["outcome"][3] == "infra"
+    assert infos["_outcome"].tolist() == [i == 3 for i in range(16)]
+    del broken.step
+    _, rewards, _, truncated, infos = envs.step(["look()"] * 16)
+    assert infos["step"].tolist() == [0 if i == 3 else 2 for i in range(16)]
+    assert not np.isnan(rewards).any()
+    assert not truncated.any()
+
+
+def test_a_member_whose_reset_fails_is_tried_again(envs):
+    envs.reset(seed=0)
+    world = envs.unwrapped.envs[0].world
+    works, world.reset = world.reset, lambda task, seed: (_ for _ in ()).throw(SandboxLost("gone. Wait."))
+    envs.step(["answer()"] * 16)
+    _, rewards, _, truncated, infos = envs.step(["look()"] * 16)
+    assert math.isnan(rewards[0])
+    assert truncated.tolist() == [i == 0 for i in range(16)]
+    world.reset = works
+    _, rewards, _, truncated, _ = envs.step(["look()"] * 16)
+    assert not np.isnan(rewards).any()
+    assert not truncated.any()
+
+
+def test_one_action_per_member(envs):
+    envs.reset(seed=0)
+    with pytest.raises(ValueError, match="16"):
+        envs.step(["look()"])
