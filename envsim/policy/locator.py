@@ -6,11 +6,11 @@
     @button ~place                 name contains, in any case
     @link ->/orders/1001           a link by its address;  ->~/orders/  by a part of it
     @textbox Phone = 555-0100      a field by name and current value
-    @radio Express {checked}       a state that must be set
+    @radio Express [checked]       a state that must be set
     @row ~Blue mug >> button Remove    within (deeper indentation)
     @term Total + definition       the next such sibling after
     @link Next #2                  the second match; #-1 the last
-    @* "Size + fit = true"         any role; quotes where a name holds >>, +, =, {} or #
+    @* "Size + fit = true"         any role; quotes where a name holds >>, +, =, [] or #
 
 An element without a name goes by the names of all that is in it, so ``@row ~Blue mug`` finds a
 table row. Placeholders are filled in after parsing: no value can change what a locator means.
@@ -32,7 +32,7 @@ _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _SPLIT = re.compile(rf"({_QUOTED})|( >> | \+ )")
 _PART = re.compile(
     rf"(?P<role>[a-z]+|\*)(?: (?P<mode>->~|->|~)?(?P<text>{_QUOTED}|[^ ].*?))??"
-    r"(?: = (?P<value>.*?))?(?: \{(?P<state>[a-z]+)\})?(?: #(?P<nth>-?\d+))?"
+    r"(?: = (?P<value>.*?))?(?: \[(?P<state>[a-z]+)\])?(?: #(?P<nth>-?\d+))?"
 )
 
 
@@ -83,8 +83,8 @@ def parse_locator(source: str) -> Locator:
             raise ContentError(f"{source!r} is not a locator: cannot read {piece!r}. Write, e.g., @button Place order.")
         text = match["text"] or ""
         mode: Any = match["mode"] or ("=" if text else "")
-        if mode in ("~", "->", "->~") and not text:
-            raise ContentError(f"{source!r}: nothing follows {mode}. Say what the element is called.")
+        if text in ("~", "->", "->~"):
+            raise ContentError(f"{source!r}: nothing follows {text}. Say what the element is called.")
         value = match["value"]
         parts.append(
             Part(relation, match["role"], mode, _unquote(text), None if value is None else _unquote(value),
@@ -101,7 +101,7 @@ def text_of(lines: Sequence[Line], index: int) -> str:
 
 
 def _name(lines: Sequence[Line], index: int) -> str:
-    if lines[index].name:
+    if lines[index].name or lines[index].ref:
         return lines[index].name
     inner = [lines[i] for i in _candidates(">>", lines, index)]
     return " ".join(line.name for line in inner if line.name)
@@ -132,15 +132,17 @@ def _is(part: Part, lines: Sequence[Line], index: int, scope: Mapping[str, Any])
     if not part.mode:
         return True
     wanted = render(part.text, scope)
+    # Of any role, an element must itself be called that: the whole page says everything on it.
+    name = line.name if part.role == "*" else _name(lines, index)
     match part.mode:
         case "->":
             return line.url == wanted
         case "->~":
             return bool(line.url) and wanted in line.url
         case "=":
-            return _plain(_name(lines, index)) == _plain(wanted)
+            return _plain(name) == _plain(wanted)
         case _:
-            return _plain(wanted).casefold() in _plain(_name(lines, index)).casefold()
+            return _plain(wanted).casefold() in _plain(name).casefold()
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:

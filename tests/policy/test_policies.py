@@ -1,0 +1,236 @@
+"""Policies against a counter app of a few lines: a page with one lying button, and a tool that fails at first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envsim.errors import ContentError
+from envsim.page.lines import INTERACTIVE, Line, assign_refs, format_lines, parse_lines
+from envsim.policy import NoisyPolicy, OraclePolicy, Policy, RandomPolicy, ScriptedPolicy, get_policy
+from envsim.task import Task
+from envsim.types import Action, Observation
+
+PRIMITIVES: list[dict[str, Any]] = [{"name": "click", "parameters": {}}, {"name": "fill", "parameters": {}}]
+
+
+class Counter:
+    """A page with a number, a field and a button that saves only every second time."""
+
+    def __init__(self) -> None:
+        self.value = self.typed = ""
+        self.presses = 0
+        self.url = "/"
+
+    def see(self, error: str = "") -> Observation:
+        lines = [
+            Line("heading", f"Saved: {self.value}"), Line("textbox", "Value", value=self.typed), Line("button", "Save"),
+            Line("link", "About", url="/about"),
+        ]  # fmt: skip
+        if self.url == "/about":
+            lines = [Line("heading", "About"), Line("link", "Home", url="/")]
+        return Observation(url=self.url, page=format_lines(assign_refs(lines)), error=error)
+
+    def act(self, action: Action) -> Observation:
+        line = next((x for x in parse_lines(self.see().page) if x.ref == action.arguments.get("bid")), None)
+        if action.name in ("goto", "go_back"):
+            self._open(str(action.arguments.get("url", "/")))
+        elif line is None:
+            return self.see(error="no such element")
+        elif action.name == "fill" and line.role == "textbox":
+            self.typed = str(action.arguments["value"])
+        elif line.role == "link":
+            self._open(line.url)
+        elif line.role == "button":
+            self.presses += 1
+            if self.presses % 2 == 0:
+                self.value = self.typed
+        return self.see()
+
+    def _open(self, url: str) -> None:
+        self.url, self.typed = url, self.value
+
+
+def make_task(*oracle: Any, **params: Any) -> Task:
+    return Task(
+        id="t@0", template="t", app="x", interface="browser", split="train", goal="", params=params, oracle=oracle
+    )
+
+
+def play(policy: Policy, see: Observation, act: Callable[[Action], Observation], limit: int = 60) -> list[Action]:
+    actions = []
+    for _ in range(limit):
+        actions.append(policy.act(see))
+        if actions[-1].kind == "answer" or actions[-1].name == "report_infeasible":
+            break
+        see = act(actions[-1])
+    return actions
+
+
+SAVE = (
+    {"until": "@heading Saved: {value}", "do": ['fill("@textbox Value", "{value}")', 'click("@button Save")'], "max": 3},
+    {"save": {"shown": "@heading ~Saved"}, "pattern": "Saved: (.*)"},
+    'answer("{saved.shown}")',
+)
+
+
+def test_oracle_copes_with_a_button_that_lies() -> None:
+    app, policy = Counter(), OraclePolicy()
+    policy.reset(make_task(*SAVE, value="4 { } \" >> #2"), 0, PRIMITIVES)
+    actions = play(policy, app.see(), app.act)
+    assert [action.name for action in actions[:-1]] == ["fill", "click", "fill", "click"]
+    assert actions[-1] == Action.answer(app.value)
+    assert app.value == "4 { } \" >> #2"
+
+
+def test_oracle_takes_the_branch_it_sees() -> None:
+    for url, expected in (("/", "home"), ("/about", "about")):
+        app, policy = Counter(), OraclePolicy()
+        app.url = url
+        policy.reset(
+            make_task({"when": ["@heading About", "url == '/about'"], "do": ['answer("about")'], "else": ['answer("home")']}),
+            0, PRIMITIVES,
+        )  # fmt: skip
+        assert policy.act(app.see()) == Action.answer(expected)
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        ('click("@button Gone")', "there is no @button Gone at /"),
+        ('click("@heading ~Saved")', "nothing one can act on"),
+        ({"until": "@heading Never", "do": ['click("@button Save")'], "max": 2}, "2 rounds did not lead to @heading Never"),
+        ({"save": {"a": "@heading ~Saved"}, "pattern": "#(.*)"}, "is not in"),
+        ('answer("{saved.nothing}")', "there is no 'nothing'"),
+    ],
+)
+def test_a_stuck_oracle_says_why(step: Any, reason: str) -> None:
+    app, policy = Counter(), OraclePolicy()
+    policy.reset(make_task(step), 0, PRIMITIVES)
+    last = play(policy, app.see(), app.act)[-1]
+    assert last.name == "report_infeasible"
+    assert reason in str(last.arguments["reason"])
+
+
+def test_oracle_answers_at_the_end_of_its_steps_and_needs_a_task() -> None:
+    policy = OraclePolicy()
+    policy.reset(make_task("noop()"), 0, [])
+    assert [policy.act(Observation()).to_call() for _ in range(2)] == ["noop()", "answer()"]
+    with pytest.raises(ContentError, match="needs a task"):
+        policy.reset(None, 0, [])
+
+
+def test_oracle_over_tools_uses_earlier_results() -> None:
+    calls: list[Action] = []
+
+    def act(action: Action) -> Observation:
+        calls.append(action)
+        if len(calls) < 3:
+            return Observation(error="503: try again")
+        return Observation(result=json.dumps({"id": 7, "lines": [{"sku": "a"}]}))
+
+    policy = OraclePolicy()
+    policy.reset(
+        make_task(
+            {"until": "result.id", "do": ['create(qty="{qty}")'], "max": 4},
+            {"save": {"id": "result.id", "sku": "result.lines[0].sku"}},
+            'confirm(id="{saved.id}", note="{saved.sku}-{qty}")',
+            qty=2,
+        ),
+        0, [],
+    )  # fmt: skip
+    actions = play(policy, Observation(), act)
+    assert actions[:3] == [Action.call("create", qty=2)] * 3
+    assert actions[3] == Action.call("confirm", id=7, note="a-2")
+
+
+def test_noisy_oracle_slips_and_recovers() -> None:
+    done = 0
+    for seed in range(20):
+        app, policy = Counter(), NoisyPolicy(0.4)
+        policy.reset(make_task(*SAVE, value="9"), seed, PRIMITIVES)
+        actions = play(policy, app.see(), app.act)
+        done += actions[-1] == Action.answer("9")
+        assert len(actions) > 3
+    assert done >= 12
+
+
+def test_noise_of_zero_is_the_oracle() -> None:
+    app, policy = Counter(), NoisyPolicy(0.0)
+    policy.reset(make_task(*SAVE, value="9"), 0, PRIMITIVES)
+    assert len(play(policy, app.see(), app.act)) == 5
+
+
+def test_random_acts_on_what_is_there_and_repeats_by_seed() -> None:
+    def run(seed: int) -> list[str]:
+        app, policy = Counter(), RandomPolicy()
+        policy.reset(None, seed, PRIMITIVES)
+        return [action.to_call() for action in play(policy, app.see(), app.act)]
+
+    assert run(3) == run(3)
+    assert run(3) != run(4)
+    refs = {line.ref for url in ("/", "/about") for line in _lines(url) if line.role in INTERACTIVE}
+    used = [Action.parse(call).arguments.get("bid") for seed in range(10) for call in run(seed)]
+    known = [bid for bid in used if bid in refs]
+    assert len(known) > 0.8 * len([bid for bid in used if bid])
+    assert set(known) == refs
+
+
+def _lines(url: str) -> list[Line]:
+    app = Counter()
+    app.url = url
+    return parse_lines(app.see().page)
+
+
+def test_random_tool_calls_fit_their_schema() -> None:
+    tool = {
+        "name": "order",
+        "parameters": {
+            "type": "object",
+            "required": ["sku", "qty", "how"],
+            "properties": {
+                "sku": {"type": "string"},
+                "qty": {"type": "integer", "minimum": 1, "maximum": 3},
+                "how": {"enum": ["slow", "fast"]},
+                "gift": {"anyOf": [{"type": "boolean"}, {"type": "null"}]},
+                "lines": {"type": "array", "items": {"type": "object", "properties": {"n": {"type": "number"}}}},
+            },
+        },
+    }
+    policy = RandomPolicy(stop=0.0)
+    policy.reset(None, 1, [tool])
+    seen: set[str] = set()
+    for _ in range(80):
+        action = policy.act(Observation(result='{"sku": "A-1", "nested": [{"sku": "A-2"}]}'))
+        assert action.name == "order"
+        assert {"sku", "qty", "how"} <= action.arguments.keys()
+        assert action.arguments["how"] in ("slow", "fast")
+        assert isinstance(action.arguments["qty"], int)
+        assert action.arguments.get("gift") in (None, True, False)
+        seen.add(str(action.arguments["sku"]))
+    assert {"A-1", "A-2"} <= seen
+
+
+def test_scripted_plays_its_lines_then_answers(tmp_path: Path) -> None:
+    script = tmp_path / "script.txt"
+    script.write_text('click("eaaaa")\n\n{"kind": "say", "text": "hi"}\n')
+    for policy in (get_policy(f"scripted:{script}"), ScriptedPolicy(['click("eaaaa")', Action.say("hi")])):
+        for _ in range(2):
+            policy.reset(None, 0, [])
+            calls = [policy.act(Observation()).to_call() for _ in range(3)]
+            assert calls == ['click(bid="eaaaa")', 'send_msg_to_user("hi")', "answer()"]
+
+
+@pytest.mark.parametrize("name", ["null", "random", "oracle", "noisy", "noisy:0.5"])
+def test_policies_by_name(name: str) -> None:
+    assert isinstance(get_policy(name), Policy)
+
+
+@pytest.mark.parametrize("name", ["", "best", "noisy:2", "noisy:x", "null:1", "scripted:", "scripted:/nowhere"])
+def test_unknown_policies_say_what_there_is(name: str) -> None:
+    with pytest.raises(ContentError):
+        get_policy(name)
