@@ -1,0 +1,80 @@
+"""The main job, end to end, on the embedded default: what `make demo` runs.
+
+Stages are folders: ``traces/ -> model/ -> held-out/ -> report``. Each is reused when it is complete
+and was made from the same input, so a second run is quick and an interrupted one goes on.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from envsim.errors import missing_extra
+from envsim.fidelity.compare import Setup, Watch, compare
+from envsim.fidelity.report import Report, write_report
+from envsim.rollout import plan, run_jobs
+
+_TRAIN_ENTRY = "worldmodel.train:fit"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo does.
+
+    Attributes:
+        out: Directory of all it makes.
+        app: App to clone.
+        episodes: Training episodes per policy.
+        held_out: Held-out episodes per policy and world.
+        policies: What is rolled out, in training and in the comparison.
+        minutes: Time for training the world model.
+        seed: Of everything.
+        workers: Processes for rollouts.
+    """
+
+    out: Path
+    app: str = "shop"
+    episodes: int = 120
+    held_out: int = 12
+    policies: tuple[str, ...] = ("oracle", "noisy", "random")
+    minutes: float = 4.0
+    seed: int = 0
+    workers: int = 2
+
+
+def run_demo(demo: Demo, watch: Watch) -> tuple[Report, Path]:
+    """Run every stage that is not yet done; the report and the path of its page.
+
+    Raises:
+        PrerequisiteError: The world model's packages are not installed.
+    """
+    fit = _load(_TRAIN_ENTRY)
+    traces, model = demo.out / "traces", demo.out / "model"
+    record(demo, traces, watch)
+    fit(traces, model, minutes=demo.minutes, seed=demo.seed)
+    setup = Setup(
+        app=demo.app, model=model, traces=traces, held_out=demo.out / "held-out", policies=demo.policies,
+        episodes=demo.held_out, seed=demo.seed + 1,
+    )  # fmt: skip
+    report = compare(setup, watch=watch)
+    return report, write_report(report, demo.out)
+
+
+def record(demo: Demo, traces: Path, watch: Watch) -> None:
+    """Roll the policies out on the training tasks, with the bugs production has."""
+    jobs = plan(demo.app, demo.policies, demo.episodes, demo.seed)
+    done = watch(f"Rolling out {', '.join(demo.policies)} in the {demo.app}", len(jobs))
+    options: dict[str, Any] = {"app": demo.app, "split": "train", "record": traces}
+    run_jobs(jobs, options, workers=demo.workers, on_done=lambda _: done())
+
+
+def _load(entry: str) -> Callable[..., Any]:
+    module, _, name = entry.partition(":")
+    try:
+        loaded: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise missing_extra(error.name or "torch", "worldmodel") from None
+    return loaded
