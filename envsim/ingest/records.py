@@ -64,8 +64,9 @@ def json_or_none(data: bytes | str) -> Any:
     A lone surrogate, which JSON can escape and UTF-8 cannot hold, becomes a question mark.
     """
     try:
-        value = json.loads(data)
-        if (b"\\ud" if isinstance(data, bytes) else "\\ud") in data.lower():  # type: ignore[operator]
+        text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
+        value = json.loads(text)
+        if "\\ud" in text.lower():
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None

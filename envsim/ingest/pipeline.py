@@ -1,0 +1,203 @@
+"""Sources -> redacted traces and an account of what was lost: what ``envsim ingest`` runs.
+
+Source files are read one session at a time, so size is no limit. Sessions that are already in the
+output directory are skipped: an interrupted run is resumed by running it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from envsim.errors import TraceError
+from envsim.ingest.formats import detect, get_format
+from envsim.ingest.records import Record, json_or_none
+from envsim.ingest.redact import Redactor
+from envsim.trace import Trace, TraceWriter
+
+MANIFEST = "manifest.json"
+MAX_ERRORS = 100
+"""Unreadable sessions named in a report; all are counted."""
+
+
+@dataclass
+class Report:
+    """What came of it. `lost` and `redacted` cover the sessions this run read, skipped ones included."""
+
+    sources: dict[str, str] = field(default_factory=dict)
+    """Source file -> its format."""
+    written: int = 0
+    skipped: int = 0
+    """Sessions that were there already."""
+    unreadable: int = 0
+    steps: int = 0
+    errors: list[str] = field(default_factory=list)
+    lost: Counter[str] = field(default_factory=Counter)
+    redacted: Counter[str] = field(default_factory=Counter)
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``envsim ingest --json`` prints it."""
+        return {
+            "sources": self.sources,
+            "written": self.written,
+            "skipped": self.skipped,
+            "unreadable": self.unreadable,
+            "steps": self.steps,
+            "errors": self.errors,
+            "lost": dict(sorted(self.lost.items())),
+            "redacted": dict(sorted(self.redacted.items())),
+        }
+
+
+def ingest(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    format_name: str = "auto",
+    app: str = "",
+    redactor: Redactor | None,
+    on_bytes: Callable[[int], None] = lambda count: None,
+) -> Report:
+    """Write every session of `sources` to the directory `out`.
+
+    Args:
+        sources: Files, or directories of ``.jsonl`` and ``.json`` files.
+        out: Trace directory, made if absent.
+        format_name: A name in `envsim.ingest.formats.FORMATS`, or ``"auto"`` for each file's own.
+        app: The app the sessions are of, where the source does not say.
+        redactor: What replaces sensitive values; None writes them as they are.
+        on_bytes: Called with how much of the sources was read since the last call.
+
+    Raises:
+        ContentError: An unknown format.
+        TraceError: A source that is not of the format, or none of whose sessions can be read; or
+            `out` holds another session of the same name.
+    """
+    report = Report()
+    fmt = get_format(format_name)
+    names = _Names()
+    for path in expand(sources):
+        found = fmt or detect(path)
+        report.sources[str(path)] = found.name
+        before = report.unreadable
+        readable = 0
+        for record in found.read(path, app, report.lost):
+            on_bytes(len(record.raw))
+            if record.trace is None:
+                report.unreadable += 1
+                if len(report.errors) < MAX_ERRORS:
+                    report.errors.append(f"{path}, {record.where}: {record.error}")
+                continue
+            readable += 1
+            _write(record, record.trace, out, redactor, names, report)
+        if not readable:
+            why = f" ({report.errors[before]})" if before < len(report.errors) else ""
+            raise TraceError(
+                f"{path} holds no session that can be read as {found.name}{why}. Check the file, or name its --format."
+            )
+    if redactor is not None:
+        report.redacted = redactor.counts
+    out.mkdir(parents=True, exist_ok=True)
+    manifest = {
+        "stage": "ingest",
+        "inputs": {str(path): _sha256(path) for path in expand(sources)},
+        **report.to_json(),
+    }
+    (out / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def expand(sources: Sequence[Path]) -> list[Path]:
+    """The files of `sources`, those of a directory in name order.
+
+    Raises:
+        TraceError: A source that is not there, or a directory without such files.
+    """
+    files: list[Path] = []
+    for source in sources:
+        if source.is_dir():
+            inside = sorted(p for p in source.iterdir() if p.suffix in (".jsonl", ".json") and p.name != MANIFEST)
+            if not inside:
+                raise TraceError(f"{source} holds no .jsonl or .json files. Name the file to ingest.")
+            files += inside
+        elif source.is_file():
+            files.append(source)
+        else:
+            raise TraceError(f"{source} does not exist. Give a file or a directory of recorded sessions.")
+    return files
+
+
+class _Names:
+    """Session names of this run: a repeated one gets a number, the same in every run over the same sources."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def unique(self, name: str) -> str:
+        self._seen[name] += 1
+        return name if self._seen[name] == 1 else self.unique(f"{name}-{self._seen[name]}")
+
+
+def _write(record: Record, trace: Trace, out: Path, redactor: Redactor | None, names: _Names, report: Report) -> None:
+    if redactor is not None:
+        trace = redactor.trace(trace)
+    origin = redactor.fingerprint(record.raw) if redactor else hashlib.blake2b(record.raw, digest_size=16).hexdigest()
+    header = trace.header.model_copy(
+        update={
+            "session": names.unique(trace.header.session),
+            "meta": {**trace.header.meta, "origin": origin},
+            "state": "",
+        }
+    )
+    if _already_written(out / f"{header.session}.jsonl", origin):
+        report.skipped += 1
+        return
+    writer = TraceWriter(out, header, state=trace.state)
+    for step in trace.steps:
+        writer.write(step)
+    if trace.end is not None:
+        writer.finish(trace.end.outcome)
+    writer.close()
+    report.written += 1
+    report.steps += len(trace.steps)
+
+
+def _already_written(path: Path, origin: str) -> bool:
+    """Whether `path` is this session, whole; one that a crash cut off is removed, to be written again."""
+    if not path.exists():
+        return False
+    first, last = _ends(path)
+    header, end = json_or_none(first), json_or_none(last)
+    meta = header.get("meta") if isinstance(header, dict) else None
+    torn = not first.endswith(b"\n")  # killed while it wrote the very first line
+    if not torn and not (isinstance(meta, dict) and meta.get("origin") == origin):
+        raise TraceError(
+            f"{path} is another session, or was redacted with another key. Choose another -o, or the same --redact-key."
+        )
+    if isinstance(end, dict) and end.get("type") == "end":
+        return True
+    path.unlink()
+    return False
+
+
+def _ends(path: Path) -> tuple[bytes, bytes]:
+    with path.open("rb") as file:
+        first = last = file.readline()
+        for line in file:
+            last = line
+    return first, last
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def size(sources: Sequence[Path]) -> int:
+    """Bytes in all files of `sources`, for a progress bar."""
+    return sum(path.stat().st_size for path in expand(sources))
