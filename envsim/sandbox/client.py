@@ -17,6 +17,8 @@ from envsim.state import StateView
 
 CONTROL_TIMEOUT_S = 10.0
 POLL_S = 0.01
+LOG_TAIL = 2_000
+"""How much of a log goes into an error message, in characters."""
 
 
 class SocketControl:
@@ -127,13 +129,14 @@ class Lease:
         self._socket.close()
 
 
-def wait_for_lease(path: Path, deadline_s: float, check: Callable[[], None]) -> Lease:
+def wait_for_lease(path: Path, deadline_s: float, check: Callable[[], None], log: Callable[[], str]) -> Lease:
     """A lease on the sandbox whose control socket appears at `path`.
 
     Args:
         path: The control socket.
         deadline_s: Longest wait.
         check: Called between attempts; raises when waiting has become pointless.
+        log: What the sandbox has logged so far.
 
     Raises:
         SandboxStartError: It did not come up in time.
@@ -144,5 +147,6 @@ def wait_for_lease(path: Path, deadline_s: float, check: Callable[[], None]) -> 
             return Lease(path)
         check()
         if time.monotonic() > end:
-            raise SandboxStartError(f"The sandbox was not healthy within {deadline_s:g} s. See its log.")
+            tail = log()[-LOG_TAIL:].strip() or "(empty)"
+            raise SandboxStartError(f"The sandbox was not healthy within {deadline_s:g} s. Its log ends: {tail}")
         time.sleep(POLL_S)

@@ -16,7 +16,7 @@ from envsim.content import PACKAGE
 from envsim.errors import SandboxStartError
 from envsim.guest.supervisor import CONTROL_SOCKET
 from envsim.sandbox import registry
-from envsim.sandbox.client import SocketControl, wait_for_lease
+from envsim.sandbox.client import LOG_TAIL, SocketControl, wait_for_lease
 from envsim.sandbox.owner import Owner
 from envsim.sandbox.registry import Record
 from envsim.sandbox.seed import guest_spec, seed_database
@@ -26,7 +26,6 @@ from envsim.sandbox.spec import SandboxSpec
 START_S = 60.0
 LEASE_S = 10.0
 STOP_S = 2.0
-LOG_TAIL = 2_000
 INHERITED = ("PATH", "TMPDIR", "SYSTEMROOT")
 """The only variables of ours a sandbox sees: whatever else is set here is none of its business."""
 
@@ -56,11 +55,6 @@ class ProcessRuntime:
         folder = private_folder()
         (folder / "guest.json").write_text(guest_spec(spec).to_json(), encoding="utf-8")
         process = _spawn(spec, seed_db, folder)
-        try:
-            lease = wait_for_lease(folder / CONTROL_SOCKET, START_S, functools.partial(_check, spec, process, folder))
-        except BaseException:
-            _stop(process)
-            raise
         name, owner, supervisor = new_name(spec.name), Owner.current(), Owner.of(process.pid)
         record = Record(
             name=name,
@@ -73,6 +67,14 @@ class ProcessRuntime:
             pid=process.pid,
             pid_start=supervisor.start if supervisor else 0,
         )
+        registry.write(record)
+        check, tail = functools.partial(_check, spec, process, folder), functools.partial(read_log, folder)
+        try:
+            lease = wait_for_lease(folder / CONTROL_SOCKET, START_S, check, tail)
+        except BaseException:
+            _stop(process)
+            registry.forget(record)
+            raise
         control = SocketControl(name, folder / CONTROL_SOCKET, explain=functools.partial(_explain, process, folder))
         sandbox = ProcessSandbox(spec, record, folder, lease, control)
         sandbox.process = process

@@ -47,7 +47,7 @@ class ServedSandbox:
 
     Args:
         spec: What it is a clone of.
-        record: How it is found; written to the registry here.
+        record: How it is found, already in the registry.
         io: Folder of its sockets.
         lease: What keeps it up.
         control: Its control plane.
@@ -63,7 +63,6 @@ class ServedSandbox:
         self._transports: weakref.WeakSet[SocketTransport] = weakref.WeakSet()
         self._closing = threading.Lock()
         self._closed = False
-        registry.write(record)
         _open.add(self)
 
     @property

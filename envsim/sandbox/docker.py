@@ -1,0 +1,215 @@
+"""A clone in a container that has no network at all.
+
+The app and its control plane answer on unix sockets in a folder shared with the host; the host
+forwards a loopback port to the app's alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from envsim.errors import SandboxStartError
+from envsim.guest.supervisor import CONTROL_SOCKET
+from envsim.sandbox import registry
+from envsim.sandbox.client import LOG_TAIL, SocketControl, wait_for_lease
+from envsim.sandbox.image import Progress, connect, ensure_image, quiet
+from envsim.sandbox.owner import Owner
+from envsim.sandbox.registry import Record
+from envsim.sandbox.served import ServedSandbox, new_name, private_folder
+from envsim.sandbox.spec import SandboxSpec
+
+START_S = 60.0
+LEASE_S = 10.0
+MEMORY = 512 * 1024 * 1024
+PIDS = 128
+CPUS = 1.0
+TMP = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
+
+
+class DockerSandbox(ServedSandbox):
+    """See `Sandbox`."""
+
+    container: Any
+
+    def log(self) -> str:
+        """What it has logged so far."""
+        return read_log(self.container)
+
+    def _end(self) -> None:
+        _remove(self.container)
+
+
+class DockerRuntime:
+    """See `Runtime`. Sweeps what killed owners left behind when it is made.
+
+    Args:
+        base: Image to build on; None as `envsim.sandbox.image.find_base` decides.
+        progress: Called with a line of text before anything slow.
+
+    Raises:
+        PrerequisiteError: No docker package or no engine.
+    """
+
+    def __init__(self, base: str | None = None, progress: Progress = quiet) -> None:
+        self._client = connect()
+        self._base = base
+        self._progress = progress
+        sweep_containers(self._client)
+
+    def prepare(self, spec: SandboxSpec) -> str:
+        """Build the image of `spec` if need be; its tag. See `envsim.sandbox.image.ensure_image`."""
+        return ensure_image(self._client, spec, self._base, self._progress)
+
+    def start(self, spec: SandboxSpec) -> DockerSandbox:
+        """See `Runtime.start`."""
+        image = self.prepare(spec)
+        name, folder = new_name(spec.name), private_folder()
+        io = folder / "io"
+        # Open to the container's user; the folder around it is closed to everyone but us.
+        io.mkdir()
+        io.chmod(0o777)
+        owner = Owner.current()
+        record = Record(
+            name=name,
+            app=spec.name,
+            runtime="docker",
+            control=str(io / CONTROL_SOCKET),
+            folder=str(folder),
+            owner_pid=owner.pid,
+            owner_start=owner.start,
+        )
+        registry.write(record)
+        container = None
+        try:
+            container = _run(self._client, spec, image, name, io)
+            record = replace(record, container_id=str(container.id))
+            registry.write(record)
+            watch = _Watch(spec, container)
+            lease = wait_for_lease(io / CONTROL_SOCKET, START_S, watch, lambda: read_log(container))
+        except BaseException:
+            if container is not None:
+                _remove(container)
+            registry.forget(record)
+            raise
+        control = SocketControl(name, io / CONTROL_SOCKET, explain=functools.partial(_explain, container))
+        sandbox = DockerSandbox(spec, record, io, lease, control)
+        sandbox.container = container
+        return sandbox
+
+
+def sweep_containers(client: Any) -> list[str]:
+    """Remove containers, folders and records of sandboxes whose owner no longer lives; their names."""
+    swept = []
+    for container in client.containers.list(all=True, filters={"label": "envsim.owner_pid"}, ignore_removed=True):
+        labels = container.labels
+        # Another container's processes may use the same engine: their pids mean nothing here.
+        if labels.get("envsim.owner_space") != _pid_space():
+            continue
+        if not Owner(int(labels["envsim.owner_pid"]), int(labels["envsim.owner_start"])).alive():
+            _remove(container)
+            swept.append(labels["envsim.name"])
+    for record in list(registry.orphans("docker")):
+        registry.forget(record)
+        swept.append(record.name)
+    return sorted(set(swept))
+
+
+def remove_container(client: Any, container_id: str) -> None:
+    """Remove a container and its volumes; not an error if it is gone."""
+    with _gone_is_fine():
+        _remove(client.containers.get(container_id))
+
+
+def read_log(container: Any) -> str:
+    """What a container has logged so far."""
+    return str(container.logs().decode("utf-8", "replace"))
+
+
+def _run(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any:
+    owner = Owner.current()
+    return client.containers.run(
+        image,
+        ["--lease", str(LEASE_S), "--grace", str(START_S)],
+        name=f"envsim-{name}",
+        detach=True,
+        network_mode="none",
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges:true"],
+        read_only=True,
+        tmpfs={"/tmp": TMP},  # noqa: S108 -- inside the container
+        user="1000:1000",
+        mem_limit=MEMORY,
+        memswap_limit=MEMORY,
+        pids_limit=PIDS,
+        nano_cpus=int(CPUS * 1e9),
+        hostname="app",
+        volumes={str(io): {"bind": "/run/envsim", "mode": "rw,z"}},
+        use_config_proxy=False,
+        log_config={"type": "json-file", "config": {"max-size": "5m", "max-file": "1"}},
+        labels={
+            "envsim.app": spec.name,
+            "envsim.name": name,
+            "envsim.owner_pid": str(owner.pid),
+            "envsim.owner_start": str(owner.start),
+            "envsim.owner_space": _pid_space(),
+        },
+    )
+
+
+def _pid_space() -> str:
+    return str(Path("/proc/self/ns/pid").readlink())
+
+
+class _Watch:
+    """Between attempts to reach a new container: raises once it has ended. Asks the engine seldom."""
+
+    def __init__(self, spec: SandboxSpec, container: Any) -> None:
+        self._spec = spec
+        self._container = container
+        self._next = time.monotonic() + 0.5
+
+    def __call__(self) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + 0.5
+        self._container.reload()
+        if self._container.status in ("exited", "dead"):
+            raise SandboxStartError(
+                f"The {self._spec.name} container ended before it was healthy: {_explain(self._container)}"
+            )
+
+
+def _explain(container: Any) -> str:
+    with _gone_is_fine():
+        container.reload()
+        state = container.attrs["State"]
+        if state["Running"]:
+            return ""
+        reason = "it ran out of memory" if state.get("OOMKilled") else f"it ended with code {state['ExitCode']}"
+        return f"{reason}; its log ends: {read_log(container)[-LOG_TAIL:].strip() or '(empty)'}"
+    return "its container was removed"
+
+
+def _remove(container: Any) -> None:
+    with _gone_is_fine():
+        container.remove(force=True, v=True)
+
+
+@contextlib.contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    errors = importlib.import_module("docker.errors")
+    try:
+        yield
+    except errors.NotFound:
+        pass
+    except errors.APIError as error:
+        # Two sweeps at once: the other one is removing it already.
+        if error.status_code != 409:
+            raise

@@ -1,0 +1,216 @@
+"""Images of clones: built without network from a folder, tagged by the hash of all that goes in.
+
+What an agent must never find is left out: the spec with its bug list, and the oracles.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from envsim.content import PACKAGE
+from envsim.errors import ContentError, PrerequisiteError, SandboxStartError, missing_extra
+from envsim.sandbox.seed import cache_dir, folder_files, guest_spec
+from envsim.sandbox.spec import SandboxSpec
+
+DEFAULT_BASE = "python:3.12-slim-bookworm"
+LOCAL_BASE = "envsim-base:bookworm"
+"""What scripts/base-image.sh builds where the default cannot be pulled."""
+
+GUEST_FILES = ("errors.py", "content.py", "rng.py", "state.py")
+GUEST_REQUIREMENTS = ("uvicorn>=0.30",)
+HIDDEN = ("sandbox.toml", "Dockerfile", "README.md")
+GLIBC = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34", "manylinux_2_36")
+
+Progress = Callable[[str], None]
+
+_FACTS = "import json, platform, sys; print(json.dumps([sys.version_info[:2], platform.machine()]))"
+
+
+def quiet(message: str) -> None:
+    """Shows no progress."""
+
+
+def connect() -> Any:
+    """A docker client, as ``docker.DockerClient``.
+
+    Raises:
+        PrerequisiteError: No docker package, no engine, or an engine that cannot share a folder with us.
+    """
+    try:
+        docker = importlib.import_module("docker")
+    except ImportError:
+        raise missing_extra("docker", "docker") from None
+    try:
+        client = docker.from_env(version="auto", timeout=120)
+        client.ping()
+    except Exception as error:
+        if not isinstance(error, docker.errors.DockerException | OSError):
+            raise
+        raise PrerequisiteError("No Docker engine answers.", command="sudo service docker start") from None
+    if not client.api.base_url.startswith("http+docker://") or sys.platform != "linux":
+        client.close()
+        raise PrerequisiteError(
+            "The Docker engine runs on another kernel, and its unix sockets cannot be reached from here; "
+            "use the process runtime, or a Linux engine on this machine.",
+            command="docker context use default",
+        )
+    return client
+
+
+def find_base(client: Any, base: str | None = None, progress: Progress = quiet) -> str:
+    """The image to build on: `base`, ``$ENVSIM_BASE_IMAGE``, or the first of the defaults that is to be had.
+
+    Raises:
+        PrerequisiteError: It is neither here nor can it be pulled.
+    """
+    wanted = base or os.environ.get("ENVSIM_BASE_IMAGE")
+    here = [name for name in ([wanted] if wanted else [DEFAULT_BASE, LOCAL_BASE]) if _image_id(client, name)]
+    if here:
+        return here[0]
+    name = wanted or DEFAULT_BASE
+    progress(f"pulling {name}")
+    errors = importlib.import_module("docker.errors")
+    try:
+        client.images.pull(name)
+    except errors.APIError:
+        raise PrerequisiteError(
+            f"The base image {name} is not here and cannot be pulled; build one from Debian packages.",
+            command="sudo scripts/base-image.sh",
+        ) from None
+    return name
+
+
+def ensure_image(client: Any, spec: SandboxSpec, base: str | None = None, progress: Progress = quiet) -> str:
+    """The tag of the image of `spec`, built now if nothing with the same content has been built before.
+
+    Raises:
+        ContentError: The app has no Dockerfile.
+        PrerequisiteError: No base image, or the requirements cannot be downloaded.
+        SandboxStartError: The build failed; carries the end of its output.
+    """
+    base = find_base(client, base, progress)
+    files = _context(spec)
+    tag = f"envsim-{spec.name}:{_digest(files, _image_id(client, base))}"
+    if _image_id(client, tag):
+        return tag
+    with (cache_dir() / f"build-{spec.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _image_id(client, tag):
+            progress(f"downloading what {spec.name} requires")
+            for wheel in _wheels(client, base, files["requirements.txt"]):
+                files[f"wheels/{wheel.name}"] = wheel.read_bytes()
+            progress(f"building {tag}")
+            _build(client, _tar(files), tag, base, spec.name)
+    return tag
+
+
+def _image_id(client: Any, name: str) -> str:
+    errors = importlib.import_module("docker.errors")
+    try:
+        return str(client.images.get(name).id)
+    except errors.ImageNotFound:
+        return ""
+
+
+def _context(spec: SandboxSpec) -> dict[str, bytes]:
+    """The build context but for the wheels: path -> content."""
+    dockerfile = spec.root / "Dockerfile"
+    if not dockerfile.is_file():
+        raise ContentError(f"{spec.root} has no Dockerfile. Copy the shop's: it serves any clone written on the kit.")
+    requirements = sorted({*spec.requirements, *GUEST_REQUIREMENTS})
+    files = {
+        "Dockerfile": dockerfile.read_bytes(),
+        "requirements.txt": "".join(f"{line}\n" for line in requirements).encode(),
+        "guest/guest.json": guest_spec(spec).to_json().encode(),
+        "guest/envsim/__init__.py": b"",
+    }
+    for path in [*(PACKAGE / name for name in GUEST_FILES), *sorted((PACKAGE / "guest").glob("*.py"))]:
+        files[f"guest/envsim/{path.relative_to(PACKAGE).as_posix()}"] = path.read_bytes()
+    hidden = {*HIDDEN, *(bug.oracle.partition(":")[0].replace(".", "/") + ".py" for bug in spec.bugs)}
+    for path in folder_files(spec.root):
+        name = path.relative_to(spec.root).as_posix()
+        if name not in hidden:
+            files[f"app/{name}"] = path.read_bytes()
+    return files
+
+
+def _digest(files: dict[str, bytes], base_id: str) -> str:
+    digest = hashlib.sha256(base_id.encode())
+    for name, content in sorted(files.items()):
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:20]
+
+
+def _tar(files: dict[str, bytes]) -> io.BytesIO:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, content in sorted(files.items()):
+            # Readable by the container's user whatever our umask is; fixed times keep layers cached.
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = len(content), 0o644, 1
+            tar.addfile(entry, io.BytesIO(content))
+    out.seek(0)
+    return out
+
+
+def _wheels(client: Any, base: str, requirements: bytes) -> list[Path]:
+    """Wheels of `requirements` and all they need, for the Python of `base`, from the cache if they were got before."""
+    output = client.containers.run(
+        base, ["python3", "-c", _FACTS], remove=True, network_mode="none", use_config_proxy=False
+    )
+    (major, minor), machine = json.loads(output)
+    key = hashlib.sha256(requirements + f"{major}.{minor} {machine}".encode()).hexdigest()[:20]
+    folder = cache_dir() / "wheels" / key
+    if not (folder / "complete").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "requirements.txt").write_bytes(requirements)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", str(folder)]
+        command += ["--requirement", str(folder / "requirements.txt"), "--implementation", "cp"]
+        command += ["--python-version", f"{major}.{minor}"]
+        for abi in (f"cp{major}{minor}", "abi3", "none"):
+            command += ["--abi", abi]
+        for platform in (*(f"{glibc}_{machine}" for glibc in GLIBC), f"linux_{machine}"):
+            command += ["--platform", platform]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            tail = " ".join(result.stderr.split())[-400:]
+            raise PrerequisiteError(
+                f"The wheels of {requirements.decode().split()} cannot be downloaded ({tail}).",
+                command=f"{sys.executable} -m ensurepip; then check the package index and the requirements",
+            )
+        (folder / "complete").touch()
+    return sorted(folder.glob("*.whl"))
+
+
+def _build(client: Any, context: io.BytesIO, tag: str, base: str, app: str) -> None:
+    stream = client.api.build(
+        fileobj=context,
+        custom_context=True,
+        tag=tag,
+        buildargs={"BASE": base},
+        labels={"envsim.app": app},
+        network_mode="none",
+        use_config_proxy=False,
+        rm=True,
+        forcerm=True,
+        decode=True,
+    )
+    output = ""
+    for message in stream:
+        output += message.get("stream", "")
+        if "error" in message:
+            raise SandboxStartError(
+                f"The image of {app} cannot be built: {message['error']} Its output ends: {output[-1500:]}"
+            )

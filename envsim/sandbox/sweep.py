@@ -1,0 +1,54 @@
+"""Removing sandboxes from outside their owner: what a killed owner left, or what ``down`` names."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from envsim.errors import PrerequisiteError
+from envsim.sandbox import docker, registry
+from envsim.sandbox.image import connect
+from envsim.sandbox.registry import Record
+
+OWNER_CLOSES_WITHIN_S = 15.0
+
+
+def gc() -> list[str]:
+    """Remove every sandbox on this machine whose owner no longer lives; their names, sorted.
+
+    Without a Docker engine only process sandboxes are swept: a container needs an engine to run.
+    """
+    swept = registry.sweep_processes()
+    try:
+        client = connect()
+    except PrerequisiteError:
+        return sorted(swept)
+    with client:
+        return sorted({*swept, *docker.sweep_containers(client)})
+
+
+def take_down(chosen: list[Record]) -> None:
+    """Close these sandboxes: through the keeper that holds them, or directly where none does."""
+    held = [record for record in chosen if record.kept and record.owner.alive()]
+    for record in held:
+        registry.request_close(record.name)
+    end = time.monotonic() + OWNER_CLOSES_WITHIN_S
+    while any(_is_left(record) for record in held) and time.monotonic() < end:
+        time.sleep(0.02)
+    for record in chosen:
+        if _is_left(record):
+            destroy(record)
+
+
+def destroy(record: Record) -> None:
+    """End the sandbox of `record` without its owner and remove all it left."""
+    if record.runtime == "process":
+        registry.end_process(record)
+    elif record.container_id:
+        with connect() as client:
+            docker.remove_container(client, record.container_id)
+    registry.forget(record)
+
+
+def _is_left(record: Record) -> bool:
+    return Path(record.folder).exists() or registry.is_closing(record.name)
