@@ -72,7 +72,11 @@ def play(policy: Policy, see: Observation, act: Callable[[Action], Observation],
 
 
 SAVE = (
-    {"until": "@heading Saved: {value}", "do": ['fill("@textbox Value", "{value}")', 'click("@button Save")'], "max": 3},
+    {
+        "until": "@heading Saved: {value}",
+        "do": ['fill("@textbox Value", "{value}")', 'click("@button Save")'],
+        "max": 3,
+    },
     {"save": {"shown": "@heading ~Saved"}, "pattern": "Saved: (.*)"},
     'answer("{saved.shown}")',
 )
@@ -80,11 +84,11 @@ SAVE = (
 
 def test_oracle_copes_with_a_button_that_lies() -> None:
     app, policy = Counter(), OraclePolicy()
-    policy.reset(make_task(*SAVE, value="4 { } \" >> #2"), 0, PRIMITIVES)
+    policy.reset(make_task(*SAVE, value='4 { } " >> #2'), 0, PRIMITIVES)
     actions = play(policy, app.see(), app.act)
     assert [action.name for action in actions[:-1]] == ["fill", "click", "fill", "click"]
     assert actions[-1] == Action.answer(app.value)
-    assert app.value == "4 { } \" >> #2"
+    assert app.value == '4 { } " >> #2'
 
 
 def test_oracle_takes_the_branch_it_sees() -> None:
@@ -103,7 +107,10 @@ def test_oracle_takes_the_branch_it_sees() -> None:
     [
         ('click("@button Gone")', "there is no @button Gone at /"),
         ('click("@heading ~Saved")', "nothing one can act on"),
-        ({"until": "@heading Never", "do": ['click("@button Save")'], "max": 2}, "2 rounds did not lead to @heading Never"),
+        (
+            {"until": "@heading Never", "do": ['click("@button Save")'], "max": 2},
+            "2 rounds did not lead to @heading Never",
+        ),
         ({"save": {"a": "@heading ~Saved"}, "pattern": "#(.*)"}, "is not in"),
         ('answer("{saved.nothing}")', "there is no 'nothing'"),
     ],

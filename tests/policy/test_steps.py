@@ -12,7 +12,11 @@ def test_every_kind_of_step() -> None:
     steps = parse_steps(
         [
             'fill("@textbox Quantity", "{quantity}")',
-            {"when": ["@dialog", "!@heading Done", "error != ''"], "do": ["go_back()"], "else": ['click("@button Go")']},
+            {
+                "when": ["@dialog", "!@heading Done", "error != ''"],
+                "do": ["go_back()"],
+                "else": ['click("@button Go")'],
+            },
             {"until": "@heading Done", "do": ['click("@button Go")'], "max": 3},
             {"save": {"n": "@heading", "m": "result.id"}, "pattern": "#([0-9]+)"},
             'place_order(cart="{saved.n}", lines=[{"sku": "{sku}"}])',

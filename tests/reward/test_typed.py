@@ -157,4 +157,3 @@ def test_boolean() -> None:
 )
 def test_mentions_whole_tokens(kind: str, value: object, message: str, held: bool) -> None:
     assert mentions(kind, value, message) is held  # type: ignore[arg-type]
-
