@@ -95,10 +95,8 @@ def test_oracle_takes_the_branch_it_sees() -> None:
     for url, expected in (("/", "home"), ("/about", "about")):
         app, policy = Counter(), OraclePolicy()
         app.url = url
-        policy.reset(
-            make_task({"when": ["@heading About", "url == '/about'"], "do": ['answer("about")'], "else": ['answer("home")']}),
-            0, PRIMITIVES,
-        )  # fmt: skip
+        branch = {"when": ["@heading About", "url == '/about'"], "do": ['answer("about")'], "else": ['answer("home")']}
+        policy.reset(make_task(branch), 0, PRIMITIVES)
         assert policy.act(app.see()) == Action.answer(expected)
 
 

@@ -35,8 +35,8 @@ def test_money_in_every_notation(text: object, amount: str, currency: str | None
 
 @pytest.mark.parametrize(
     "text",
-    ["", "about $5", "$5 or $6", "12,34", "1,2345", "$5 EUR", "five", "--5", "$", "1.2.3", True, None, [5], float("nan"),
-     float("inf"), "$12.50 is the price"],
+    ["", "about $5", "$5 or $6", "12,34", "1,2345", "$5 EUR", "five", "--5", "$", "1.2.3", True, None, [5],
+     float("nan"), float("inf"), "$12.50 is the price"],
 )  # fmt: skip
 def test_what_is_no_money(text: object) -> None:
     assert parse_money(text) is None

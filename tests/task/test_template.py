@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,7 @@ value = "{total:money}"
 
 
 @pytest.fixture(autouse=True)
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "sandboxes/mini").mkdir(parents=True)
     (tmp_path / "sandboxes/mini/sandbox.toml").write_text("")
     (tmp_path / "tasks/mini").mkdir(parents=True)
@@ -86,7 +85,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     other = BUY.replace('id = "buy"', 'id = "other"').replace('"train"', '"test"').replace('"tools"', '"browser"')
     (tmp_path / "tasks/mini/other.toml").write_text(other)
     monkeypatch.setenv("ENVSIM_PATH", str(tmp_path))
-    yield tmp_path
+    return tmp_path
 
 
 def test_an_instance_is_filled_in_throughout() -> None:
