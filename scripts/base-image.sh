@@ -43,5 +43,5 @@ mkdir -p "$root/fs/var/cache/apt/archives/partial" "$root/fs/var/lib/apt/lists/p
 ln -sf python3 "$root/fs/usr/bin/python"
 
 echo "docker import ..."
-tar --numeric-owner -C "$root/fs" -c . | docker import --change 'ENV PYTHONDONTWRITEBYTECODE=1' - "$IMAGE" >/dev/null
+tar --numeric-owner -C "$root/fs" -c . | docker import - "$IMAGE" >/dev/null
 docker image inspect --format "$IMAGE: {{.Size}} bytes" "$IMAGE"

@@ -130,6 +130,7 @@ class Guest:
             kit.bugs = dict(bugs)
             kit.ticks = 0
             kit.counters = {}
+            kit.cache = {}  # holds ticks and views of a time that now never was
             kit.events = []
             self._set_baseline(self._seed_view if kit.write_mark() == written else kit.view())
         return cookies

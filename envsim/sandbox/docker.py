@@ -9,20 +9,22 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from envsim.errors import SandboxStartError
+from envsim.errors import SandboxError, SandboxStartError
+from envsim.guest.probe import Facts
 from envsim.guest.supervisor import CONTROL_SOCKET
 from envsim.sandbox import registry
 from envsim.sandbox.client import LOG_TAIL, SocketControl, wait_for_lease
 from envsim.sandbox.image import Progress, connect, ensure_image, quiet
 from envsim.sandbox.owner import Owner
 from envsim.sandbox.registry import Record
-from envsim.sandbox.served import ServedSandbox, new_name, private_folder
+from envsim.sandbox.served import ServedSandbox, new_name, private_folder, probe_arguments
 from envsim.sandbox.spec import SandboxSpec
 
 START_S = 60.0
@@ -41,6 +43,13 @@ class DockerSandbox(ServedSandbox):
     def log(self) -> str:
         """What it has logged so far."""
         return read_log(self.container)
+
+    def probe(self, hosts: list[str], paths: list[str]) -> Facts:
+        """What a process inside could do; see `envsim.guest.probe`. Takes some 100 ms."""
+        result = self.container.exec_run(["python", "-m", "envsim.guest.probe", *probe_arguments(hosts, paths)])
+        if result.exit_code:
+            raise SandboxError(f"The probe inside {self.name} failed: {result.output.decode()[-500:]}")
+        return cast("Facts", json.loads(result.output))
 
     def _end(self) -> None:
         _remove(self.container)
@@ -125,6 +134,13 @@ def remove_container(client: Any, container_id: str) -> None:
     """Remove a container and its volumes; not an error if it is gone."""
     with _gone_is_fine():
         _remove(client.containers.get(container_id))
+
+
+def read_log_of(client: Any, container_id: str) -> str:
+    """What the container with this id has logged so far; "" if it is gone."""
+    with _gone_is_fine():
+        return read_log(client.containers.get(container_id))
+    return ""
 
 
 def read_log(container: Any) -> str:

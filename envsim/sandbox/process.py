@@ -6,27 +6,30 @@ Isolates crashes and the environment, not a hostile app: it has its user's right
 from __future__ import annotations
 
 import functools
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 from envsim.content import PACKAGE
-from envsim.errors import SandboxStartError
+from envsim.errors import SandboxError, SandboxStartError
+from envsim.guest.probe import Facts
 from envsim.guest.supervisor import CONTROL_SOCKET
 from envsim.sandbox import registry
 from envsim.sandbox.client import LOG_TAIL, SocketControl, wait_for_lease
 from envsim.sandbox.owner import Owner
 from envsim.sandbox.registry import Record
 from envsim.sandbox.seed import guest_spec, seed_database
-from envsim.sandbox.served import ServedSandbox, new_name, private_folder
+from envsim.sandbox.served import ServedSandbox, new_name, private_folder, probe_arguments
 from envsim.sandbox.spec import SandboxSpec
 
 START_S = 60.0
 LEASE_S = 10.0
 STOP_S = 2.0
-INHERITED = ("PATH", "TMPDIR", "SYSTEMROOT")
+INHERITED = ("PATH", "TMPDIR")
 """The only variables of ours a sandbox sees: whatever else is set here is none of its business."""
 
 
@@ -38,6 +41,16 @@ class ProcessSandbox(ServedSandbox):
     def log(self) -> str:
         """What it has logged so far."""
         return read_log(Path(self.record.folder))
+
+    def probe(self, hosts: list[str], paths: list[str]) -> Facts:
+        """What a process with the app's environment could do; see `envsim.guest.probe`."""
+        command = [sys.executable, "-m", "envsim.guest.probe", *probe_arguments(hosts, paths)]
+        result = subprocess.run(
+            command, cwd=self.record.folder, env=_environment(), capture_output=True, text=True, check=False
+        )
+        if result.returncode:
+            raise SandboxError(f"The probe beside {self.name} failed: {result.stderr[-500:]}")
+        return cast("Facts", json.loads(result.stdout))
 
     def _end(self) -> None:
         _stop(self.process)
@@ -93,20 +106,23 @@ def _spawn(spec: SandboxSpec, seed_db: Path, folder: Path) -> subprocess.Popen[b
     command = [sys.executable, "-m", "envsim.guest.supervisor", "--spec", str(folder / "guest.json")]
     command += ["--folder", str(spec.root.resolve()), "--seed-db", str(seed_db)]
     command += ["--directory", str(folder), "--lease", str(LEASE_S), "--grace", str(START_S)]
-    environment = {key: os.environ[key] for key in INHERITED if key in os.environ}
-    # Set order must not differ between two runs of one seed.
-    environment |= {"PYTHONPATH": str(PACKAGE.parent), "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}
     with (folder / "log").open("wb") as log:
         # Its own session: an interrupt at the terminal is for the owner, who then closes it.
         return subprocess.Popen(
             command,
             cwd=folder,
-            env=environment,
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
+
+
+def _environment() -> dict[str, str]:
+    environment = {key: os.environ[key] for key in INHERITED if key in os.environ}
+    # Set order must not differ between two runs of one seed.
+    return environment | {"PYTHONPATH": str(PACKAGE.parent), "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}
 
 
 def _check(spec: SandboxSpec, process: subprocess.Popen[bytes], folder: Path) -> None:

@@ -42,6 +42,11 @@ def private_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="envsim-", dir="/tmp"))
 
 
+def probe_arguments(hosts: list[str], paths: list[str]) -> list[str]:
+    """Arguments of ``envsim.guest.probe``."""
+    return [*(f"--host={host}" for host in hosts), *(f"--path={path}" for path in paths)]
+
+
 class ServedSandbox:
     """See `Sandbox`. A subclass says how it ends and what its log is.
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from envsim.errors import PrerequisiteError
-from envsim.sandbox import docker, registry
+from envsim.sandbox import docker, process, registry
 from envsim.sandbox.image import connect
 from envsim.sandbox.registry import Record
 
@@ -52,3 +52,11 @@ def destroy(record: Record) -> None:
 
 def _is_left(record: Record) -> bool:
     return Path(record.folder).exists() or registry.is_closing(record.name)
+
+
+def read_log(record: Record) -> str:
+    """What the sandbox of `record` has logged so far."""
+    if record.runtime == "process" or not record.container_id:
+        return process.read_log(Path(record.folder))
+    with connect() as client:
+        return docker.read_log_of(client, record.container_id)

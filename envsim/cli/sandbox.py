@@ -1,0 +1,214 @@
+"""``sandbox``: start clones, look at them, put them back, prove their bugs, take them down."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from envsim.cli.common import JsonFlag, fail, new_app, note, print_json, print_table, progress, run
+from envsim.cli.sandbox_check import check
+from envsim.content import find_app, list_apps
+from envsim.errors import ContentError, SandboxError
+from envsim.sandbox import keeper, registry, sweep
+from envsim.sandbox.client import SocketControl
+from envsim.sandbox.registry import Record
+from envsim.sandbox.runtime import ResetRequest
+from envsim.sandbox.spec import SandboxSpec, load_spec
+
+app = new_app("Clones of web apps, with their bugs, one command away.")
+app.command()(check)
+
+AppName = Annotated[str, typer.Argument(metavar="APP", help="A clone; `sandbox list` names them.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A running sandbox; `sandbox ps` names them.")]
+Bugs = Annotated[str, typer.Option(help="production, none, all, or ids separated by commas.")]
+Seed = Annotated[int, typer.Option(help="Drives every random draw of the episode.")]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run(app, "sandbox")
+
+
+def _spec(name: str) -> SandboxSpec:
+    return load_spec(find_app(name) / "sandbox.toml")
+
+
+def _control(record: Record) -> SocketControl:
+    return SocketControl(record.name, Path(record.control))
+
+
+@app.command("list")
+def list_(as_json: JsonFlag = False) -> None:
+    """The clones that can be started."""
+    specs = [load_spec(folder / "sandbox.toml") for folder in list_apps().values()]
+    if as_json:
+        print_json(
+            [{"app": s.name, "title": s.title, "bugs": [b.id for b in s.bugs], "folder": str(s.root)} for s in specs]
+        )
+        return
+    print_table(["app", "title", "bugs", "description"], [[s.name, s.title, len(s.bugs), s.description] for s in specs])
+
+
+@app.command()
+def up(
+    name: AppName,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=256, help="How many replicas.")] = 1,
+    runtime: Annotated[str, typer.Option(help="process or docker.")] = "process",
+    bugs: Bugs = "production",
+    seed: Seed = 0,
+    base: Annotated[str | None, typer.Option(help="Docker: image to build on.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Start sandboxes and leave them running until `sandbox down`."""
+    if runtime not in ("process", "docker"):
+        raise ContentError(f"{runtime!r} cannot be kept up. Choose process or docker.")
+    _spec(name).select_bugs(bugs)
+    started = time.monotonic()
+    with progress(f"starting {name}", count) as advance:
+
+        def show(report: dict[str, Any]) -> None:
+            advance(int("up" in report), report.get("note"))
+
+        records = keeper.launch(name, count=count, runtime=runtime, seed=seed, bugs=bugs, base=base, listener=show)
+    if as_json:
+        print_json(records)
+        return
+    print_table(["name", "url", "runtime"], [[r["name"], r["url"], r["runtime"]] for r in records])
+    note(f"{len(records)} up in {time.monotonic() - started:.1f} s. Take down with: sandbox down --all")
+
+
+@app.command()
+def ps(as_json: JsonFlag = False) -> None:
+    """The sandboxes that run on this machine."""
+    rows = [{**record.public(), "state": _state(record)} for record in registry.records()]
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["name", "app", "url", "runtime", "state"]
+    print_table(columns, [[row[column] or None for column in columns] for row in rows])
+
+
+def _state(record: Record) -> str:
+    """``up``; ``lost``: it does not answer; ``orphaned``: its owner is gone, `gc` removes it."""
+    if not record.owner.alive():
+        return "orphaned"
+    control = SocketControl(record.name, Path(record.control), timeout_s=2.0)
+    try:
+        control.health()
+    except SandboxError:
+        return "lost"
+    finally:
+        control.close()
+    return "up"
+
+
+@app.command()
+def reset(
+    name: Name,
+    seed: Seed = 0,
+    bugs: Bugs = "production",
+    clock: Annotated[str | None, typer.Option(help="ISO 8601 time the app starts at.")] = None,
+    login: Annotated[str | None, typer.Option(help="Account to sign in; prints its cookies.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Put a sandbox back to its seeded state."""
+    record = registry.find(name)
+    request = ResetRequest(seed=seed, bugs=_spec(record.app).select_bugs(bugs), clock=clock, login=login)
+    control = _control(record)
+    started = time.perf_counter()
+    cookies = control.reset(request)
+    elapsed = time.perf_counter() - started
+    if as_json:
+        print_json({"name": name, "cookies": cookies, "hash": control.hash(), "reset_s": elapsed})
+        return
+    print(f"{name} is reset ({elapsed * 1000:.1f} ms)")
+    for key, value in cookies.items():
+        print(f"cookie {key}={value}")
+
+
+@app.command()
+def snapshot(name: Name, as_json: JsonFlag = False) -> None:
+    """Keep the current state of a sandbox until its next reset; prints an id for `restore`."""
+    saved = _control(registry.find(name)).snapshot()
+    if as_json:
+        print_json({"name": name, "snapshot": saved})
+        return
+    print(saved)
+
+
+@app.command()
+def restore(
+    name: Name,
+    saved: Annotated[str, typer.Argument(metavar="ID", help="What `sandbox snapshot` printed.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Return a sandbox to a snapshot; the same one can be restored again."""
+    _control(registry.find(name)).restore(saved)
+    if as_json:
+        print_json({"name": name, "snapshot": saved})
+        return
+    print(f"{name} is back at {saved}")
+
+
+@app.command()
+def bugs(name: AppName, as_json: JsonFlag = False) -> None:
+    """The bugs a clone declares."""
+    spec = _spec(name)
+    rows = [
+        {**bug.model_dump(by_alias=True, mode="json"), "production": bug.id in spec.production} for bug in spec.bugs
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["id", "layer", "class", "rate", "production", "title"]
+    print_table(columns, [[row[column] for column in columns] for row in rows])
+
+
+@app.command()
+def logs(name: Name, as_json: JsonFlag = False) -> None:
+    """What a sandbox has logged."""
+    text = sweep.read_log(registry.find(name))
+    if as_json:
+        print_json({"name": name, "log": text})
+        return
+    print(text, end="")
+
+
+@app.command()
+def down(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Sandboxes to stop.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything that `sandbox up` started.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Stop sandboxes and remove all they left."""
+    if bool(names) == everything:
+        fail("name the sandboxes to stop, or say --all; `sandbox ps` lists them.")
+    chosen = [registry.find(name) for name in names or []] or [r for r in registry.records() if r.kept]
+    with progress("stopping"):
+        sweep.take_down(chosen)
+    _report([record.name for record in chosen], "stopped", as_json)
+
+
+@app.command()
+def gc(as_json: JsonFlag = False) -> None:
+    """Remove what killed owners left behind."""
+    with progress("sweeping"):
+        swept = sweep.gc()
+    _report(swept, "removed", as_json)
+
+
+def _report(names: list[str], verb: str, as_json: bool) -> None:
+    if as_json:
+        print_json(names)
+        return
+    for name in names:
+        print(f"{verb} {name}")
+    if not names:
+        note(f"nothing to do: {verb} 0 sandboxes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The containment self-audit: what would a hostile app, or an agent that found a hole in it, still meet?
+
+Every item is tried, not read from configuration: from inside (`envsim.guest.probe`) or against the
+app's own address. Docker holds them all; the other runtimes say honestly which they do not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypedDict
+
+from envsim.content import PACKAGE
+from envsim.errors import SandboxError
+from envsim.guest.probe import Facts, probe
+from envsim.page.transport import Request, WireFault
+from envsim.sandbox.docker import DockerSandbox
+from envsim.sandbox.process import ProcessSandbox
+from envsim.sandbox.runtime import Sandbox
+from envsim.sandbox.seed import folder_files
+from envsim.sandbox.served import ServedSandbox
+
+IMAGE_VARIABLES = frozenset({"PATH", "HOME", "HOSTNAME", "LANG", "LC_CTYPE", "PYTHONPATH", "PYTHONHASHSEED"})
+"""What an environment may hold without having been leaked from ours."""
+
+CONTROL_PATHS = ("health", "state", "seed_view", "hash", "changes", "reset", "snapshot", "restore", "lease")
+TRAVERSALS = ("/", "/static/", "/static/../", "/../", "/%2e%2e/", "/static/..%2f", "/..%2f..%2f")
+
+
+class Finding(TypedDict):
+    """One safeguard and whether it held."""
+
+    item: str
+    held: bool
+
+
+def audit(sandbox: Sandbox) -> list[Finding]:
+    """Try every safeguard of `sandbox`. Leaves its state as a reset does.
+
+    Raises:
+        SandboxError: The sandbox broke during the audit.
+    """
+    with _listener() as hosts:
+        facts = _facts(sandbox, hosts)
+    boxed = sandbox.runtime == "docker"
+    private = _private_paths(sandbox)
+    findings = {
+        "no network interface but loopback": not facts["interfaces"],
+        "no connection to the host": not facts["reached"],
+        "nothing inside listens on TCP": boxed and not facts["listening"],
+        "all capabilities dropped": facts["capabilities"] == 0,
+        "no new privileges": facts["no_new_privs"],
+        "not root": facts["uid"] != 0,
+        "read-only system folders": not facts["writable"],
+        # Without a boundary a limit is its owner's, not its own.
+        "own limit on processes": boxed and facts["pids_limit"] is not None,
+        "own limit on memory": boxed and facts["memory_limit"] is not None,
+        "host files out of sight": not facts["visible"],
+        "host environment not passed on": _environment_is_clean(facts),
+        "control plane not reachable through the app": _control_is_hidden(sandbox),
+        "spec, seed and oracles not served": not _served(sandbox, private),
+        "sockets in a folder only the owner can enter": _folder_is_private(sandbox),
+    }
+    return [{"item": item, "held": held} for item, held in findings.items()]
+
+
+def _facts(sandbox: Sandbox, hosts: list[str]) -> Facts:
+    paths = [str(path) for path in (sandbox.spec.root.resolve(), PACKAGE, Path.cwd() / ".git")]
+    if isinstance(sandbox, DockerSandbox):
+        hidden = [f"/opt/app/{path.relative_to(sandbox.spec.root)}" for path in _gold(sandbox)]
+        return sandbox.probe(hosts, [*paths, *hidden, "/var/run/docker.sock"])
+    if isinstance(sandbox, ProcessSandbox):
+        return sandbox.probe(hosts, paths)
+    return probe(hosts, paths)
+
+
+@contextlib.contextmanager
+def _listener() -> Iterator[list[str]]:
+    """Addresses of this machine on which a TCP listener answers while the context lasts."""
+    with socket.create_server(("0.0.0.0", 0)) as server:  # noqa: S104 -- to be found from anywhere is its purpose
+        port = server.getsockname()[1]
+        stop = threading.Event()
+
+        def accept() -> None:
+            server.settimeout(0.1)
+            while not stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    server.accept()[0].close()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield [f"{address}:{port}" for address in _own_addresses()]
+        finally:
+            stop.set()
+            thread.join()
+
+
+def _own_addresses() -> list[str]:
+    with contextlib.suppress(OSError):
+        return sorted({"127.0.0.1", *socket.gethostbyname_ex(socket.gethostname())[2]})
+    return ["127.0.0.1"]
+
+
+def _environment_is_clean(facts: Facts) -> bool:
+    leaked = set(facts["environment"]) & set(os.environ) - IMAGE_VARIABLES
+    return not leaked
+
+
+def _gold(sandbox: Sandbox) -> list[Path]:
+    modules = {bug.oracle.partition(":")[0].replace(".", "/") + ".py" for bug in sandbox.spec.bugs}
+    names = {"sandbox.toml", *modules}
+    return [sandbox.spec.root / name for name in sorted(names) if (sandbox.spec.root / name).is_file()]
+
+
+def _private_paths(sandbox: Sandbox) -> dict[str, bytes]:
+    """What the app must never serve: path as a URL might name it -> content."""
+    root = sandbox.spec.root
+    code = [path for path in folder_files(root) if path.suffix in (".py", ".toml", ".sql", ".db")]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in code}
+
+
+def _served(sandbox: Sandbox, private: dict[str, bytes]) -> list[str]:
+    get = _getter(sandbox)
+    found = []
+    for name, content in private.items():
+        for prefix in TRAVERSALS:
+            body = get("GET", prefix + name)
+            if content and body is not None and content.strip() in body:
+                found.append(prefix + name)
+    return found + [path for path in ("/seed.db", "/opt/seed.db", "/guest.json") if _is_secret(get("GET", path))]
+
+
+def _is_secret(body: bytes | None) -> bool:
+    return body is not None and (body.startswith(b"SQLite format 3") or b'"tick_s"' in body)
+
+
+def _control_is_hidden(sandbox: Sandbox) -> bool:
+    """Whether no control path does or tells anything when asked of the app."""
+    control, get = sandbox.control, _getter(sandbox)
+    generation, view = control.health()["generation"], control.state()
+    for path in CONTROL_PATHS:
+        for method in ("GET", "POST"):
+            body = get(method, f"/{path}")
+            with contextlib.suppress(ValueError):
+                answer = json.loads(body or b"null")
+                if answer == view or (isinstance(answer, dict) and "generation" in answer):
+                    return False
+    return bool(control.health()["generation"] == generation)
+
+
+def _getter(sandbox: Sandbox) -> Callable[[str, str], bytes | None]:
+    transport = sandbox.transport()
+
+    def get(method: str, target: str) -> bytes | None:
+        headers = (("content-type", "application/json"),) if method == "POST" else ()
+        try:
+            reply = transport.send(Request(method, target, headers, b"{}" if method == "POST" else b""))
+        except WireFault:
+            return None
+        return reply.body if reply.status < 400 else None
+
+    return get
+
+
+def _folder_is_private(sandbox: Sandbox) -> bool:
+    if not isinstance(sandbox, ServedSandbox):
+        return True  # no sockets at all
+    status = Path(sandbox.record.folder).stat()
+    if not Path(sandbox.record.control).is_socket():
+        raise SandboxError(f"Sandbox {sandbox.name} has no control socket. Start another.")
+    return status.st_mode & 0o077 == 0 and status.st_uid == os.getuid()
