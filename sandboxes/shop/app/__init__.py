@@ -1,0 +1,1 @@
+"""The shop: one service layer, two thin interfaces (pages for browsers, JSON tools for agents)."""

@@ -1,0 +1,1 @@
+"""The same operations as typed JSON tools, described by an OpenAPI document."""

@@ -1,0 +1,1 @@
+"""What the shop does, independent of how it is asked: functions of (Kit, values) on its database."""

@@ -1,0 +1,227 @@
+"""Placing, reading and cancelling orders; returns and refunds."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from envsim.guest.kit import Kit
+
+from . import cart as carts
+from . import db
+from .accounts import get_address
+from .actor import Actor
+from .db import Row, ShopError, not_found, stamp
+
+PAYMENTS = {"card": "Credit or debit card", "invoice": "Pay by invoice within 14 days"}
+STATUSES = ("processing", "shipped", "delivered", "cancelled")
+REASONS = {
+    "damaged": "Arrived damaged",
+    "wrong_item": "Wrong item sent",
+    "not_as_described": "Not as described",
+    "changed_mind": "Changed my mind",
+}
+
+
+def payment_label(method: str, card_number: str = "") -> str:
+    """How the payment is written on the order; the card number itself is not kept.
+
+    Raises:
+        ShopError: Unknown method or not a card number.
+    """
+    if method == "invoice":
+        return "invoice"
+    if method != "card":
+        raise ShopError("invalid_payment", "Choose how you want to pay.", 422)
+    digits = card_number.replace(" ", "").replace("-", "")
+    if not digits.isdigit() or not 12 <= len(digits) <= 19:
+        raise ShopError("invalid_card", "Enter the 12 to 19 digits of your card number.", 422)
+    return f"card ending {digits[-4:]}"
+
+
+def place_order(actor: Actor, address_id: int, shipping: str, payment: str, key: str) -> int:
+    """Turn the cart into an order; its number. A repeated `key` returns the order it made before.
+
+    Raises:
+        ShopError: Not signed in, an empty cart, a missing choice, or too little stock.
+    """
+    kit, customer = actor.kit, actor.customer()
+    earlier = db.value(
+        kit, "SELECT number FROM orders WHERE customer_id = ? AND request_key = ? ORDER BY number", customer["id"], key
+    )
+    if earlier is not None:
+        if kit.bug("double-submit", f"order {earlier} placed again"):
+            return _repeat(kit, earlier)
+        return int(earlier)
+    if shipping not in carts.SHIPPING:
+        raise ShopError("invalid_shipping", "Choose a shipping method.", 422)
+    if not payment:
+        raise ShopError("invalid_payment", "Choose how you want to pay.", 422)
+    address = get_address(actor, address_id)
+    actor.cart_key = customer["email"]
+    carts.choose(actor, shipping=shipping)
+    cart = carts.get_cart(actor)
+    if not cart["lines"]:
+        raise ShopError("empty_cart", "Your cart is empty.", 409)
+    for line in cart["lines"]:
+        if line["qty"] > line["stock"] and not kit.bug("oversell", line["sku"]):
+            raise carts.short(line)
+    ship_to = "{name}, {street}, {city}, {region} {postcode}".format(**address)
+    number = _insert(kit, customer["id"], cart, payment, ship_to, key)
+    db.run(kit, "DELETE FROM cart_lines WHERE cart_key = ?", actor.cart_key)
+    db.run(
+        kit, "UPDATE carts SET coupon = NULL, address_id = NULL, shipping = NULL, payment = NULL,"
+        " checkouts = checkouts + 1 WHERE key = ?", actor.cart_key,
+    )  # fmt: skip
+    return number
+
+
+def _insert(kit: Kit, customer_id: int, cart: Row, payment: str, ship_to: str, key: str) -> int:
+    number = 1 + int(db.value(kit, "SELECT max(number) FROM orders"))
+    db.run(
+        kit, "INSERT INTO orders VALUES (?, ?, 'processing', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        number, customer_id, cart["subtotal_cents"], cart["discount_cents"], cart["shipping_cents"],
+        cart["total_cents"], cart["coupon"] if cart["discount_cents"] else None, cart["shipping"], payment, ship_to,
+        stamp(kit.now()), key,
+    )  # fmt: skip
+    for line in cart["lines"]:
+        _add_line(kit, number, line)
+    return number
+
+
+def _add_line(kit: Kit, number: int, line: Row) -> None:
+    db.run(kit, "INSERT INTO order_lines (order_number, sku, name, label, qty, unit_cents) VALUES (?, ?, ?, ?, ?, ?)",
+           number, line["sku"], line["name"], line["label"], line["qty"], line["unit_cents"])  # fmt: skip
+    db.run(kit, "UPDATE variants SET stock = stock - ? WHERE sku = ?", line["qty"], line["sku"])
+
+
+def _repeat(kit: Kit, earlier: int) -> int:
+    order = db.row(kit, "SELECT * FROM orders WHERE number = ?", earlier)
+    assert order is not None
+    order["lines"] = db.rows(kit, "SELECT * FROM order_lines WHERE order_number = ? ORDER BY id", earlier)
+    return _insert(kit, order["customer_id"], order, order["payment"], order["ship_to"], order["request_key"])
+
+
+def list_orders(actor: Actor) -> list[Row]:
+    """The customer's orders, newest first."""
+    found = db.rows(
+        actor.kit,
+        "SELECT o.*, (SELECT sum(qty) FROM order_lines l WHERE l.order_number = o.number) AS pieces"
+        " FROM orders o WHERE customer_id = ? ORDER BY placed_at DESC, number DESC",
+        actor.customer()["id"],
+    )
+    return [_dated(actor.kit, order) for order in found]
+
+
+def get_order(actor: Actor, number: int) -> Row:
+    """An order with ``lines``, ``returns`` and ``refunds``.
+
+    Raises:
+        ShopError: No such order, or another customer's.
+    """
+    kit, account = actor.kit, actor.customer()
+    order = db.row(
+        kit, "SELECT o.*, c.name AS customer, c.email FROM orders o JOIN customers c ON c.id = o.customer_id"
+        " WHERE number = ?", number,
+    )  # fmt: skip
+    if order is None:
+        raise not_found(f"order {number}")
+    foreign = order["customer_id"] != account["id"] and not account["staff"]
+    if foreign and not kit.bug("order-leak", f"order {number} shown to {account['email']}"):
+        raise not_found(f"order {number}")
+    order["lines"] = db.rows(
+        kit, "SELECT l.*, p.slug FROM order_lines l LEFT JOIN variants v ON v.sku = l.sku"
+        " LEFT JOIN products p ON p.id = v.product_id WHERE order_number = ? ORDER BY l.id", number,
+    )  # fmt: skip
+    order["returns"] = db.rows(kit, "SELECT * FROM returns WHERE order_number = ? ORDER BY id", number)
+    order["refunds"] = db.rows(kit, "SELECT * FROM refunds WHERE order_number = ? ORDER BY id", number)
+    return _dated(kit, order)
+
+
+def _dated(kit: Kit, order: Row) -> Row:
+    placed = datetime.fromisoformat(order["placed_at"])
+    order["placed_on"] = placed.date().isoformat()
+    # The report server's zone instead of the shop's: before 08:00 UTC it is still yesterday there.
+    pacific = (placed - timedelta(hours=8)).date().isoformat()
+    if pacific != order["placed_on"] and kit.bug("order-date", f"order {order['number']}"):
+        order["placed_on"] = pacific
+    return order
+
+
+def own_order(actor: Actor, number: int) -> Row:
+    """`get_order` for changes: never another customer's, whatever the bugs.
+
+    Raises:
+        ShopError: No such order of this customer.
+    """
+    owner = db.value(actor.kit, "SELECT customer_id FROM orders WHERE number = ?", number)
+    if owner != actor.customer()["id"]:
+        raise not_found(f"order {number}")
+    return get_order(actor, number)
+
+
+def can_cancel(order: Row) -> bool:
+    """Whether the customer may still cancel."""
+    return bool(order["status"] == "processing")
+
+
+def cancel_order(actor: Actor, number: int) -> None:
+    """Cancel, give the stock back, and refund what was paid.
+
+    Raises:
+        ShopError: No such order, or it has left the warehouse.
+    """
+    kit = actor.kit
+    order = own_order(actor, number)
+    if not can_cancel(order) and (order["status"] != "shipped" or not kit.bug("dead-cancel", f"order {number}")):
+        raise ShopError("cannot_cancel", f"Order {number} is {order['status']} and cannot be cancelled.", 409)
+    db.run(kit, "UPDATE orders SET status = 'cancelled' WHERE number = ?", number)
+    if not kit.bug("cancel-keeps-stock", f"order {number}"):
+        for line in order["lines"]:
+            db.run(kit, "UPDATE variants SET stock = stock + ? WHERE sku = ?", line["qty"], line["sku"])
+    db.run(kit, "INSERT INTO refunds (order_number, amount_cents, status, created_at) VALUES (?, ?, 'approved', ?)",
+           number, order["total_cents"], stamp(kit.now()))  # fmt: skip
+
+
+def returnable(order: Row) -> list[Row]:
+    """Lines of a delivered order with pieces not yet returned, each with ``left``."""
+    if order["status"] != "delivered":
+        return []
+    out = []
+    for line in order["lines"]:
+        gone = sum(r["qty"] for r in order["returns"] if r["sku"] == line["sku"] and r["status"] != "denied")
+        if line["qty"] > gone:
+            out.append({**line, "left": line["qty"] - gone})
+    return out
+
+
+def request_return(actor: Actor, number: int, sku: str, qty: int, reason: str, comment: str = "") -> int:
+    """Ask to send pieces back; the id of the return, whose refund waits for staff.
+
+    Raises:
+        ShopError: Nothing to return there, a bad quantity or reason.
+    """
+    kit = actor.kit
+    order = own_order(actor, number)
+    line = next((line for line in returnable(order) if line["sku"] == sku), None)
+    if line is None:
+        raise ShopError("not_returnable", "This article cannot be returned.", 409)
+    if not 1 <= qty <= line["left"]:
+        raise ShopError("invalid_quantity", f"You can return 1 to {line['left']} of this article.", 422)
+    if reason not in REASONS:
+        raise ShopError("invalid_reason", "Choose a reason for the return.", 422)
+    return_id = db.run(
+        kit, "INSERT INTO returns (order_number, sku, qty, reason, comment, status, created_at)"
+        " VALUES (?, ?, ?, ?, ?, 'requested', ?)", number, sku, qty, reason, comment.strip(), stamp(kit.now()),
+    )  # fmt: skip
+    db.run(
+        kit, "INSERT INTO refunds (order_number, return_id, amount_cents, status, created_at)"
+        " VALUES (?, ?, ?, 'pending', ?)", number, return_id, _refund_cents(order, line, qty), stamp(kit.now()),
+    )  # fmt: skip
+    return return_id
+
+
+def _refund_cents(order: Row, line: Row, qty: int) -> int:
+    # What was paid for the pieces: the order's discount is shared out over its goods.
+    goods = line["unit_cents"] * qty
+    paid = order["subtotal_cents"] - order["discount_cents"]
+    return int((goods * paid + order["subtotal_cents"] // 2) // order["subtotal_cents"])
