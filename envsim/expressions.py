@@ -65,6 +65,11 @@ class _Functions(jmespath.functions.Functions):
     def _func_slice(self, text: str, start: float, end: float) -> str:
         return text[int(start) : int(end)]
 
+    @jmespath.functions.signature(_NUMBER)
+    def _func_money(self, cents: float) -> str:
+        """``money(`123450`)``: "$1,234.50", as in placeholders."""
+        return _money(cents)
+
     @jmespath.functions.signature({"types": ["object", "null"]}, {"types": ["string", "number"]})
     def _func_lookup(self, table: dict[str, Any] | None, key: str | float) -> Any:
         """``lookup(products, row.product_id)``: the row with that key, or null."""
