@@ -175,5 +175,6 @@ def join_options(labels: Iterable[str]) -> str:
 
 def split_options(text: str) -> list[str]:
     """The option labels of an ``options`` state."""
-    parts = re.findall(r"((?:[^\\|]|\\.)*)(?: \| |$)", text)[:-1] if text else []
+    # A bar inside a label follows its backslash, so only separators have a space before theirs.
+    parts = text.split(" | ") if text else []
     return [re.sub(r"\\(.)", r"\1", part) for part in parts]

@@ -1,0 +1,449 @@
+"""A real browser, printing the same lines as the http driver for the same page."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from envsim.errors import ActionError, SandboxLost, SandboxTimeout, UncertainError
+from envsim.page import browser as browsers
+from envsim.page import controls, fetched, forms, probe
+from envsim.page.dom import Document, Element, parse
+from envsim.page.driver import BaseDriver
+from envsim.page.proxy import AppProxy
+from envsim.page.snapshot import Page, snapshot
+from envsim.page.transport import SocketTransport, Transport
+from envsim.page.urls import ORIGIN, resolve, without_fragment
+from envsim.types import Action
+
+BLANK = "about:blank"
+VIEWPORT = {"width": 1280, "height": 720}
+ACTION_MS = 2_000
+"""Longest wait for an element to become clickable."""
+LOAD_MS = 15_000
+"""Longest wait for a page to load."""
+
+
+@dataclass(frozen=True)
+class SavedTab:
+    """One tab as saved: where its history leads, what it shows, what was typed."""
+
+    urls: tuple[str, ...]
+    at: int
+    source: str
+    edits: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Session:
+    """A saved browsing session."""
+
+    tabs: tuple[SavedTab, ...]
+    active: int
+    cookies: tuple[dict[str, Any], ...]
+    sources: dict[str, str] = field(repr=False)
+
+
+class _Tab:
+    """One Playwright page, and whether it is on its way elsewhere."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.loading = False
+        page.set_default_timeout(ACTION_MS)
+        page.set_default_navigation_timeout(LOAD_MS)
+        self.cdp = page.context.new_cdp_session(page)
+        self.cdp.send("Page.enable")
+        self.frame = self.cdp.send("Page.getFrameTree")["frameTree"]["frame"]["id"]
+        self.cdp.on("Page.frameRequestedNavigation", self._requested)
+        self.cdp.on("Page.frameStoppedLoading", self._stopped)
+        self.cdp.on("Page.navigatedWithinDocument", self._stopped)
+
+    def _requested(self, event: Mapping[str, Any]) -> None:
+        if event["frameId"] == self.frame and event.get("disposition", "currentTab") == "currentTab":
+            self.loading = True
+
+    def _stopped(self, event: Mapping[str, Any]) -> None:
+        if event["frameId"] == self.frame:
+            self.loading = False
+
+    def settle(self) -> None:
+        """Wait until nothing that was set off is still loading."""
+        deadline = time.monotonic() + LOAD_MS / 1000
+        while True:
+            # The renderer reports a navigation before it answers this.
+            with contextlib.suppress(Exception):
+                self.page.evaluate("() => 0")
+            if not self.loading:
+                return
+            while self.loading:
+                if time.monotonic() > deadline:
+                    raise SandboxTimeout(f"The page did not load within {LOAD_MS // 1000} s.")
+                self.page.wait_for_timeout(1)
+
+    def history(self) -> tuple[list[str], int]:
+        """URLs of the entries, and which one is shown."""
+        found = self.cdp.send("Page.getNavigationHistory")
+        return [entry["url"] for entry in found["entries"]], found["currentIndex"]
+
+
+class ChromiumDriver(BaseDriver):
+    """Implements `PageDriver` with Playwright over a Chromium found on this machine.
+
+    The browser reaches the app and nothing else (see `AppProxy`). Scripts run, styles apply.
+
+    Args:
+        app: Base URL of the app (``http://127.0.0.1:PORT``), or a transport that reaches it.
+
+    Raises:
+        PrerequisiteError: No Chromium, or no Playwright.
+    """
+
+    def __init__(self, app: str | Transport) -> None:
+        super().__init__()
+        self._browser = browsers.shared()
+        self._proxy = AppProxy(SocketTransport(base_url=app) if isinstance(app, str) else app)
+        self._context: Any = None
+        self._open_tabs: list[_Tab] = []
+        self._active = 0
+        self._seen: Page | None = None
+        self._parsed = parse("")
+        self._nodes: Any = None
+
+    # -- PageDriver: each hands its work to the browser's thread ----------------------------------
+
+    @property
+    def requests(self) -> int:
+        """See `PageDriver.requests`. Counts what styles, images and scripts ask for too."""
+        return self._proxy.requests
+
+    def open(self, target: str, cookies: Mapping[str, str]) -> None:
+        """See `PageDriver.open`."""
+        self._call(lambda browser: self._start(browser, resolve(target), cookies))
+
+    def act(self, action: Action) -> str:
+        """See `PageDriver.act`."""
+        return str(self._call(lambda _: self._carry_out(action)))
+
+    def observe(self) -> Page:
+        """See `PageDriver.observe`."""
+        seen = self._seen
+        return seen if seen is not None else self._call(lambda _: self._look())
+
+    def save(self) -> object:
+        """See `PageDriver.save`."""
+        return self._call(lambda _: self._save())
+
+    def load(self, token: object) -> None:
+        """See `PageDriver.load`. What scripts changed on a page beyond its form fields is not restored.
+
+        Raises:
+            UncertainError: Not a token of this kind of driver.
+        """
+        if not isinstance(token, Session):
+            raise UncertainError("This is not a session saved by the chromium driver. Save one with save().")
+        self._call(lambda browser: self._load(browser, token))
+
+    def screenshot(self) -> bytes | None:
+        """See `PageDriver.screenshot`: the viewport, 1280 x 720 pixels."""
+        return bytes(self._call(lambda _: self._page_now.screenshot(animations="disabled", caret="hide")))
+
+    def close(self) -> None:
+        """See `PageDriver.close`."""
+        context, self._context = self._context, None
+        self._open_tabs, self._seen, self._nodes = [], None, None
+        if context is not None and self._browser.alive:
+            with contextlib.suppress(Exception):
+                self._browser.call(lambda _: context.close())
+        self._proxy.close()
+
+    def _call(self, work: Any) -> Any:
+        try:
+            return self._browser.call(work)
+        except (ActionError, SandboxLost, SandboxTimeout, UncertainError):
+            raise
+        except Exception as error:
+            if type(error).__module__.startswith("playwright"):
+                raise SandboxLost(f"Chromium failed: {str(error).splitlines()[0]}. Reset the environment.") from error
+            raise
+
+    # -- on the browser's thread --------------------------------------------------------------------
+
+    @property
+    def _page_now(self) -> Any:
+        return self._open_tabs[self._active].page
+
+    @property
+    def _tab(self) -> _Tab:
+        return self._open_tabs[self._active]
+
+    def _start(self, browser: Any, target: str, cookies: Mapping[str, str]) -> None:
+        self._fresh(browser)
+        if cookies:
+            self._context.add_cookies([{"name": k, "value": v, "url": ORIGIN + "/"} for k, v in cookies.items()])
+        self._go(target)
+        self._tab.cdp.send("Page.resetNavigationHistory")
+
+    def _fresh(self, browser: Any) -> None:
+        """A session without cookies, storage or history."""
+        self._seen, self._nodes = None, None
+        self._proxy.sources.clear()
+        self._proxy.notices.clear()
+        old = self._open_tabs
+        if self._context is None:
+            self._context = browser.new_context(
+                proxy={"server": self._proxy.url},
+                viewport=VIEWPORT,
+                locale="en-US",
+                timezone_id="UTC",
+                reduced_motion="reduce",
+                service_workers="block",
+                user_agent=fetched.USER_AGENT,
+                accept_downloads=False,
+            )
+            self._context.on("dialog", lambda dialog: dialog.dismiss())
+        elif old:
+            self._context.clear_cookies()
+            old[0].cdp.send("Storage.clearDataForOrigin", {"origin": ORIGIN, "storageTypes": "all"})
+        self._open_tabs = [_Tab(self._context.new_page())]
+        self._active = 0
+        for tab in old:
+            tab.page.close()
+
+    def _go(self, url: str) -> str:
+        try:
+            self._page_now.goto(ORIGIN + url if url.startswith("/") else url, wait_until="load")
+        except Exception as error:
+            if "net::ERR_ABORTED" not in str(error):
+                raise
+        self._tab.settle()
+        return self._notice()
+
+    def _notice(self) -> str:
+        notices, self._proxy.notices = self._proxy.notices, []
+        return notices[-1] if notices else ""
+
+    def _carry_out(self, action: Action) -> str:
+        if not self._open_tabs:
+            raise UncertainError("The driver has no page yet. Call open() first.")
+        error = super().act(action)
+        self._seen = None
+        return error
+
+    def _look(self) -> Page:
+        for attempt in range(3):
+            try:
+                self._tab.settle()
+                return self._read()
+            except (SandboxTimeout, UncertainError):
+                raise
+            except Exception:
+                # The page went elsewhere while it was read.
+                if attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _read(self) -> Page:
+        url = self._page_now.url
+        if url == BLANK:
+            self._parsed, self._nodes = parse(""), None
+            self._seen = Page(url=BLANK)
+            return self._seen
+        if url.startswith("chrome-error:"):
+            self._parsed, self._nodes = parse(fetched.fault_page("reset")), None
+            url = self._tab.history()[0][-1]
+        else:
+            handle = self._page_now.evaluate_handle(probe.PROBE)
+            self._parsed = parse(handle.evaluate("found => found.html"), live=True)
+            self._nodes = handle
+        self._seen = snapshot(self._parsed, resolve(url))
+        return self._seen
+
+    def _document(self) -> Document:
+        return self._parsed
+
+    def _node(self, element: Element) -> Any:
+        index = int(element.live.get("index", "-1"))
+        handle = self._nodes.evaluate_handle("(found, at) => found.nodes[at]", index) if self._nodes else None
+        node = handle.as_element() if handle is not None else None
+        if node is None or not node.evaluate("node => node.isConnected"):
+            raise ActionError("The element is no longer on the page; look again.")
+        return node
+
+    def _try(self, what: str, work: Any) -> None:
+        try:
+            work()
+        except Exception as error:
+            if type(error).__name__ != "TimeoutError":
+                raise
+            raise ActionError(f"The element could not be {what}: something covers it, or it is not visible.") from None
+
+    def _click(self, element: Element, *, new_tab: bool, double: bool) -> str:
+        node = self._node(element)
+        if new_tab:
+            return self._background(element)
+        attrs = element.attrs
+        navigates = "href" in attrs or forms.submitter_of(element)
+        form = controls.form_of(element, self._parsed) if navigates and "href" not in attrs else None
+        target = attrs.get("formtarget") or (
+            form.attrs.get("target", "") if form is not None else attrs.get("target", "")
+        )
+        if double and navigates:
+            # The second click of a double click sends the same request again, before the first is answered.
+            self._proxy.repeat = 2
+        if attrs.get("type", "").lower() in ("checkbox", "radio"):
+            self._tick(node, 2 if double else 1)
+        else:
+            click = node.dblclick if double and not navigates else node.click
+            self._try("clicked", lambda: click(no_wait_after=True) if click == node.click else click())
+        if navigates and target.lower() == "_blank":
+            self._adopt()
+        self._tab.settle()
+        self._proxy.repeat = 1
+        return self._notice()
+
+    def _tick(self, node: Any, times: int) -> None:
+        for _ in range(times):
+            try:
+                node.click(timeout=500)
+            except Exception as error:
+                if type(error).__name__ != "TimeoutError":
+                    raise
+                # A box that is drawn by its label lies under it: clicking the label does the same.
+                node.evaluate("node => { node.focus(); node.click(); }")
+
+    def _background(self, element: Element) -> str:
+        before = self._active
+        self._open_tab()
+        base = resolve(self._parsed.base, self._page.url) if self._parsed.base else self._page.url
+        notice = self._go(resolve(element.attrs["href"], base))
+        if notice:
+            self._close_tab()
+        self._active = before
+        return notice
+
+    def _adopt(self) -> None:
+        """Switch to the tab that a click has just opened."""
+        known = {tab.page for tab in self._open_tabs}
+        deadline = time.monotonic() + ACTION_MS / 1000
+        while time.monotonic() < deadline:
+            new = [page for page in self._context.pages if page not in known]
+            if new:
+                self._open_tabs.append(_Tab(new[0]))
+                self._active = len(self._open_tabs) - 1
+                with contextlib.suppress(Exception):
+                    new[0].wait_for_load_state("load")
+                if new[0].url == BLANK and self._proxy.notices:
+                    self._close_tab()
+                return
+            if self._proxy.notices:
+                return
+            self._page_now.wait_for_timeout(2)
+
+    def _fill(self, element: Element, value: str) -> None:
+        node = self._node(element)
+        node.focus()
+        self._try("filled", lambda: node.fill(value))
+
+    def _select(self, element: Element, options: list[Element]) -> None:
+        node = self._node(element)
+        node.focus()
+        chosen = [self._node(option) for option in options]
+        self._try("used", lambda: node.select_option(element=chosen))
+        self._tab.settle()
+
+    def _focus(self, element: Element | None) -> None:
+        if element is None:
+            self._page_now.evaluate("() => document.activeElement?.blur()")
+        else:
+            self._node(element).focus()
+
+    def _hover(self, element: Element) -> None:
+        self._try("hovered over", self._node(element).hover)
+
+    def _submit_implicitly(self, field: Element) -> str:
+        form = controls.form_of(field, self._parsed)
+        button = forms.default_button(form, self._parsed) if form is not None else None
+        attrs = button.attrs if button is not None else {}
+        target = attrs.get("formtarget") or (form.attrs.get("target", "") if form is not None else "")
+        self._node(field).press("Enter", no_wait_after=True)
+        if target.lower() == "_blank":
+            self._adopt()
+        self._tab.settle()
+        return self._notice()
+
+    def _goto(self, url: str) -> str:
+        return self._go(url)
+
+    def _travel(self, by: int) -> str:
+        urls, at = self._tab.history()
+        if not 0 <= at + by < len(urls):
+            raise ActionError(f"There is no page to go {'back' if by < 0 else 'forward'} to.")
+        with contextlib.suppress(Exception):
+            (self._page_now.go_back if by < 0 else self._page_now.go_forward)(wait_until="load")
+        self._tab.settle()
+        return self._notice()
+
+    def _wait(self, wait_ms: float) -> None:
+        self._page_now.wait_for_timeout(min(wait_ms, 2_000))
+        self._tab.settle()
+
+    # -- tabs ---------------------------------------------------------------------------------------
+
+    def _tabs(self) -> tuple[int, int]:
+        return len(self._open_tabs), self._active
+
+    def _open_tab(self) -> None:
+        self._open_tabs.append(_Tab(self._context.new_page()))
+        self._active = len(self._open_tabs) - 1
+
+    def _close_tab(self) -> None:
+        tab = self._open_tabs.pop(self._active)
+        if not self._open_tabs:
+            self._open_tab()
+        tab.page.close()
+        self._active = min(self._active, len(self._open_tabs) - 1)
+
+    def _focus_tab(self, index: int) -> None:
+        self._active = index
+
+    # -- fork -----------------------------------------------------------------------------------------
+
+    def _save(self) -> Session:
+        tabs = []
+        for tab in self._open_tabs:
+            urls, at = tab.history()
+            source = self._proxy.sources.get(without_fragment(resolve(urls[at])), "") if urls[at] != BLANK else ""
+            tabs.append(SavedTab(tuple(urls), at, source, tuple(tab.page.evaluate(probe.SAVE))))
+        cookies = tuple(self._context.cookies())
+        return Session(tuple(tabs), self._active, cookies, dict(self._proxy.sources))
+
+    def _load(self, browser: Any, token: Session) -> None:
+        self._fresh(browser)
+        self._context.add_cookies([{k: v for k, v in c.items() if k != "partitionKey"} for c in token.cookies])
+        try:
+            for at, saved in enumerate(token.tabs):
+                if at:
+                    self._open_tab()
+                self._proxy.replay = dict(token.sources)
+                self._reopen(saved)
+        finally:
+            self._proxy.replay = None
+        self._proxy.sources.update(token.sources)
+        self._active = token.active
+
+    def _reopen(self, saved: SavedTab) -> None:
+        """Walk the saved history again, answered from memory."""
+        for at, url in enumerate(saved.urls):
+            if url != BLANK:
+                self._page_now.goto(url, wait_until="load")
+            if at == 0:
+                self._tab.cdp.send("Page.resetNavigationHistory")
+        replay = self._proxy.replay or {}
+        replay[without_fragment(resolve(saved.urls[saved.at]))] = saved.source
+        for _ in range(len(saved.urls) - 1 - saved.at):
+            self._page_now.go_back(wait_until="load")
+        self._page_now.evaluate(probe.RESTORE, [list(edit) for edit in saved.edits])
