@@ -1,4 +1,4 @@
-"""The containment self-audit: what would a hostile app, or an agent that found a hole in it, still meet?
+"""The containment self-audit: what a hostile app, or an agent that found a hole in it, would still meet.
 
 Every item is tried, not read from configuration: from inside (`envsim.guest.probe`) or against the
 app's own address. Docker holds them all; the other runtimes say honestly which they do not.
@@ -25,8 +25,8 @@ from envsim.sandbox.runtime import Sandbox
 from envsim.sandbox.seed import folder_files
 from envsim.sandbox.served import ServedSandbox
 
-IMAGE_VARIABLES = frozenset({"PATH", "HOME", "HOSTNAME", "LANG", "LC_CTYPE", "PYTHONPATH", "PYTHONHASHSEED"})
-"""What an environment may hold without having been leaked from ours."""
+ALWAYS_SET = frozenset({"HOME", "HOSTNAME", "LC_CTYPE"})
+"""Variables that the engine or Python itself sets."""
 
 CONTROL_PATHS = ("health", "state", "seed_view", "hash", "changes", "reset", "snapshot", "restore", "lease")
 TRAVERSALS = ("/", "/static/", "/static/../", "/../", "/%2e%2e/", "/static/..%2f", "/..%2f..%2f")
@@ -61,7 +61,7 @@ def audit(sandbox: Sandbox) -> list[Finding]:
         "own limit on processes": boxed and facts["pids_limit"] is not None,
         "own limit on memory": boxed and facts["memory_limit"] is not None,
         "host files out of sight": not facts["visible"],
-        "host environment not passed on": _environment_is_clean(facts),
+        "host environment not passed on": not _leaked(sandbox, facts),
         "control plane not reachable through the app": _control_is_hidden(sandbox),
         "spec, seed and oracles not served": not _served(sandbox, private),
         "sockets in a folder only the owner can enter": _folder_is_private(sandbox),
@@ -107,9 +107,10 @@ def _own_addresses() -> list[str]:
     return ["127.0.0.1"]
 
 
-def _environment_is_clean(facts: Facts) -> bool:
-    leaked = set(facts["environment"]) & set(os.environ) - IMAGE_VARIABLES
-    return not leaked
+def _leaked(sandbox: Sandbox, facts: Facts) -> set[str]:
+    """Names of variables inside that nobody declared."""
+    declared = sandbox.declared_environment() if isinstance(sandbox, DockerSandbox | ProcessSandbox) else set()
+    return set(facts["environment"]) - declared - ALWAYS_SET
 
 
 def _gold(sandbox: Sandbox) -> list[Path]:

@@ -51,6 +51,10 @@ class DockerSandbox(ServedSandbox):
             raise SandboxError(f"The probe inside {self.name} failed: {result.output.decode()[-500:]}")
         return cast("Facts", json.loads(result.output))
 
+    def declared_environment(self) -> set[str]:
+        """Names of the variables its image sets."""
+        return {entry.partition("=")[0] for entry in self.container.image.attrs["Config"]["Env"]}
+
     def _end(self) -> None:
         _remove(self.container)
 

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from envsim.content import PACKAGE
 from envsim.errors import ContentError, PrerequisiteError, SandboxStartError, missing_extra
+from envsim.sandbox.bundle import REQUIREMENTS, files_hash, guest_files
 from envsim.sandbox.seed import cache_dir, folder_files, guest_spec
 from envsim.sandbox.spec import SandboxSpec
 
@@ -27,8 +27,6 @@ DEFAULT_BASE = "python:3.12-slim-bookworm"
 LOCAL_BASE = "envsim-base:bookworm"
 """What scripts/base-image.sh builds where the default cannot be pulled."""
 
-GUEST_FILES = ("errors.py", "content.py", "rng.py", "state.py")
-GUEST_REQUIREMENTS = ("uvicorn>=0.30",)
 HIDDEN = ("sandbox.toml", "Dockerfile", "README.md")
 GLIBC = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34", "manylinux_2_36")
 
@@ -101,7 +99,7 @@ def ensure_image(client: Any, spec: SandboxSpec, base: str | None = None, progre
     """
     base = find_base(client, base, progress)
     files = _context(spec)
-    tag = f"envsim-{spec.name}:{_digest(files, _image_id(client, base))}"
+    tag = f"envsim-{spec.name}:{files_hash(files, _image_id(client, base))[:20]}"
     if _image_id(client, tag):
         return tag
     with (cache_dir() / f"build-{spec.name}.lock").open("w") as lock:
@@ -128,29 +126,19 @@ def _context(spec: SandboxSpec) -> dict[str, bytes]:
     dockerfile = spec.root / "Dockerfile"
     if not dockerfile.is_file():
         raise ContentError(f"{spec.root} has no Dockerfile. Copy the shop's: it serves any clone written on the kit.")
-    requirements = sorted({*spec.requirements, *GUEST_REQUIREMENTS})
+    requirements = sorted({*spec.requirements, *REQUIREMENTS})
     files = {
         "Dockerfile": dockerfile.read_bytes(),
         "requirements.txt": "".join(f"{line}\n" for line in requirements).encode(),
         "guest/guest.json": guest_spec(spec).to_json().encode(),
-        "guest/envsim/__init__.py": b"",
+        **{f"guest/{name}": content for name, content in guest_files().items()},
     }
-    for path in [*(PACKAGE / name for name in GUEST_FILES), *sorted((PACKAGE / "guest").glob("*.py"))]:
-        files[f"guest/envsim/{path.relative_to(PACKAGE).as_posix()}"] = path.read_bytes()
     hidden = {*HIDDEN, *(bug.oracle.partition(":")[0].replace(".", "/") + ".py" for bug in spec.bugs)}
     for path in folder_files(spec.root):
         name = path.relative_to(spec.root).as_posix()
         if name not in hidden:
             files[f"app/{name}"] = path.read_bytes()
     return files
-
-
-def _digest(files: dict[str, bytes], base_id: str) -> str:
-    digest = hashlib.sha256(base_id.encode())
-    for name, content in sorted(files.items()):
-        digest.update(f"{name}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()[:20]
 
 
 def _tar(files: dict[str, bytes]) -> io.BytesIO:

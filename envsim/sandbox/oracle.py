@@ -21,7 +21,7 @@ from envsim.sandbox.spec import Bug, SandboxSpec
 from envsim.state import StateView
 
 
-class OracleFailure(Exception):
+class OracleFailure(Exception):  # noqa: N818 -- a finding, not an error of ours
     """The app misbehaved; the message says what was seen and what was expected."""
 
 

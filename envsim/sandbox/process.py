@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 from typing import cast
 
-from envsim.content import PACKAGE
 from envsim.errors import SandboxError, SandboxStartError
 from envsim.guest.probe import Facts
 from envsim.guest.supervisor import CONTROL_SOCKET
 from envsim.sandbox import registry
+from envsim.sandbox.bundle import guest_root
 from envsim.sandbox.client import LOG_TAIL, SocketControl, wait_for_lease
 from envsim.sandbox.owner import Owner
 from envsim.sandbox.registry import Record
@@ -51,6 +51,10 @@ class ProcessSandbox(ServedSandbox):
         if result.returncode:
             raise SandboxError(f"The probe beside {self.name} failed: {result.stderr[-500:]}")
         return cast("Facts", json.loads(result.stdout))
+
+    def declared_environment(self) -> set[str]:
+        """Names of the variables it is meant to see."""
+        return set(_environment())
 
     def _end(self) -> None:
         _stop(self.process)
@@ -122,7 +126,7 @@ def _spawn(spec: SandboxSpec, seed_db: Path, folder: Path) -> subprocess.Popen[b
 def _environment() -> dict[str, str]:
     environment = {key: os.environ[key] for key in INHERITED if key in os.environ}
     # Set order must not differ between two runs of one seed.
-    return environment | {"PYTHONPATH": str(PACKAGE.parent), "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}
+    return environment | {"PYTHONPATH": str(guest_root()), "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}
 
 
 def _check(spec: SandboxSpec, process: subprocess.Popen[bytes], folder: Path) -> None:
