@@ -30,7 +30,7 @@ def split_path(path: str) -> list[str]:
 
 
 def diff(before: StateView, after: StateView) -> list[list[Any]]:
-    """The shortest delta, in sorted path order, with ``apply(before, diff(before, after)) == after``.
+    """The shortest delta that makes `after` of `before` (see `apply`), in sorted path order.
 
     A key that is new is set whole; a key on both sides is descended into while both are objects.
     """
@@ -50,10 +50,20 @@ def _diff(before: StateView, after: StateView, prefix: list[str], out: list[list
             if isinstance(old, dict) and isinstance(new, dict):
                 _diff(old, new, [*prefix, key], out)
                 continue
-            # 1 == 1.0 == True in Python, but not in JSON.
-            if type(old) is type(new) and old == new:
+            if _same(old, new):
                 continue
         out.append([join_path([*prefix, key]), new])
+
+
+def _same(a: Any, b: Any) -> bool:
+    # 1 == 1.0 == True and 0.0 == -0.0 in Python, but each is another JSON text.
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return repr(a) == repr(b) if isinstance(a, float) else bool(a == b)
 
 
 def apply(view: StateView, delta: Iterable[Change]) -> StateView:
@@ -66,6 +76,8 @@ def apply(view: StateView, delta: Iterable[Change]) -> StateView:
     fresh: set[int] = {id(out)}
     for change in delta:
         *parents, last = split_path(change[0])
+        if len(change) == 1 and not _holds(out, parents, last):
+            continue
         node = out
         for key in parents:
             child = node.get(key)
@@ -77,10 +89,19 @@ def apply(view: StateView, delta: Iterable[Change]) -> StateView:
             node[key] = child
             node = child
         if len(change) == 1:
-            node.pop(last, None)
+            del node[last]
         else:
             node[last] = change[1]
     return out
+
+
+def _holds(view: StateView, parents: list[str], last: str) -> bool:
+    node: Any = view
+    for key in parents:
+        node = node.get(key)
+        if not isinstance(node, dict):
+            return False
+    return last in node
 
 
 def canonical(value: Any) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ast
 import json
+import keyword
+import math
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from envsim.errors import ActionError
 from envsim.state import StateView
@@ -38,6 +40,9 @@ StateDelta = tuple[tuple[JsonValue, ...], ...]
 MAX_ACTION_CHARS = 16_384
 """Longest text accepted as one action; more is refused before it is parsed."""
 
+MAX_ACTION_DEPTH = 64
+"""Deepest nesting of lists and objects in an action: far above any tool's, far below any parser's."""
+
 
 class Frozen(BaseModel):
     """Base of all value types: immutable, and a misspelt field is an error."""
@@ -60,6 +65,17 @@ class Action(Frozen):
     arguments: dict[str, JsonValue] = Field(default={}, description="by name; kind 'call' only")
     text: str = Field(default="", description="what is said to the user; kind 'say' only")
     value: JsonValue = Field(default=None, description="the final answer; kind 'answer' only")
+
+    @model_validator(mode="after")
+    def _is_one_kind_and_json(self) -> Action:
+        if (self.kind == "call") != bool(self.name):
+            raise ValueError("a call, and only a call, has a name")
+        if (self.arguments and self.kind != "call") or (self.text and self.kind != "say"):
+            raise ValueError(f"an action of kind {self.kind!r} has no such field")
+        if self.value is not None and self.kind != "answer":
+            raise ValueError("only an answer has a value")
+        _check_json([self.name, self.arguments, self.text, self.value])
+        return self
 
     @classmethod
     def call(cls, name: str, /, **arguments: JsonValue) -> Action:
@@ -107,11 +123,16 @@ class Action(Frozen):
             raise ActionError(f"The action does not fit its schema: {_first_line(error)}.") from None
 
     def to_call(self) -> str:
-        """The call string of this action; ``Action.parse(a.to_call()) == a`` for every action."""
+        """The call string of this action; ``Action.parse(a.to_call()) == a`` for every action.
+
+        A call whose names Python cannot spell (``orders.list``, an argument ``from``) becomes JSON.
+        """
         if self.kind == "say":
             return f"send_msg_to_user({_literal(self.text)})"
         if self.kind == "answer":
             return f"answer({_literal(self.value)})" if self.value is not None else "answer()"
+        if self.name in ("send_msg_to_user", "answer") or not all(map(_spells, (self.name, *self.arguments))):
+            return json.dumps({"kind": "call", "name": self.name, "arguments": self.arguments}, ensure_ascii=False)
         return f"{self.name}({', '.join(f'{k}={_literal(v)}' for k, v in self.arguments.items())})"
 
 
@@ -193,7 +214,9 @@ def _parse_call(text: str) -> Action:
         if len(keyword) != len(node.keywords):
             raise ValueError("** is not read")
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        raise ActionError(f"The arguments of {name}() must be literals: strings, numbers, lists, true values.") from None
+        raise ActionError(
+            f"The arguments of {name}() must be literals: strings, numbers, lists, true values."
+        ) from None
     return _assemble(name, positional, keyword)
 
 
@@ -238,6 +261,30 @@ def _from_chat(raw: dict[str, Any]) -> dict[str, Any]:
     if isinstance(raw.get("content"), str):
         return {"kind": "say", "text": raw["content"]}
     return raw
+
+
+def _spells(name: str) -> bool:
+    # ASCII only: Python folds other identifiers to a normal form, and the name would not read back.
+    return name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+
+
+def _check_json(value: Any, depth: int = -1) -> None:
+    """Refuse what pydantic's JsonValue lets through and no JSON file can hold."""
+    if depth > MAX_ACTION_DEPTH:
+        raise ValueError(f"it nests deeper than {MAX_ACTION_DEPTH} levels")
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise ValueError("a string holds half a surrogate pair")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("a number is not finite")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_json(key, depth)
+            _check_json(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_json(item, depth + 1)
 
 
 def _literal(value: JsonValue) -> str:

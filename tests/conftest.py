@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from envsim.errors import PrerequisiteError, missing_extra
+from envsim.page.browser import find_chromium
+from envsim.sandbox.image import connect
+
 REPO = Path(__file__).resolve().parents[1]
-CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 # The same examples on every machine and in every run; the suite's time limits are pytest-timeout's.
 settings.register_profile("envsim", derandomize=True, deadline=None, database=None, print_blob=True)
@@ -28,16 +31,9 @@ settings.load_profile("envsim")
 def _docker_missing() -> str:
     """Why docker tests cannot run; empty when they can."""
     try:
-        import docker
-        from docker.errors import DockerException
-    except ImportError:
-        return "the docker package is not installed; run: pip install 'envsim[docker]'"
-    try:
-        client = docker.from_env(timeout=20)
-        client.ping()
-        client.close()
-    except DockerException as error:
-        return f"no Docker engine answers ({error}); run: scripts/setup-tests.sh"
+        connect().close()
+    except PrerequisiteError as error:
+        return str(error)
     return ""
 
 
@@ -45,21 +41,16 @@ def _docker_missing() -> str:
 def _browser_missing() -> str:
     """Why browser tests cannot run; empty when they can."""
     try:
-        import playwright  # noqa: F401
-    except ImportError:
-        return "playwright is not installed; run: pip install 'envsim[browser]'"
-    if not any(shutil.which(name) for name in CHROMIUMS) and not os.environ.get("ENVSIM_CHROMIUM"):
-        return "no Chromium was found; run: scripts/setup-tests.sh"
-    return ""
+        find_chromium()
+    except PrerequisiteError as error:
+        return str(error)
+    return "" if importlib.util.find_spec("playwright") else str(missing_extra("playwright", "browser"))
 
 
 @functools.cache
 def _gpu_missing() -> str:
     """Why gpu tests cannot run; empty when they can."""
-    try:
-        import torch
-    except ImportError:
-        return "torch is not installed; run: pip install 'envsim[worldmodel]'"
+    torch = pytest.importorskip("torch")
     return "" if torch.cuda.is_available() else "no CUDA device"
 
 
