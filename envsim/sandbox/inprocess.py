@@ -7,12 +7,13 @@ is for clones you trust. `process` and `docker` put a boundary in between.
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
+import contextlib
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any, cast
 
+from envsim.errors import SandboxLost
 from envsim.guest.exchange import Message, Receive, Send
 from envsim.guest.guest import Guest
 from envsim.guest.kit import Asgi
@@ -20,10 +21,9 @@ from envsim.page.transport import AsgiTransport, Request, Response
 from envsim.sandbox.forward import Forwarder
 from envsim.sandbox.runtime import Changes, ResetRequest
 from envsim.sandbox.seed import guest_spec, seed_database
+from envsim.sandbox.served import new_name
 from envsim.sandbox.spec import SandboxSpec
 from envsim.state import StateView
-
-_number = itertools.count(1)
 
 
 class InProcessTransport:
@@ -44,22 +44,24 @@ class InProcessTransport:
 
 
 class InProcessControl:
-    """See `Control`. Calls the guest directly, so it can neither time out nor be lost."""
+    """See `Control`. Calls the guest directly, so it cannot time out, and is lost only once closed."""
 
-    def __init__(self, guest: Guest, lock: threading.Lock) -> None:
+    def __init__(self, name: str, guest: Guest, lock: threading.Lock) -> None:
+        self._name = name
         self._guest = guest
         self._lock = lock
         self._loop = asyncio.new_event_loop()
 
     def health(self) -> dict[str, Any]:
         """See `Control.health`."""
-        return self._guest.health()
+        with self._turn() as guest:
+            return guest.health()
 
     def reset(self, request: ResetRequest) -> dict[str, str]:
         """See `Control.reset`."""
-        with self._lock:
+        with self._turn() as guest:
             return self._loop.run_until_complete(
-                self._guest.reset(
+                guest.reset(
                     seed=request.seed,
                     bugs=request.bugs or {},
                     clock=request.clock,
@@ -70,38 +72,45 @@ class InProcessControl:
 
     def state(self) -> StateView:
         """See `Control.state`."""
-        with self._lock:
-            return self._guest.state()
+        with self._turn() as guest:
+            return guest.state()
 
     def seed_view(self) -> StateView:
         """See `Control.seed_view`."""
-        return self._guest.seed_view()
+        with self._turn() as guest:
+            return guest.seed_view()
 
     def changes(self) -> Changes:
         """See `Control.changes`."""
-        with self._lock:
-            delta, events = self._guest.changes()
+        with self._turn() as guest:
+            delta, events = guest.changes()
         return {"delta": delta, "events": cast("list[dict[str, str]]", events)}
 
     def hash(self) -> str:
         """See `Control.hash`."""
-        with self._lock:
-            return self._guest.hash()
+        with self._turn() as guest:
+            return guest.hash()
 
     def snapshot(self) -> str:
         """See `Control.snapshot`."""
-        with self._lock:
-            return self._guest.snapshot()
+        with self._turn() as guest:
+            return guest.snapshot()
 
     def restore(self, snapshot_id: str) -> None:
         """See `Control.restore`."""
-        with self._lock:
-            self._guest.restore(snapshot_id)
+        with self._turn() as guest:
+            guest.restore(snapshot_id)
 
     def close(self) -> None:
         """Release the private event loop; safe to call twice."""
-        if not self._loop.is_closed():
-            self._loop.close()
+        self._loop.close()
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[Guest]:
+        with self._lock:
+            if self._loop.is_closed():
+                raise SandboxLost(f"Sandbox {self._name} is closed. Start another.")
+            yield self._guest
 
 
 class InProcessSandbox:
@@ -111,10 +120,10 @@ class InProcessSandbox:
 
     def __init__(self, spec: SandboxSpec) -> None:
         self.spec = spec
-        self.name = f"{spec.name}-{os.getpid():x}-{next(_number):x}"
+        self.name = new_name(spec.name)
         self._guest = Guest(guest_spec(spec), spec.root, seed_database(spec))
         self._lock = threading.Lock()
-        self.control = InProcessControl(self._guest, self._lock)
+        self.control = InProcessControl(self.name, self._guest, self._lock)
         self._transports: weakref.WeakSet[InProcessTransport] = weakref.WeakSet()
         self._forwarder: Forwarder | None = None
 
