@@ -1,0 +1,158 @@
+"""Model directories and training checkpoints: safetensors and JSON, never pickle.
+
+A model directory is ``config.json`` (sizes, vocabulary, calibration), ``model.safetensors``, and
+``dataset/`` with the training transitions that drafts are retrieved from.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from envsim.errors import ModelError
+from envsim.state import canonical
+from worldmodel import dataset
+from worldmodel.dataset import TRAIN, Dataset, read_json, write_json
+from worldmodel.model import Config, WorldModel
+from worldmodel.render import Lexicon, Vocabulary
+from worldmodel.retrieval import Memory
+from worldmodel.trust import Trust
+
+VERSION = 1
+
+
+@dataclass
+class Model:
+    """A trained model, ready to answer."""
+
+    root: Path
+    config: dict[str, Any]
+    network: WorldModel
+    vocabulary: Vocabulary
+    memory: Memory
+    stable: frozenset[str]
+    trust: Trust
+    data: Dataset
+
+    @property
+    def app(self) -> str:
+        """The app it was trained on."""
+        return str(self.config["app"])
+
+
+def save_model(
+    root: Path, network: WorldModel, vocabulary: Vocabulary, stable: frozenset[str], extra: dict[str, Any]
+) -> None:
+    """Write a model directory; `config.json` last, so that a torn write is not taken for a model."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "config.json").unlink(missing_ok=True)
+    _save_tensors(root / "model.safetensors", network.state_dict())
+    config = {
+        "worldmodel": VERSION,
+        "sizes": asdict(network.config),
+        "vocabulary": vocabulary.state(),
+        "stable": sorted(stable),
+        **extra,
+    }
+    write_json(root / "config.json", config)
+
+
+def load_model(root: Path, *, app: str | None = None, device: str = "cpu") -> Model:
+    """Read a model directory.
+
+    Raises:
+        ModelError: Missing, damaged, of another version, or trained for another app than `app`.
+    """
+    if not root.is_dir():
+        raise ModelError(f"There is no model at {root}. Train one with: worldmodel train TRACES -o {root}")
+    config = read_json(root / "config.json")
+    if not isinstance(config, dict) or config.get("worldmodel") != VERSION:
+        raise ModelError(
+            f"{root} is not a world model of this version. Train it again: worldmodel train TRACES -o {root}"
+        )
+    if app is not None and config.get("app") != app:
+        raise ModelError(
+            f"{root} is a model of {config.get('app')!r}, not of {app!r}. "
+            f"Give a model trained on {app}, or train one with: worldmodel train TRACES -o MODEL"
+        )
+    data = dataset.load(root / "dataset")
+    try:
+        vocabulary = read_vocabulary(config["vocabulary"])
+        network = WorldModel(Config(**config["sizes"]))
+        network.load_state_dict(_load_tensors(root / "model.safetensors"))
+        trust = Trust(tuple(config["trust"]["weights"]), config["trust"]["fitted_on"])
+        stable = frozenset(config["stable"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0][:160]
+        raise ModelError(f"{root} is damaged ({reason}). Train the model again.") from None
+    network.to(device).eval()
+    memory = Memory(data.part(TRAIN), vocabulary.lexicon)
+    return Model(root, config, network, vocabulary, memory, stable, trust, data)
+
+
+def read_vocabulary(state: dict[str, Any]) -> Vocabulary:
+    """A vocabulary from its JSON."""
+    try:
+        bpe = Tokenizer.from_str(canonical(state["bpe"]))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise ValueError(f"tokenizer: {error}") from None
+    return Vocabulary(bpe, Lexicon(frozenset(state["literals"])), state["outcomes"])
+
+
+def save_checkpoint(root: Path, step: int, network: WorldModel, optimizer: torch.optim.Optimizer, key: str) -> None:
+    """Write ``checkpoint-<step>`` under `root` whole or not at all, then remove older ones."""
+    scratch = root / ".checkpoint"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    _save_tensors(scratch / "model.safetensors", network.state_dict())
+    moments = {
+        f"{index}.{name}": value
+        for index, entry in optimizer.state_dict()["state"].items()
+        for name, value in entry.items()
+        if isinstance(value, Tensor)
+    }
+    _save_tensors(scratch / "optimizer.safetensors", moments)
+    write_json(scratch / "state.json", {"step": step, "key": key})
+    target = root / f"checkpoint-{step:07d}"
+    shutil.rmtree(target, ignore_errors=True)
+    scratch.rename(target)
+    for old in sorted(root.glob("checkpoint-*"))[:-1]:
+        shutil.rmtree(old)
+
+
+def load_checkpoint(root: Path, network: WorldModel, optimizer: torch.optim.Optimizer, key: str) -> int:
+    """Restore the newest checkpoint made under the same `key`; the step to go on from, 0 without one."""
+    for path in sorted(root.glob("checkpoint-*"), reverse=True):
+        state = read_json(path / "state.json")
+        if state["key"] != key:
+            continue
+        network.load_state_dict(_load_tensors(path / "model.safetensors"))
+        known = optimizer.state_dict()
+        entries: dict[int, dict[str, Tensor]] = {}
+        for name, value in _load_tensors(path / "optimizer.safetensors").items():
+            index, _, field = name.partition(".")
+            entries.setdefault(int(index), {})[field] = value
+        optimizer.load_state_dict({"state": entries, "param_groups": known["param_groups"]})
+        return int(state["step"])
+    return 0
+
+
+def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+
+
+def _load_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing. Train the model again.") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path} is damaged ({type(error).__name__}). Train the model again.") from None

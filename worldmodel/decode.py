@@ -1,0 +1,161 @@
+"""Batched decoding in which only answers that parse can be written.
+
+The mask follows the grammar of `worldmodel.render`; an answer that runs out of room is cut and then
+means "the draft as it is", so there is no input and no set of weights that leads to an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from envsim.rng import uniform
+from worldmodel import render
+from worldmodel.examples import MAX_ANSWER, Context
+from worldmodel.model import Cache, WorldModel
+from worldmodel.render import MAX_LINES, Vocabulary
+
+
+@dataclass
+class Grammar:
+    """What may come next in one answer."""
+
+    vocabulary: Vocabulary
+    slots: int
+    lines: int
+    state: str = "outcome"
+    at: int = 0
+    """The first draft line the next edit may start at."""
+
+    def __post_init__(self) -> None:
+        self.lines = min(self.lines, MAX_LINES - 1)
+
+    def allowed(self) -> list[tuple[int, int]]:
+        """Token ranges ``[start, end)`` that keep the answer in the language."""
+        v = self.vocabulary
+        edit, end = (render.EDIT, render.EDIT + 1), (render.END, render.END + 1)
+        content = [
+            (v.number0, v.number0 + render.MAX_NUMBER),
+            (v.slot0, v.slot0 + self.slots),
+            (v.text0, v.size),
+        ]
+        if self.state == "outcome":
+            return [(v.outcome0, v.outcome0 + len(v.outcomes))]
+        if self.state == "top":
+            return [edit, end]
+        if self.state in ("from", "to"):
+            return [(v.line0 + self.at, v.line0 + self.lines + 1)]
+        if self.state == "lines":
+            return [edit, end, (v.line0, v.line0 + self.lines), *content]
+        return [*content, (render.NL, render.NL + 1)]
+
+    def take(self, token: int) -> bool:
+        """Move on by one token; true when the answer is complete."""
+        v = self.vocabulary
+        if token == render.END:
+            return True
+        if self.state == "outcome":
+            self.state = "top"
+        elif token == render.EDIT:
+            self.state = "from"
+        elif self.state in ("from", "to"):
+            self.at = token - v.line0
+            self.state = "to" if self.state == "from" else "lines"
+        elif token == render.NL or v.line0 <= token < v.text0:
+            self.state = "lines"
+        else:
+            self.state = "text"
+        return False
+
+
+@dataclass
+class Answer:
+    """One decoded answer."""
+
+    tokens: list[int] = field(default_factory=list)
+    logprob: float = 0.0
+    """Mean natural log-probability of its tokens under the mask."""
+    least: float = 0.0
+    """Smallest log-probability of any token."""
+
+
+@torch.inference_mode()
+def decode(
+    model: WorldModel, vocabulary: Vocabulary, contexts: Sequence[Context], keys: Sequence[tuple[int | str, ...] | None]
+) -> list[Answer]:
+    """Answers for a batch of contexts, greedy but for the outcome token.
+
+    Args:
+        model: In eval mode.
+        vocabulary: The model's.
+        contexts: What to answer; any lengths.
+        keys: Per context the RNG key its outcome is drawn with (temperature 1), or None for greedy.
+    """
+    device = model.embed.weight.device
+    lengths = [len(c.tokens) for c in contexts]
+    width = max(lengths)
+    tokens = torch.full((len(contexts), width), render.PAD)
+    for row, context in enumerate(contexts):
+        tokens[row, width - lengths[row] :] = torch.tensor(context.tokens)
+    pads = torch.tensor([width - n for n in lengths], device=device)  # (B,) left padding
+    positions = (torch.arange(width, device=device)[None] - pads[:, None]).clamp(min=0)  # (B, T)
+    seen = torch.arange(width, device=device)[None] >= pads[:, None]  # (B, S) real tokens
+    causal = torch.ones(width, width, dtype=torch.bool, device=device).tril()
+    # A padded query attends to itself: a row without any allowed key would be NaN.
+    mask = causal[None, None] & (seen[:, None, None] | torch.eye(width, dtype=torch.bool, device=device))
+    cache = Cache(model.config.layers)
+    hidden = model.hidden(tokens.to(device), positions, mask if min(lengths) < width else None, cache)[:, -1]  # (B, C)
+    grammars = [Grammar(vocabulary, len(c.slots.texts), len(c.draft.lines)) for c in contexts]
+    answers = [Answer() for _ in contexts]
+    alive = list(range(len(contexts)))
+    for step in range(MAX_ANSWER):
+        logits = model.logits(hidden).float()  # (B, V)
+        picked = _pick(logits, [grammars[i] for i in alive], [keys[i] if step == 0 else None for i in alive])
+        keep = []
+        for row, (i, (token, logprob)) in enumerate(zip(alive, picked, strict=True)):
+            answer = answers[i]
+            answer.tokens.append(token)
+            answer.logprob += logprob
+            answer.least = min(answer.least, logprob)
+            if not grammars[i].take(token):
+                keep.append(row)
+        if not keep:
+            break
+        rows = torch.tensor(keep, device=device)
+        if len(keep) < len(alive):
+            cache.keep(rows)
+            seen, pads = seen[rows], pads[rows]
+            alive = [alive[row] for row in keep]
+        last = torch.tensor([[answers[i].tokens[-1]] for i in alive], device=device)  # (B, 1)
+        seen = torch.cat((seen, torch.ones(len(alive), 1, dtype=torch.bool, device=device)), 1)
+        where = (seen.shape[1] - 1 - pads)[:, None]  # (B, 1)
+        hidden = model.hidden(last, where, seen[:, None, None], cache)[:, -1]
+    for answer in answers:
+        answer.logprob /= max(1, len(answer.tokens))
+    return answers
+
+
+def _pick(
+    logits: Tensor, grammars: Sequence[Grammar], keys: Sequence[tuple[int | str, ...] | None]
+) -> list[tuple[int, float]]:
+    """The next token of each row and its log-probability among the allowed ones."""
+    mask = torch.ones_like(logits, dtype=torch.bool)
+    for row, grammar in enumerate(grammars):
+        for start, end in grammar.allowed():
+            mask[row, start:end] = False
+    logprobs = logits.masked_fill(mask, float("-inf")).log_softmax(-1)  # (B, V)
+    best = logprobs.argmax(-1).tolist()
+    for row, key in enumerate(keys):
+        if key is not None:
+            best[row] = _sample(logprobs[row], uniform(*key))
+    return [(token, float(logprobs[row, token])) for row, token in enumerate(best)]
+
+
+def _sample(logprobs: Tensor, point: float) -> int:
+    total = logprobs.double().exp().cumsum(0)
+    at = int(torch.searchsorted(total, torch.tensor([point * float(total[-1])], dtype=torch.double), right=True)[0])
+    # Rounding may land past the last allowed token.
+    return at if at < len(logprobs) and logprobs[at] > float("-inf") else int(logprobs.argmax())

@@ -1,0 +1,191 @@
+"""From a situation to a training example: choose the draft, write the context, write the edits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from worldmodel import render
+from worldmodel.document import Lines, body, delta_lines, meta, read_delta
+from worldmodel.render import Slots, Vocabulary, apply_patch, patch, skeleton, values
+from worldmodel.retrieval import Hit, Memory, substitute, substitution
+from worldmodel.session import Sample, Situation
+
+MAX_CONTEXT = 896
+MAX_ANSWER = 320
+_SHAPE_OVERLAP = 0.6
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What an answer is written as edits of."""
+
+    lines: Lines
+    source: str
+    """``"past"`` (this session), ``"near"`` (a neighbour), ``"current"`` (nothing better)."""
+    hit: Hit | None = None
+
+
+def choose_draft(situation: Situation, memory: Memory, *, without: str | None = None) -> Draft:
+    """The best guess that code alone can make.
+
+    The neighbour's answer with its entities replaced by ours; unless this session has seen the same
+    request, or the same kind of answer about the same entity, in which case its own earlier answer.
+    """
+    hits = memory.nearest(situation, without=without)
+    hit = hits[0] if hits else None
+    lexicon = memory.lexicon
+    near: Lines | None = None
+    if hit is not None:
+        mapping = substitution(lexicon, hit.sample.situation, situation)
+        near = substitute(lexicon, hit.sample.target, mapping)
+    past = _from_past(situation, memory, near)
+    if past is not None:
+        head = delta_lines(read_delta(near)) if near is not None else ()
+        return Draft((*head, *(line for line in past if line[:1] != "!" and line[:7] != "@event ")), "past", hit)
+    if near is not None:
+        return Draft(near, "near", hit)
+    return Draft(tuple(line for line in situation.current if line[:1] != "!"), "current")
+
+
+def _from_past(situation: Situation, memory: Memory, near: Lines | None) -> Lines | None:
+    key = situation.request.key
+    if key.startswith(("get ", "call ")):
+        for past_key, lines in reversed(situation.past):
+            if past_key == key:
+                return lines
+    if near is None:
+        return None
+    lexicon = memory.lexicon
+    named = [v for v in values(lexicon, situation.request.lines) if len(v) > 3][:1]
+    shape = Counter(skeleton(lexicon, (line,)) for line in body(near))
+    if not named or shape.total() < 4:
+        return None
+    for _, lines in reversed(situation.past):
+        if not any(named[0] in line for line in lines):
+            continue
+        other = Counter(skeleton(lexicon, (line,)) for line in body(lines))
+        same_page = meta(lines, "url") == meta(near, "url")
+        overlap = 2 * (shape & other).total() / (shape.total() + other.total())
+        if overlap >= _SHAPE_OVERLAP and same_page:
+            return lines
+    return None
+
+
+def outcome_of(target: Sequence[str]) -> str:
+    """The class of an answer: which events it tells of, or ``error``, or ``ok``."""
+    events = sorted({line[7:].strip('"') for line in target if line.startswith("@event ")})
+    if events:
+        return "+".join(events)
+    return "error" if meta(target, "error") else "ok"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the model reads, and what its answer is read against."""
+
+    tokens: list[int]
+    slots: Slots
+    draft: Draft
+
+
+def write_context(vocabulary: Vocabulary, situation: Situation, draft: Draft, stable: frozenset[str]) -> Context:
+    """The prompt: request, facts, what the current page has beyond the draft, the marked draft.
+
+    Draft lines known to survive (`stable`) are left out; they stay where they are unless edited.
+    """
+    slots = Slots()
+    parts: list[list[int]] = []
+
+    def section(mark: int, lines: Iterable[str], room: int) -> None:
+        tokens = [mark]
+        for line in lines:
+            written = [*vocabulary.line(line, slots, True), render.NL]
+            if len(tokens) + len(written) > room:
+                tokens.append(render.SKIP)
+                break
+            tokens += written
+        parts.append(tokens)
+
+    section(render.REQUEST, situation.request.lines, 160)
+    section(render.FACTS, situation.facts, 240)
+    shown = set(draft.lines)
+    section(render.CURRENT, (line for line in situation.current if line not in shown), 240)
+    room = MAX_CONTEXT - sum(map(len, parts)) - 2
+    parts.append(_write_draft(vocabulary, draft, slots, stable, room))
+    return Context([token for part in parts for token in part] + [render.OUT], slots, draft)
+
+
+def _write_draft(vocabulary: Vocabulary, draft: Draft, slots: Slots, stable: frozenset[str], room: int) -> list[int]:
+    tokens = [render.DRAFT]
+    for number, line in enumerate(draft.lines[: render.MAX_LINES]):
+        if line in stable:
+            continue
+        written = [vocabulary.line0 + number, *vocabulary.line(line, slots, True)]
+        if len(tokens) + len(written) >= room:
+            tokens.append(render.SKIP)
+            break
+        tokens += written
+    # The place after the last line can be named too: that is where lines are appended.
+    if len(draft.lines) < render.MAX_LINES:
+        tokens.append(vocabulary.line0 + len(draft.lines))
+    return tokens
+
+
+def write_answer(vocabulary: Vocabulary, context: Context, target: Lines) -> list[int] | None:
+    """The tokens the model should answer with; None if they would not fit."""
+    name = outcome_of(target)
+    outcomes = vocabulary.outcomes
+    out = [vocabulary.outcome0 + (outcomes.index(name) if name in outcomes else 0)]
+    known = {line: i for i, line in reversed(list(enumerate(context.draft.lines[: render.MAX_LINES])))}
+    for i, j, lines in patch(context.draft.lines, target):
+        if j >= render.MAX_LINES:
+            return None
+        out += [render.EDIT, vocabulary.line0 + i, vocabulary.line0 + j]
+        for line in lines:
+            if line in known and len(line) > 8:
+                out.append(vocabulary.line0 + known[line])
+            else:
+                out += [*vocabulary.line(line, context.slots, False), render.NL]
+    out.append(render.END)
+    return out if len(out) <= MAX_ANSWER else None
+
+
+def read_answer(vocabulary: Vocabulary, context: Context, tokens: Sequence[int]) -> tuple[str, Lines]:
+    """Outcome and document of a finished answer. An answer without ``<end>`` leaves the draft as it is."""
+    outcome = vocabulary.outcomes[0]
+    if tokens and vocabulary.outcome0 <= tokens[0] < vocabulary.outcome0 + len(vocabulary.outcomes):
+        outcome = vocabulary.outcomes[tokens[0] - vocabulary.outcome0]
+    if not tokens or tokens[-1] != render.END:
+        return outcome, context.draft.lines
+    edits: list[tuple[int, int, list[str]]] = []
+    run: list[int] = []
+    at = 1
+    while at < len(tokens) - 1:
+        token = tokens[at]
+        if token == render.EDIT:
+            edits.append((tokens[at + 1] - vocabulary.line0, tokens[at + 2] - vocabulary.line0, []))
+            at += 3
+            continue
+        if token == render.NL:
+            edits[-1][2].append(vocabulary.read(run, context.slots).replace("\n", " "))
+            run = []
+        elif vocabulary.line0 <= token < vocabulary.text0:
+            edits[-1][2].append(context.draft.lines[token - vocabulary.line0])
+        else:
+            run.append(token)
+        at += 1
+    return outcome, apply_patch(context.draft.lines, edits)
+
+
+def survival(pairs: Iterable[tuple[Draft, Sample]], least: int = 12, share: float = 0.995) -> frozenset[str]:
+    """Draft lines that (nearly) always stand in the answer too: not worth the model's attention."""
+    kept: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for draft, sample in pairs:
+        target = set(sample.target)
+        for line in set(draft.lines):
+            total[line] += 1
+            kept[line] += line in target
+    return frozenset(line for line, n in total.items() if n >= least and kept[line] >= share * n)

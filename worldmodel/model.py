@@ -1,0 +1,167 @@
+"""The transformer: decoder-only, RoPE, RMSNorm, SwiGLU, few KV heads, tied embeddings.
+
+Shapes: B batch, T new tokens, S all tokens so far, H query heads, G key-value heads, D head size,
+C model width, V vocabulary. After "nanochat" (Karpathy 2025); RoPE: Su et al. 2021; RMSNorm: Zhang &
+Sennrich 2019; SwiGLU: Shazeer 2020; multi-query attention: Shazeer 2019; QK norm: Henry et al. 2020.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes of the network; everything needed to rebuild it."""
+
+    vocab: int
+    width: int = 224
+    layers: int = 4
+    heads: int = 7
+    kv_heads: int = 1
+    context: int = 1280
+    """Longest sequence, prompt and answer together."""
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads or self.heads % self.kv_heads or (self.width // self.heads) % 2:
+            raise ValueError(f"{self}: width must split into heads of even size, heads into kv_heads")
+
+
+class Cache:
+    """Keys and values of what was read so far, one pair (B, G, S, D) a layer."""
+
+    def __init__(self, layers: int) -> None:
+        self.keys: list[Tensor | None] = [None] * layers
+        self.values: list[Tensor | None] = [None] * layers
+
+    def extend(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Append along time and return all of it."""
+        old_key, old_value = self.keys[layer], self.values[layer]
+        if old_key is not None and old_value is not None:
+            key, value = torch.cat((old_key, key), 2), torch.cat((old_value, value), 2)
+        self.keys[layer], self.values[layer] = key, value
+        return key, value
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all batch rows but `rows` (finished answers need no more work)."""
+        self.keys = [None if k is None else k[rows] for k in self.keys]
+        self.values = [None if v is None else v[rows] for v in self.values]
+
+
+def rotate(x: Tensor, angles: Tensor) -> Tensor:
+    """Rotary positions: x (B, H, T, D), angles (B, 1, T, D/2)."""
+    a, b = x.chunk(2, -1)  # (B, H, T, D/2) each
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
+
+
+class Attention(nn.Module):
+    """Causal self-attention with G <= H key-value heads."""
+
+    def __init__(self, config: Config, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.heads, self.kv_heads = config.heads, config.kv_heads
+        self.size = config.width // config.heads
+        self.query = nn.Linear(config.width, config.heads * self.size, bias=False)
+        self.key_value = nn.Linear(config.width, 2 * config.kv_heads * self.size, bias=False)
+        self.out = nn.Linear(config.heads * self.size, config.width, bias=False)
+
+    def forward(self, x: Tensor, angles: Tensor, mask: Tensor | None, cache: Cache | None) -> Tensor:
+        """X (B, T, C) -> (B, T, C). `mask` (B, 1, T, S) is true where attention is allowed; None: causal."""
+        batch, time, _ = x.shape
+        q = self.query(x).view(batch, time, self.heads, self.size).transpose(1, 2)  # (B, H, T, D)
+        kv = self.key_value(x).view(batch, time, 2 * self.kv_heads, self.size).transpose(1, 2)
+        k, v = kv.chunk(2, 1)  # (B, G, T, D) each
+        q, k = F.rms_norm(q, (self.size,)), F.rms_norm(k, (self.size,))
+        q, k = rotate(q, angles), rotate(k, angles)
+        if cache is not None:
+            k, v = cache.extend(self.layer, k, v)  # (B, G, S, D)
+        if self.kv_heads != self.heads:
+            k = k.repeat_interleave(self.heads // self.kv_heads, 1)
+            v = v.repeat_interleave(self.heads // self.kv_heads, 1)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)  # (B, H, T, D)
+        out: Tensor = self.out(y.transpose(1, 2).reshape(batch, time, -1))
+        return out
+
+
+class Block(nn.Module):
+    """Attention, then SwiGLU; both on normalised input, both added back."""
+
+    def __init__(self, config: Config, layer: int) -> None:
+        super().__init__()
+        hidden = (config.width * 8 // 3 + 31) // 32 * 32
+        self.width = config.width
+        self.attention = Attention(config, layer)
+        self.up = nn.Linear(config.width, 2 * hidden, bias=False)
+        self.down = nn.Linear(hidden, config.width, bias=False)
+
+    def forward(self, x: Tensor, angles: Tensor, mask: Tensor | None, cache: Cache | None) -> Tensor:
+        """X (B, T, C) -> (B, T, C)."""
+        x = x + self.attention(F.rms_norm(x, (self.width,)), angles, mask, cache)
+        gate, value = self.up(F.rms_norm(x, (self.width,))).chunk(2, -1)  # (B, T, hidden) each
+        out: Tensor = x + self.down(F.silu(gate) * value)
+        return out
+
+
+class WorldModel(nn.Module):
+    """Tokens in, next-token logits out."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocab, config.width)
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
+        size = config.width // config.heads
+        frequency = 10_000.0 ** (-torch.arange(0, size, 2).float() / size)  # (D/2,)
+        self.register_buffer("frequency", frequency, persistent=False)
+        self.apply(self._start)
+        for block in self.blocks:
+            # The residual stream starts as the embeddings alone.
+            nn.init.zeros_(block.attention.out.weight)  # type: ignore[union-attr, arg-type]
+            nn.init.zeros_(block.down.weight)  # type: ignore[union-attr, arg-type]
+
+    @staticmethod
+    def _start(module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=module.in_features**-0.5)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.05)
+
+    def hidden(
+        self, tokens: Tensor, positions: Tensor, mask: Tensor | None = None, cache: Cache | None = None
+    ) -> Tensor:
+        """tokens, positions (B, T) -> final hidden states (B, T, C)."""
+        frequency = self.frequency
+        assert isinstance(frequency, Tensor)
+        angles = (positions[:, None, :, None] * frequency).float()  # (B, 1, T, D/2)
+        x = F.rms_norm(self.embed(tokens), (self.config.width,))  # (B, T, C)
+        for block in self.blocks:
+            x = block(x, angles, mask, cache)
+        return F.rms_norm(x, (self.config.width,))
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Hidden (..., C) -> logits (..., V), through the transposed embedding."""
+        return F.linear(hidden, self.embed.weight)
+
+    def loss(self, tokens: Tensor, answer: Tensor) -> Tensor:
+        """Mean cross-entropy over answers.
+
+        Args:
+            tokens: (B, T), padded at the end.
+            answer: (B, T) bool, true where a token is part of an answer and so to be predicted.
+        """
+        batch, time = tokens.shape
+        positions = torch.arange(time, device=tokens.device).expand(batch, time)
+        hidden = self.hidden(tokens, positions)[:, :-1]  # (B, T-1, C)
+        wanted = answer[:, 1:]
+        # The wide output layer is computed only where it is trained: most tokens are context.
+        return F.cross_entropy(self.logits(hidden[wanted]).float(), tokens[:, 1:][wanted])
+
+    def parameters_count(self) -> int:
+        """Number of trained parameters."""
+        return sum(p.numel() for p in self.parameters())

@@ -1,0 +1,191 @@
+"""Nearest recorded transitions, lexically: drafts for the model, a baseline, a measure of support.
+
+Score: summed inverse document frequency of the request words and context lines that situation and
+record share (a TF-IDF overlap; Spaerck Jones 1972), after agreement on the whole request and on its
+skeleton. No training, nothing but counting, and the same answer everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from worldmodel.document import Lines, body
+from worldmodel.render import Lexicon, skeleton
+from worldmodel.session import Sample, Situation
+
+_WORD = re.compile(r"[A-Za-z0-9_.-]+")
+MAX_RANKED = 64
+"""Candidates that are compared in full."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One retrieved record."""
+
+    sample: Sample
+    exact: bool
+    similar: bool
+    """The requests have the same skeleton (exact implies similar)."""
+    score: float
+    """Share in [0, 1] of the situation's context weight that the record has too."""
+
+
+class Memory:
+    """All transitions of the training sessions, indexed by request.
+
+    Args:
+        samples: The records.
+        lexicon: Decides what is wording and what a value.
+    """
+
+    def __init__(self, samples: Sequence[Sample], lexicon: Lexicon) -> None:
+        self.samples = list(samples)
+        self.lexicon = lexicon
+        self._by_key: dict[str, list[int]] = defaultdict(list)
+        self._by_skeleton: dict[str, list[int]] = defaultdict(list)
+        self._by_word: dict[str, list[int]] = defaultdict(list)
+        self._context: list[frozenset[str]] = []
+        lines: Counter[str] = Counter()
+        for i, sample in enumerate(self.samples):
+            request = sample.situation.request
+            self._by_key[request.key].append(i)
+            self._by_skeleton[self.shape(sample.situation)].append(i)
+            for word in set(_WORD.findall(request.key)):
+                self._by_word[word].append(i)
+            context = context_of(sample.situation)
+            self._context.append(context)
+            lines.update(context)
+        total = len(self.samples) + 1
+        self._weight: Mapping[str, float] = {line: math.log(total / n) for line, n in lines.items()}
+        self._unseen = math.log(total)
+
+    def shape(self, situation: Situation) -> str:
+        """The skeleton of a request."""
+        return skeleton(self.lexicon, situation.request.lines)
+
+    def nearest(self, situation: Situation, k: int = 1, *, without: str | None = None) -> list[Hit]:
+        """The best `k` records, best first; [] when nothing is like the request.
+
+        Args:
+            situation: What to answer.
+            k: How many.
+            without: A group (task instance or session) whose records may not be used: in training
+                a sample must not find itself, nor a rerun of its own task.
+        """
+        key = situation.request.key
+        shape = self.shape(situation)
+        pool = self._allowed(self._by_key.get(key, ()), without)
+        if len(pool) < k:
+            more = self._allowed(self._by_skeleton.get(shape, ()), without)
+            pool += [i for i in self._spread(more, key) if i not in set(pool)]
+        if len(pool) < k:
+            pool += [i for i in self._by_words(key, without) if i not in set(pool)]
+        hits = [self._hit(i, situation, key, shape) for i in pool[:MAX_RANKED]]
+        hits.sort(key=lambda hit: (-hit.exact, -hit.similar, -hit.score))
+        return hits[:k]
+
+    def _allowed(self, pool: Sequence[int], without: str | None) -> list[int]:
+        # Latest first: of equal records the most recently recorded is the one to believe.
+        return [i for i in reversed(pool) if self.samples[i].group != without]
+
+    def _spread(self, pool: list[int], key: str) -> list[int]:
+        words = set(_WORD.findall(key))
+        return sorted(pool, key=lambda i: -len(words & set(_WORD.findall(self.samples[i].situation.request.key))))
+
+    def _by_words(self, key: str, without: str | None) -> list[int]:
+        scores: dict[int, float] = defaultdict(float)
+        total = len(self.samples) + 1
+        for word in set(_WORD.findall(key)):
+            found = self._by_word.get(word, ())
+            for i in found:
+                scores[i] += math.log(total / len(found))
+        ranked = sorted(scores, key=lambda i: (-scores[i], -i))
+        return [i for i in ranked if self.samples[i].group != without][:MAX_RANKED]
+
+    def _hit(self, i: int, situation: Situation, key: str, shape: str) -> Hit:
+        sample = self.samples[i]
+        mine = context_of(situation)
+        weight = self._weight.get
+        both = sum(weight(line, self._unseen) for line in mine & self._context[i])
+        either = sum(weight(line, self._unseen) for line in mine | self._context[i])
+        return Hit(
+            sample,
+            exact=sample.situation.request.key == key,
+            similar=self.shape(sample.situation) == shape,
+            score=both / either if either else 1.0,
+        )
+
+
+def context_of(situation: Situation) -> frozenset[str]:
+    """What counts for similarity beyond the request: lines on screen and believed facts."""
+    return frozenset((*situation.request.lines, *body(situation.current), *situation.facts))
+
+
+def substitution(lexicon: Lexicon, source: Situation, target: Situation) -> dict[str, str]:
+    """Values of `source` -> values of `target` that stand in the same places.
+
+    Requests are aligned first; then every line that mentions a mapped value in both contexts, if
+    the two lines differ in values only (a product's name and price follow from its URL).
+    """
+    mapping: dict[str, str] = {}
+    for a, b in zip(source.request.lines, target.request.lines, strict=False):
+        _align(lexicon, a, b, mapping)
+    for _ in range(2):
+        size = len(mapping)
+        for ours, theirs in ((source.facts, target.facts), (source.current, target.current)):
+            _align_blocks(lexicon, ours, theirs, mapping)
+        if len(mapping) == size:
+            break
+    return {a: b for a, b in mapping.items() if a != b}
+
+
+def _align(lexicon: Lexicon, a: str, b: str, mapping: dict[str, str]) -> bool:
+    left, right = lexicon.pieces(a), lexicon.pieces(b)
+    if [p if not p[0] else None for p in left] != [p if not p[0] else None for p in right]:
+        return False
+    for (is_value, x), (_, y) in zip(left, right, strict=True):
+        if is_value:
+            mapping.setdefault(x, y)
+    return True
+
+
+def _align_blocks(lexicon: Lexicon, source: Lines, target: Lines, mapping: dict[str, str]) -> None:
+    for x, y in list(mapping.items()):
+        i = next((n for n, line in enumerate(source) if _mentions(lexicon, line, x)), None)
+        j = next((n for n, line in enumerate(target) if _mentions(lexicon, line, y)), None)
+        if i is None or j is None:
+            continue
+        # A card or row spans a few lines; walk on while the lines still correspond.
+        for step in range(4):
+            if i + step >= len(source) or j + step >= len(target):
+                break
+            if not _align(lexicon, source[i + step], target[j + step], mapping):
+                break
+
+
+def _mentions(lexicon: Lexicon, line: str, value: str) -> bool:
+    return value in line and any(is_value and text == value for is_value, text in lexicon.pieces(line))
+
+
+def substitute(lexicon: Lexicon, lines: Lines, mapping: Mapping[str, str]) -> Lines:
+    """`lines` with mapped values replaced, whole values and those inside longer ones."""
+    if not mapping:
+        return lines
+    long = [a for a in sorted(mapping, key=len, reverse=True) if len(a) > 3]
+    inside = re.compile("|".join(rf"(?<!\w){re.escape(a)}(?!\w)" for a in long)) if long else None
+    out = []
+    for line in lines:
+        text = []
+        for is_value, piece in lexicon.pieces(line):
+            if is_value and piece in mapping:
+                text.append(mapping[piece])
+            elif is_value and inside is not None:
+                text.append(inside.sub(lambda m: mapping[m[0]], piece))
+            else:
+                text.append(piece)
+        out.append("".join(text))
+    return tuple(out)

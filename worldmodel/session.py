@@ -1,0 +1,213 @@
+"""A session as the model follows it: what was asked, what was shown, what is believed.
+
+The same class walks recorded sessions (training, one-step evaluation) and served ones, so that
+what the model reads when it serves is what it read when it learned.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from envsim.errors import ActionError
+from envsim.state import StateView, apply, split_path
+from envsim.task import Start
+from envsim.trace import Step, Trace
+from envsim.types import Action, JsonValue, Observation, Transition
+from worldmodel.browser import BrowserState, Request
+from worldmodel.document import Lines, dump, meta, to_lines
+
+MAX_FACTS = 10
+_MAX_TEXT = 60
+_STRINGS = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that a predictor may look at before it answers."""
+
+    interface: str
+    request: Request
+    current: Lines = ()
+    """The page or result before the action; for tools, the last result."""
+    past: tuple[tuple[str, Lines], ...] = ()
+    """(request key, answer) of every request so far, oldest first."""
+    facts: Lines = ()
+    """Believed rows of the state view that the request or the session so far touches."""
+
+
+@dataclass
+class Session:
+    """One session in progress. `copy()` forks it."""
+
+    interface: str
+    state: StateView = field(default_factory=dict)
+    browser: BrowserState = field(default_factory=BrowserState)
+    current: Lines = ()
+    past: tuple[tuple[str, Lines], ...] = ()
+    touched: tuple[str, ...] = ()
+    """Rows ("collection/key") the session changed, latest last."""
+
+    def copy(self) -> Session:
+        """A fork; everything inside is immutable or replaced, never edited."""
+        return copy.copy(self)
+
+    def open(self, start: Start, bugs: Sequence[str] = ()) -> Situation:
+        """The situation of a reset: an empty browser and a start to open."""
+        return Situation(self.interface, open_request(start, bugs))
+
+    def ask(self, action: Action) -> Situation | Transition:
+        """What an action asks of the app, or the whole answer where the browser needs no app."""
+        if self.interface == "tools":
+            if action.kind != "call":
+                return Transition(observation=_nothing())
+            return self._situation(tool_request(action))
+        if action.kind != "call":
+            return Transition(observation=self.browser.observation())
+        self.browser, request, error = self.browser.act(action)
+        if request is None:
+            return Transition(observation=self.browser.observation(error))
+        return self._situation(request)
+
+    def answer(self, request: Request | None, transition: Transition, state: StateView | None = None) -> None:
+        """Take in what followed; `state` replaces the believed state where the real one is known."""
+        self.state = apply(self.state, transition.delta) if state is None else state
+        rows = ["/".join(split_path(str(change[0]))[:2]) for change in transition.delta]
+        if rows:
+            self.touched = tuple(dict.fromkeys([*(r for r in self.touched if r not in rows), *rows]))
+        lines = to_lines(transition)
+        if self.interface == "browser":
+            self.browser = self.browser.show(transition.observation)
+            self.current = lines
+        if request is not None:
+            self.past = (*self.past, (request.key, lines))
+            self.current = lines
+
+    def _situation(self, request: Request) -> Situation:
+        facts = relevant_facts(self.state, request, self.touched)
+        return Situation(self.interface, request, self.current, self.past, facts)
+
+
+def _nothing() -> Observation:
+
+    return Observation()
+
+
+def open_request(start: Start, bugs: Sequence[str] = ()) -> Request:
+    """The request that stands for a reset."""
+    lines = [f"open {dump(start.url)}", f"login {dump(start.login or '')}"]
+    lines += [line for call in start.setup for line in tool_request(call).lines]
+    return Request(tuple(lines))
+
+
+def tool_request(action: Action) -> Request:
+    """The request of a tool call: its name, then one line per leaf of its arguments."""
+    lines = [f"call {action.name}"]
+    for key, value in sorted(action.arguments.items()):
+        _flatten(key, value, lines)
+    return Request(tuple(lines))
+
+
+def _flatten(path: str, value: JsonValue, out: list[str]) -> None:
+    if isinstance(value, dict) and value:
+        for key, child in value.items():
+            _flatten(f"{path}.{key}", child, out)
+    elif isinstance(value, list) and value:
+        for child in value:
+            _flatten(f"{path}[]", child, out)
+    else:
+        out.append(f"{path} = {dump(value)}")
+
+
+def relevant_facts(state: StateView, request: Request, touched: Sequence[str]) -> Lines:
+    """Rows the session changed, latest first, then rows named by the request; at most `MAX_FACTS`."""
+    rows: dict[str, str] = {}
+    for path in reversed(touched):
+        collection, _, key = path.partition("/")
+        table = state.get(collection)
+        row = table.get(key) if isinstance(table, dict) else table
+        rows[path] = _row(path, row)
+    words = {
+        part for text in _STRINGS.findall(request.key) for part in (text, *re.split(r"[/?&=]", text)) if len(part) > 2
+    }
+    for collection, table in state.items():
+        if not isinstance(table, dict) or len(rows) >= MAX_FACTS:
+            continue
+        for key, row in table.items():
+            path = f"{collection}/{key}"
+            if path not in rows and (key in words or _mentions(row, words)):
+                rows[path] = _row(path, row)
+                if len(rows) >= MAX_FACTS:
+                    break
+    return tuple(list(rows.values())[:MAX_FACTS])
+
+
+def _mentions(row: JsonValue, words: set[str]) -> bool:
+    if not isinstance(row, dict):
+        return False
+    return any(isinstance(value, str) and value in words for value in row.values())
+
+
+def _row(path: str, row: JsonValue) -> str:
+    if isinstance(row, dict):
+        row = {k: v for k, v in row.items() if not (isinstance(v, str) and len(v) > _MAX_TEXT)}
+    return f"{dump(path)} {json.dumps(row, ensure_ascii=False, sort_keys=True)[:400]}"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One recorded request and its answer, with what was known before."""
+
+    session: str
+    group: str
+    index: int
+    situation: Situation
+    target: Lines
+
+    @property
+    def url(self) -> str:
+        """Where the answer was."""
+        return meta(self.target, "url")
+
+
+def samples(trace: Trace) -> list[Sample]:
+    """Every request of a recorded session, the reset included where its start was recorded.
+
+    Raises:
+        ActionError: Never; actions that could not be parsed when recorded are skipped.
+    """
+    header = trace.header
+    session = Session(header.interface, trace.state or {})
+    out: list[Sample] = []
+    group = header.task or header.session
+    for step in trace.steps:
+        try:
+            asked = _ask(session, step, trace)
+        except ActionError:
+            asked = None
+        transition = Transition(observation=step.observation, delta=step.delta, events=step.events)
+        if isinstance(asked, Situation):
+            out.append(Sample(header.session, group, step.index, asked, to_lines(transition)))
+            session.answer(asked.request, transition)
+        else:
+            session.answer(None, transition)
+    return out
+
+
+def _ask(session: Session, step: Step, trace: Trace) -> Situation | Transition | None:
+    if step.action is not None:
+        return session.ask(step.action)
+    if step.index == 0 and trace.header.interface == "browser":
+        return session.open(start_of(trace))
+    return None
+
+
+def start_of(trace: Trace) -> Start:
+    """Where a session began: as recorded, or at the URL it first showed."""
+    recorded = trace.header.meta.get("start")
+    if isinstance(recorded, dict):
+        return Start.model_validate(recorded)
+    return Start(url=trace.steps[0].observation.url or "/" if trace.steps else "/")

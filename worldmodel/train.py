@@ -1,0 +1,307 @@
+"""Training: traces -> dataset -> tokenizer -> network -> calibration -> model directory.
+
+`Args` is the command line. The order of the data is a function of seed and epoch alone and a
+checkpoint holds the optimiser too, so a run that was killed ends in the same bytes as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
+
+from envsim.cli.common import progress
+from envsim.errors import ModelError
+from envsim.rng import Rng
+from envsim.state import state_hash
+from worldmodel import dataset, render
+from worldmodel.checkpoint import load_checkpoint, load_model, save_checkpoint, save_model
+from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
+from worldmodel.decode import decode
+from worldmodel.examples import choose_draft, outcome_of, read_answer, survival, write_answer, write_context
+from worldmodel.model import Config, WorldModel
+from worldmodel.render import Lexicon, Vocabulary
+from worldmodel.retrieval import Memory
+from worldmodel.session import Sample
+from worldmodel.trust import Trust, auroc, features
+
+BPE_SIZE = 2048
+
+
+@dataclass(frozen=True)
+class Args:
+    """How to train. Defaults suit a few hundred sessions on two CPU cores."""
+
+    traces: Path
+    out: Path
+    epochs: float = 6.0
+    """Passes over the training samples; `steps` and `minutes` end a run earlier."""
+    steps: int = 0
+    """Most optimiser steps; 0: no such limit."""
+    minutes: float = 0.0
+    """Most minutes of optimisation; 0: no limit. With one, the result depends on the machine's speed."""
+    batch_tokens: int = 8192
+    lr: float = 2e-3
+    width: int = 224
+    layers: int = 4
+    heads: int = 7
+    kv_heads: int = 1
+    held_out: float = 0.1
+    seed: int = 0
+    device: str = "auto"
+    checkpoint_s: float = 60.0
+    """Seconds between checkpoints."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One encoded sample: context and answer tokens."""
+
+    context: list[int]
+    answer: list[int]
+
+    def __len__(self) -> int:
+        return len(self.context) + len(self.answer)
+
+
+def train(args: Args) -> Path:
+    """Train a model; returns its directory. Reuses a finished model of the same input and arguments.
+
+    Raises:
+        TraceError: The traces cannot be used.
+        ModelError: `args` do not describe a network.
+    """
+    key = run_key(args)
+    if finished(args.out, key):
+        return args.out
+    data = dataset.build(args.traces, args.out / "dataset", held_out=args.held_out, seed=args.seed)
+    torch.manual_seed(args.seed)
+    device = pick_device(args.device)
+    with progress("preparing") as tell:
+        vocabulary, memory = learn_vocabulary(data)
+        tell(description="choosing drafts")
+        examples, stable = encode(data.part(TRAIN), vocabulary, memory)
+    try:
+        config = Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads)
+    except ValueError as error:
+        raise ModelError(f"{error}. Choose other sizes.") from None
+    network = WorldModel(config).to(device)
+    log = optimise(network, examples, args, key)
+    network.eval()
+    trust, report = calibrate(network, vocabulary, memory, stable, data.part(HELD_OUT))
+    extra = {
+        "key": key,
+        "app": data.manifest["app"],
+        "interfaces": data.manifest["interfaces"],
+        "args": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(args).items()},
+        "parameters": network.parameters_count(),
+        "examples": len(examples),
+        "training": log,
+        "calibration": report,
+        "trust": asdict(trust),
+    }
+    save_model(args.out, network, vocabulary, stable, extra)
+    for path in args.out.glob("checkpoint-*"):
+        shutil.rmtree(path)
+    return args.out
+
+
+def run_key(args: Args) -> str:
+    """What a result depends on: the traces and every argument but paths and pace."""
+    settings = {k: v for k, v in asdict(args).items() if k not in ("traces", "out", "checkpoint_s")}
+    return state_hash([settings, dataset.hash_traces(args.traces)])
+
+
+def finished(out: Path, key: str) -> bool:
+    """Whether `out` already holds the model that a run with this key would make."""
+    try:
+        return bool(load_model(out).config["key"] == key)
+    except ModelError:
+        return False
+
+
+def pick_device(name: str) -> str:
+    """``"auto"`` is CUDA where there is one."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError("There is no CUDA device on this machine. Use --device cpu.")
+    return name
+
+
+def learn_vocabulary(data: Dataset) -> tuple[Vocabulary, Memory]:
+    """Lexicon, BPE and outcomes from the training part alone."""
+    found = data.part(TRAIN)
+    documents = [
+        (s.session, (*s.situation.request.lines, *s.target, *s.situation.facts)) for s in found
+    ]  # fmt: skip
+    lexicon = Lexicon.build(documents)
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=BPE_SIZE,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+        max_token_length=48,
+    )
+    # Values are spelt out too when they are in no slot, so a sample of them belongs in the corpus.
+    corpus = [
+        text for _, lines in documents for line in dict.fromkeys(lines) for _, text in lexicon.pieces(line) if text
+    ]
+    bpe.train_from_iterator(corpus, trainer)
+    outcomes = Counter(outcome_of(sample.target) for sample in found)
+    names = ["ok", *(name for name, _ in sorted(outcomes.items(), key=lambda kv: (-kv[1], kv[0])) if name != "ok")]
+    return Vocabulary(bpe, lexicon, names), Memory(found, lexicon)
+
+
+def encode(found: Sequence[Sample], vocabulary: Vocabulary, memory: Memory) -> tuple[list[Example], frozenset[str]]:
+    """Training examples, each with the draft it would have had if its own task had not been recorded."""
+    drafts = [choose_draft(s.situation, memory, without=s.group) for s in found]
+    stable = survival(zip(drafts, found, strict=True))
+    out = []
+    for sample, draft in zip(found, drafts, strict=True):
+        context = write_context(vocabulary, sample.situation, draft, stable)
+        answer = write_answer(vocabulary, context, sample.target)
+        if answer is not None:
+            out.append(Example(context.tokens, answer))
+    return out, stable
+
+
+def batches(examples: Sequence[Example], args: Args, epoch: int) -> list[list[int]]:
+    """Example numbers by batch, for one epoch: shuffled, of similar lengths, at most `batch_tokens` padded."""
+    rng = Rng(args.seed, "epoch", epoch)
+    order = rng.shuffled(range(len(examples)))
+    out: list[list[int]] = []
+    for start in range(0, len(order), 256):
+        window = sorted(order[start : start + 256], key=lambda i: len(examples[i]))
+        batch: list[int] = []
+        for i in window:
+            if batch and len(examples[i]) * (len(batch) + 1) > args.batch_tokens:
+                out.append(batch)
+                batch = []
+            batch.append(i)
+        out.append(batch)
+    return rng.shuffled(out)
+
+
+def collate(examples: Sequence[Example], device: str) -> tuple[Tensor, Tensor]:
+    """Tokens (B, T), padded at the end, and which of them are answers (B, T)."""
+    width = max(map(len, examples))
+    tokens = torch.full((len(examples), width), render.PAD)
+    answer = torch.zeros(len(examples), width, dtype=torch.bool)
+    for row, example in enumerate(examples):
+        tokens[row, : len(example)] = torch.tensor(example.context + example.answer)
+        answer[row, len(example.context) : len(example)] = True
+    return tokens.to(device), answer.to(device)
+
+
+def optimise(network: WorldModel, examples: Sequence[Example], args: Args, key: str) -> dict[str, Any]:
+    """Run AdamW (Loshchilov & Hutter 2019) with a short warm-up and a cosine down to a tenth."""
+    device = network.embed.weight.device.type
+    per_epoch = len(batches(examples, args, 0))
+    total = max(1, round(args.epochs * per_epoch))
+    total = min(total, args.steps) if args.steps else total
+    decay = [p for p in network.parameters() if p.ndim > 1]
+    optimizer = torch.optim.AdamW(decay, lr=args.lr, betas=(0.9, 0.95), weight_decay=0.05)
+    step = first = load_checkpoint(args.out, network, optimizer, key)
+    started = saved = time.monotonic()
+    seen, smooth = 0, 0.0
+    network.train()
+    with progress("training", total) as advance, (args.out / "log.jsonl").open("a", encoding="utf-8") as log:
+        advance(step)
+        epoch, order = -1, []
+        while step < total:
+            if step // per_epoch != epoch:
+                epoch = step // per_epoch
+                order = batches(examples, args, epoch)
+            batch = [examples[i] for i in order[step % per_epoch]] if step % per_epoch < len(order) else []
+            if batch:
+                loss = update(network, optimizer, collate(batch, device), learning_rate(args.lr, step, total))
+                seen += sum(map(len, batch))
+                smooth = loss if not smooth else 0.95 * smooth + 0.05 * loss
+            step += 1
+            now = time.monotonic()
+            pace = (now - started) / (step - first)
+            advance(
+                1,
+                f"training  loss {smooth:.3f}  {seen / (now - started):,.0f} tok/s  {pace * (total - step):,.0f} s left",
+            )
+            if step % 20 == 0 or step == total:
+                log.write(
+                    json.dumps({"step": step, "loss": round(smooth, 4), "seconds": round(now - started, 1)}) + "\n"
+                )
+            if args.minutes and now - started > 60 * args.minutes:
+                break
+            if now - saved > args.checkpoint_s:
+                save_checkpoint(args.out, step, network, optimizer, key)
+                saved = now
+    return {"steps": step, "loss": round(smooth, 4), "tokens": seen, "seconds": round(time.monotonic() - started, 1)}
+
+
+def learning_rate(peak: float, step: int, total: int) -> float:
+    """Linear warm-up over at most 40 steps, then a cosine to a tenth of `peak`."""
+    warm = min(40, max(1, total // 10))
+    if step < warm:
+        return peak * (step + 1) / warm
+    return peak * (
+        0.1
+        + 0.9 * 0.5 * (1.0 + float(torch.cos(torch.tensor((step - warm) / max(1, total - warm) * 3.141592653589793))))
+    )
+
+
+def update(network: WorldModel, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor], lr: float) -> float:
+    """One optimiser step; its loss in nats per answer token."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    tokens, answer = batch
+    with torch.autocast(tokens.device.type, torch.bfloat16, enabled=tokens.device.type == "cuda"):
+        loss = network.loss(tokens, answer)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    return float(loss.detach())
+
+
+def calibrate(
+    network: WorldModel,
+    vocabulary: Vocabulary,
+    memory: Memory,
+    stable: frozenset[str],
+    held_out: Sequence[Sample],
+    most: int = 300,
+) -> tuple[Trust, dict[str, Any]]:
+    """Answer held-out samples and fit the trust estimate on which answers were right."""
+    chosen = [held_out[i] for i in sorted(Rng(0, "calibrate").sample(range(len(held_out)), most))]
+    rows: list[list[float]] = []
+    correct: list[bool] = []
+    with progress("calibrating", len(chosen)) as advance:
+        for start in range(0, len(chosen), 16):
+            part = chosen[start : start + 16]
+            contexts = [write_context(vocabulary, s.situation, choose_draft(s.situation, memory), stable) for s in part]
+            for sample, context, answer in zip(
+                part, contexts, decode(network, vocabulary, contexts, [None] * len(part)), strict=True
+            ):
+                _, lines = read_answer(vocabulary, context, answer.tokens)
+                rows.append(features(answer, context.draft))
+                correct.append(lines == sample.target)
+            advance(len(part))
+    trust = Trust.fit(rows, correct)
+    # Half fits, half scores, so that the reported AUROC is not of the points it was fitted on.
+    half = Trust.fit(rows[::2], correct[::2])
+    area = auroc([half.probability(row) for row in rows[1::2]], correct[1::2])
+    return trust, {
+        "samples": len(rows),
+        "exact": round(sum(correct) / len(correct), 4) if correct else None,
+        "auroc": round(area, 4) if area is not None else None,
+    }

@@ -1,0 +1,226 @@
+"""Worlds made from traces: `ModelWorld` predicts, `ReplayWorld` only remembers.
+
+Both follow the session with the same code that read the training traces, apply predicted state
+deltas in code, and so serve the same checks, rollouts and fidelity measures as a sandbox.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from envsim.errors import ContentError, ModelError, UncertainError
+from envsim.state import StateView
+from envsim.task import Interface, Start, Task
+from envsim.types import POSITIONAL, Action, JsonValue, Observation, Transition
+from worldmodel.checkpoint import Model, load_model
+from worldmodel.dataset import Reset
+from worldmodel.document import to_transition
+from worldmodel.predict import Replay, answer_batch
+from worldmodel.session import Session, Situation, tool_request
+
+
+@dataclass(frozen=True)
+class _Token:
+    owner: int
+    session: Session
+    seed: int
+    step: int
+
+
+class TraceWorld(ABC):
+    """What both worlds share: resets, browser mechanics, believed state, forks."""
+
+    kind = "model"
+
+    def __init__(self, model: Model, *, interface: Interface = "browser") -> None:
+        if interface not in model.config["interfaces"]:
+            raise ModelError(
+                f"{model.root} was trained on {' and '.join(model.config['interfaces'])} traces, not on {interface}. "
+                f"Record sessions with interface={interface!r} and train again."
+            )
+        self.model = model
+        self.interface = interface
+        self.bugs: Mapping[str, float] = dict(model.data.manifest["bugs"])
+        self._seed_view = model.data.view(model.data.manifest["seed_view"])
+        self._recorded = self._find_resets()
+        self._session: Session | None = None
+        self._seed = 0
+        self._step = 0
+        self._episode = 0
+
+    @abstractmethod
+    def _answer(self, situation: Situation) -> Transition:
+        """What follows a request."""
+
+    def tools(self) -> list[dict[str, JsonValue]]:
+        """See `World.tools`. Browser: the page primitives. Tools: those that were recorded."""
+        if self.interface == "browser":
+            return [_primitive(name, keys) for name, keys in POSITIONAL.items() if name != "report_infeasible"]
+        return [dict(tool) for tool in self.model.data.manifest["tools"]]
+
+    def seed_view(self) -> StateView:
+        """See `World.seed_view`: the view most recorded sessions began with."""
+        return self._seed_view
+
+    def reset(self, task: Task, seed: int) -> Transition:
+        """See `World.reset`. A start that was recorded is replayed; another is predicted."""
+        if task.interface != self.interface:
+            raise ContentError(
+                f"Task {task.template} is for interface {task.interface!r}; make the environment with that one."
+            )
+        self._seed, self._step = seed, 0
+        self._episode += 1
+        self._session = session = Session(self.interface, self._seed_view)
+        known = self._recorded.get(_start_key(task.start))
+        situation = session.open(task.start)
+        if known is not None:
+            reset, transition = known
+            session.answer(situation.request, transition, self.model.data.view(reset.state) or None)
+            return transition
+        if self.interface == "tools":
+            transition = self._open_tools(session, task)
+        else:
+            transition = self._answer(situation)
+            session.answer(situation.request, transition)
+        return transition
+
+    def _open_tools(self, session: Session, task: Task) -> Transition:
+        """A tools session opens empty; its set-up calls are requests like any other."""
+        delta: list[tuple[JsonValue, ...]] = []
+        for call in task.start.setup:
+            asked = session.ask(call)
+            if isinstance(asked, Situation):
+                transition = self._answer(asked)
+                session.answer(asked.request, transition)
+                delta += transition.delta
+        session.past, session.current = (), ()
+        return Transition(observation=Observation(), delta=tuple(delta))
+
+    def step(self, action: Action) -> Transition:
+        """See `World.step`."""
+        session = self._live()
+        self._step += 1
+        asked = session.ask(action)
+        if isinstance(asked, Transition):
+            return asked
+        transition = self._answer(asked)
+        session.answer(asked.request, transition)
+        return transition
+
+    def state(self) -> StateView:
+        """See `World.state`: what is believed, by the deltas predicted so far."""
+        return self._live().state
+
+    def snapshot(self) -> object:
+        """See `World.snapshot`."""
+        return _Token(self._episode, self._live().copy(), self._seed, self._step)
+
+    def restore(self, token: object) -> None:
+        """See `World.restore`."""
+        if not isinstance(token, _Token) or token.owner != self._episode:
+            raise UncertainError("This token is not from the running episode. Take it after reset().")
+        self._session, self._seed, self._step = token.session.copy(), token.seed, token.step
+
+    def close(self) -> None:
+        """See `World.close`."""
+        self._session = None
+
+    def _live(self) -> Session:
+        if self._session is None:
+            raise UncertainError("The world has no episode. Call reset() first.")
+        return self._session
+
+    def _find_resets(self) -> dict[str, tuple[Reset, Transition]]:
+        first = {s.session: s for s in self.model.data.samples if s.index == 0 and s.situation.interface == "browser"}
+        known: dict[str, tuple[Reset, Transition]] = {}
+        for reset in self.model.data.resets:
+            if reset.interface != self.interface:
+                continue
+            key = _start_key(Start.model_validate(reset.start))
+            if reset.session in first:
+                known.setdefault(key, (reset, to_transition(first[reset.session].target, "browser")))
+            elif self.interface == "tools" and reset.state:
+                known.setdefault(key, (reset, Transition(observation=Observation())))
+        return known
+
+
+class ModelWorld(TraceWorld):
+    """A world that predicts: implements `envsim.world.World` over a trained model.
+
+    Args:
+        model: The model, or its directory.
+        app: Refuse a model of another app.
+        interface: ``"browser"`` or ``"tools"``.
+
+    Raises:
+        ModelError: Missing, damaged, of another app, or not trained on that interface.
+    """
+
+    kind = "model"
+
+    def __init__(self, model: Model | Path, app: str | None = None, *, interface: Interface = "browser") -> None:
+        super().__init__(model if isinstance(model, Model) else load_model(model, app=app), interface=interface)
+
+    def _answer(self, situation: Situation) -> Transition:
+        key = (self._seed, "outcome", self._step, len(situation.past))
+        return answer_batch(self.model, [situation], [key])[0]
+
+
+class ReplayWorld(TraceWorld):
+    """A world that remembers: answers where this very situation was recorded, else gives up.
+
+    Raises (from `reset` and `step`):
+        UncertainError: The situation was never recorded; the episode ends as `sim_uncertain`.
+    """
+
+    kind = "replay"
+
+    def __init__(self, model: Model | Path, app: str | None = None, *, interface: Interface = "browser") -> None:
+        super().__init__(model if isinstance(model, Model) else load_model(model, app=app), interface=interface)
+        self._replay = Replay(self.model.memory)
+
+    def _answer(self, situation: Situation) -> Transition:
+        found = self._replay.find(situation)
+        if found is None:
+            first = situation.request.lines[0]
+            raise UncertainError(f"No recorded session did {first} in this state. Use world='model' to predict it.")
+        return to_transition(found.target, situation.interface)
+
+
+_KINDS: dict[str, type[ModelWorld] | type[ReplayWorld]] = {"model": ModelWorld, "replay": ReplayWorld}
+
+
+def load_world(
+    model: str | Path, kind: str = "model", app: str | None = None, interface: Interface = "browser"
+) -> ModelWorld | ReplayWorld:
+    """A world from a model directory.
+
+    Raises:
+        ContentError: No such kind.
+        ModelError: The model cannot be used.
+    """
+    if kind not in _KINDS:
+        raise ContentError(f"There is no learned world {kind!r}. Use one of: {', '.join(_KINDS)}.")
+    return _KINDS[kind](Path(model), app, interface=interface)
+
+
+def _start_key(start: Start) -> str:
+    calls = [tool_request(call).key for call in start.setup]
+    return "\n".join([start.url, start.login or "", *calls])
+
+
+def _primitive(name: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    properties = {key: {} if key in ("options", "modifiers") else {"type": _TYPES.get(key, "string")} for key in keys}
+    return {
+        "name": name,
+        "description": f"Page primitive {name}.",
+        "parameters": {"type": "object", "properties": properties, "required": [k for k in keys if k in _REQUIRED]},
+    }
+
+
+_REQUIRED = frozenset({"bid", "value", "options", "key_comb", "url", "index", "from_bid", "to_bid"})
+_TYPES = {"wait_ms": "number", "delta_x": "number", "delta_y": "number", "index": "integer"}
