@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ from envsim.types import Action, Event, Frozen, JsonValue, Observation, Outcome,
 
 VERSION = 1
 T = TypeVar("T", bound=Frozen)
-_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@=+-]{0,150}")
+_SESSION = r"^[A-Za-z0-9][A-Za-z0-9._@=+-]{0,150}$"
+"""A session names its file: no separators, no leading dot. Anchored, because pydantic searches."""
 
 
 class Header(Frozen):
@@ -33,7 +35,7 @@ class Header(Frozen):
 
     type: Literal["header"] = "header"
     envsim_trace: int = VERSION
-    session: str = Field(pattern=_SESSION.pattern)
+    session: str = Field(pattern=_SESSION)
     app: str
     source: str = Field(description="what recorded it: 'rollout', 'chat', 'har', ...")
     world: str = Field(default="", description="kind of world; empty for production")
@@ -151,7 +153,10 @@ class TraceReader:
 
     def __iter__(self) -> Iterator[Trace]:
         for file in self._files:
-            yield self.read(file)
+            if _holds_a_line(file):
+                yield self.read(file)
+            else:
+                self.warnings.append(f"{file.name}: its writer was stopped before the header; it was skipped")
 
     def read(self, file: Path) -> Trace:
         """One session.
@@ -159,22 +164,30 @@ class TraceReader:
         Raises:
             TraceError: Not a trace, another version, or damaged anywhere but its last line.
         """
-        lines = file.read_bytes().split(b"\n")
+        try:
+            lines = file.read_bytes().split(b"\n")
+        except OSError as error:
+            raise TraceError(f"Cannot read {file}: {error}. Check the path and its permissions.") from None
         torn = lines.pop()
-        if torn:
-            self.warnings.append(f"{file.name}: the last line is torn and was skipped")
         if not lines:
             raise TraceError(f"{file} has no header line. Remove it: nothing was recorded.")
-        header = _parse(Header, lines[0], file, 1)
-        if header.envsim_trace != VERSION:
-            raise TraceError(f"{file} has trace version {header.envsim_trace}; this envsim reads version {VERSION}.")
+        header = _parse_header(lines[0], file)
         steps: list[Step] = []
         end: End | None = None
         for number, line in enumerate(lines[1:], start=2):
+            if end is not None:
+                raise _damaged(file, number, "there is a line after the end line")
             if line.startswith(b'{"type":"end"'):
                 end = _parse(End, line, file, number)
-                break
-            steps.append(_parse(Step, line, file, number))
+                if end.steps != len(steps):
+                    raise _damaged(file, number, f"{end.steps} steps were written and {len(steps)} are here")
+                continue
+            step = _parse(Step, line, file, number)
+            if step.index != len(steps):
+                raise _damaged(file, number, f"step {step.index} follows {len(steps)} steps")
+            steps.append(step)
+        if torn:
+            self.warnings.append(f"{file.name}, line {len(lines) + 1}: torn; it was skipped")
         if end is None:
             self.warnings.append(f"{file.name}: the session was cut off after {len(steps)} steps")
         return Trace(header, tuple(steps), end, self._state(header.state))
@@ -195,7 +208,7 @@ def write_blob(root: Path, value: Any) -> str:
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         # Parallel writers write the same bytes; the rename makes whichever is last harmless.
-        scratch = target.with_name(f".{digest}.{os.getpid()}.{id(value)}")
+        scratch = target.with_name(f".{digest}.{os.getpid()}.{threading.get_ident()}")
         scratch.write_bytes(data)
         scratch.replace(target)
     return digest
@@ -219,13 +232,36 @@ def read_blob(root: Path, digest: str) -> Any:
     return json.loads(data)
 
 
+def _holds_a_line(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.readline().endswith(b"\n")
+
+
+def _parse_header(line: bytes, file: Path) -> Header:
+    # The version first: a header of another version need not fit this one's fields.
+    try:
+        version = json.loads(line).get("envsim_trace", VERSION)
+    except (ValueError, AttributeError, RecursionError):
+        version = VERSION
+    if version != VERSION:
+        raise TraceError(
+            f"{file} has trace version {version!r}; this envsim reads version {VERSION}. "
+            "Install the envsim that wrote it, or record it again."
+        )
+    return _parse(Header, line, file, 1)
+
+
 def _parse(model: type[T], line: bytes, file: Path, number: int) -> T:
     try:
         return model.model_validate_json(line)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "line"
-        raise TraceError(
-            f"{file}, line {number}: {key}: {first['msg']}. The file is damaged or not an envsim trace; "
-            "convert other formats with: envsim ingest"
-        ) from None
+        raise _damaged(file, number, f"{key}: {first['msg']}") from None
+
+
+def _damaged(file: Path, number: int, what: str) -> TraceError:
+    return TraceError(
+        f"{file}, line {number}: {what}. The file is damaged or not an envsim trace; "
+        "convert other formats with: envsim ingest"
+    )
