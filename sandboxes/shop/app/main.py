@@ -13,13 +13,13 @@ from envsim.guest.kit import Clone, Kit
 
 from . import wire
 from .api import routes as api_routes
-from .pages import account, admin, checkout, help, signin, store
+from .pages import account, admin, checkout, signin, store, support
 from .pictures import picture
 from .routing import not_found_page, routes
 from .service import db
 from .service.actor import open_session
 
-STYLE = Path(__file__).with_name("static") / "style.css"
+STATIC = Path(__file__).with_name("static")
 CACHED = {"cache-control": "public, max-age=86400"}
 
 
@@ -28,7 +28,7 @@ def create(kit: Kit) -> Clone:
 
     The clone's `login` raises `LookupError` for an unknown account.
     """
-    pages = [*store.PAGES, *checkout.PAGES, *signin.PAGES, *account.PAGES, *help.PAGES, *admin.PAGES]
+    pages = [*store.PAGES, *checkout.PAGES, *signin.PAGES, *account.PAGES, *support.PAGES, *admin.PAGES]
     missing = not_found_page(kit)
     app = Starlette(
         routes=[*routes(kit, pages), *api_routes.build(kit), *_static()],
@@ -46,13 +46,17 @@ def create(kit: Kit) -> Clone:
 
 
 def _static() -> list[Route]:
-    style = STYLE.read_bytes()
+    style = (STATIC / "style.css").read_bytes()
+    hero = (STATIC / "hero.svg").read_bytes()
 
     async def stylesheet(request: Request) -> Response:
         return Response(style, media_type="text/css", headers=CACHED)
 
     async def image(request: Request) -> Response:
         return Response(picture(request.path_params["slug"]), media_type="image/svg+xml", headers=CACHED)
+
+    async def banner(request: Request) -> Response:
+        return Response(hero, media_type="image/svg+xml", headers=CACHED)
 
     async def robots(request: Request) -> Response:
         return Response("User-agent: *\nDisallow: /admin\n", media_type="text/plain")
@@ -62,6 +66,7 @@ def _static() -> list[Route]:
 
     return [
         Route("/static/style.css", stylesheet),
+        Route("/img/larkfield-hero.svg", banner),
         Route("/img/{slug}.svg", image),
         Route("/favicon.ico", icon),
         Route("/robots.txt", robots),

@@ -8,10 +8,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .service.cart import SHIPPING
-from .service.orders import PAYMENTS, REASONS, STATUSES
 from .service.accounts import TOPICS
+from .service.cart import SHIPPING
 from .service.catalog import SORTS
+from .service.orders import PAYMENTS, REASONS, STATUSES
 
 NOTICES = {
     "added": "Added to your cart.",

@@ -68,7 +68,7 @@ def _refuse(visit: Visit, error: ShopError, back: Handler | None) -> Response:
         return visit.redirect(login_path(visit))
     visit.error, visit.status = error.message, error.status
     response = None
-    if back is not None and error.status not in (404, 403) or error.code == "form_expired" and back is not None:
+    if back is not None and (error.status not in (404, 403) or error.code == "form_expired"):
         try:
             response = back(visit)
         except ShopError:

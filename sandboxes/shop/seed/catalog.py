@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from envsim.rng import Rng
 
 from .phrases import CARE, OPENINGS, REVIEWERS, REVIEWS
-from .words import AXES, BRANDS, CATEGORIES, COLOURS, LINES, TYPES, Type
+from .words import AXES, BRANDS, CATEGORIES, COLOURS, LINES, Type, load_types
 
 PER_TYPE = 4
 TODAY = date(2026, 3, 2)
@@ -30,12 +30,13 @@ def slugify(text: str) -> str:
 def fill(db: sqlite3.Connection) -> None:
     """Insert the whole catalogue."""
     product_id = 0
+    types = load_types()
     for position, (category, (name, blurb)) in enumerate(CATEGORIES.items()):
         db.execute("INSERT INTO categories VALUES (?, ?, ?, ?)", (category, name, blurb, position))
         rng = Rng("shop-seed", category)
         lines = rng.shuffled(LINES)
         for turn in range(PER_TYPE):
-            for kind in TYPES[category]:
+            for kind in types[category]:
                 product_id += 1
                 line = lines[product_id % len(lines)]
                 _insert_product(db, Rng("shop-seed", "product", product_id), product_id, category, line, kind, turn)

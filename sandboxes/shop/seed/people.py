@@ -67,8 +67,8 @@ def _insert_orders(db: sqlite3.Connection) -> None:
 
 def _insert_order(db: sqlite3.Connection, rng: Rng, number: int, customer_id: int, placed: datetime) -> None:
     skus = db.execute(
-        "SELECT v.sku, p.name, v.label, p.price_cents + v.extra_cents FROM variants v JOIN products p ON p.id = v.product_id"
-        " ORDER BY v.sku"
+        "SELECT v.sku, p.name, v.label, p.price_cents + v.extra_cents FROM variants v"
+        " JOIN products p ON p.id = v.product_id ORDER BY v.sku"
     ).fetchall()
     lines = [(*rng.choice(skus), rng.choice((1, 1, 1, 2, 3))) for _ in range(1 + rng.integer(3))]
     lines = list({line[0]: line for line in lines}.values())

@@ -1,3 +1,127 @@
-"""Placeholder."""
-def build(kit):
-    return []
+"""Routes and the OpenAPI document of the tools."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from envsim.guest.kit import Kit
+
+from ..service import db
+from ..service.actor import load_actor
+from ..service.db import ShopError
+from .customer_tools import OPERATIONS as CUSTOMER
+from .customer_tools import CommittedError
+from .operation import Operation, read_args
+from .schemas import COMPONENTS, ref
+from .staff_tools import OPERATIONS as STAFF
+
+OPERATIONS: list[Operation] = [*CUSTOMER, *STAFF]
+MAX_BODY = 64 * 1024
+
+
+def build(kit: Kit) -> list[Route]:
+    """One route per path and the document itself."""
+    document_text = json.dumps(document(), indent=1).encode()
+
+    async def describe(request: Request) -> Response:
+        return Response(document_text, media_type="application/json")
+
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    made = [Route("/api/openapi.json", describe)]
+    for path, operations in by_path.items():
+        made.append(Route(path, _endpoint(kit, operations), methods=list(operations)))
+    return made
+
+
+def _endpoint(kit: Kit, operations: dict[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        raw = b""
+        async for chunk in request.stream():
+            raw += chunk
+            if len(raw) > MAX_BODY:
+                return _refuse(ShopError("too_large", "The body is too large.", 413))
+        operation = operations["GET" if request.method == "HEAD" else request.method]
+        if raw and not request.headers.get("content-type", "").startswith("application/json"):
+            # Also what keeps other sites' forms out: they cannot send JSON.
+            return _refuse(ShopError("unsupported_media_type", "Send application/json.", 415))
+        return _answer(kit, operation, request, raw)
+
+    return endpoint
+
+
+def _answer(kit: Kit, operation: Operation, request: Request, raw: bytes) -> Response:
+    actor = load_actor(kit, request.cookies.get("sid", ""))
+    sid_before = actor.sid
+    try:
+        args = read_args(operation, request.path_params, request.query_params, raw)
+        if operation.method == "GET":
+            response = JSONResponse(operation.handler(actor, args))
+        else:
+            late: CommittedError | None = None
+            with db.transaction(kit):
+                try:
+                    response = JSONResponse(operation.handler(actor, args))
+                except CommittedError as error:
+                    late = error
+            if late is not None:
+                raise late
+    except ShopError as error:
+        response = _refuse(error)
+    if actor.sid and actor.sid != sid_before:
+        response.set_cookie("sid", actor.sid, path="/", httponly=True, samesite="lax")
+    return response
+
+
+def _refuse(error: ShopError) -> Response:
+    headers = {"retry-after": str(error.retry_after)} if error.retry_after else None
+    return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status, headers)
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    paths: dict[str, Any] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Larkfield shop", "version": "1.0.0", "description": "Money is in integer cents (USD)."},
+        "paths": paths,
+        "components": {"schemas": COMPONENTS},
+    }
+
+
+def _describe(operation: Operation) -> dict[str, Any]:
+    out: dict[str, Any] = {"operationId": operation.id, "description": operation.description}
+    parameters = [
+        {"name": name, "in": arg.place, "required": arg.required, "schema": arg.schema}
+        | ({"description": arg.description} if arg.description else {})
+        for name, arg in operation.args.items()
+        if arg.place != "body"
+    ]
+    if parameters:
+        out["parameters"] = parameters
+    fields = {name: arg for name, arg in operation.args.items() if arg.place == "body"}
+    if fields:
+        schema = {
+            "type": "object",
+            "properties": {
+                name: arg.schema | ({"description": arg.description} if arg.description else {})
+                for name, arg in fields.items()
+            },
+            "required": [name for name, arg in fields.items() if arg.required],
+            "additionalProperties": False,
+        }
+        out["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    out["responses"] = {
+        "200": {"description": "Done.", "content": {"application/json": {"schema": operation.result}}},
+        "4XX": {"description": "Refused.", "content": {"application/json": {"schema": ref("Error")}}},
+    }
+    return out

@@ -118,7 +118,9 @@ def report_csv(v: Visit) -> Response:
     lines += [f"{r['name']},{r['orders']},{r['pieces']},{r['revenue_cents'] / 100:.2f}" for r in found["categories"]]
     name = f"sales-{found['start']}-{found['end']}.csv"
     return Response(
-        "\n".join(lines) + "\n", media_type="text/csv", headers={"content-disposition": f'attachment; filename="{name}"'}
+        "\n".join(lines) + "\n",
+        media_type="text/csv",
+        headers={"content-disposition": f'attachment; filename="{name}"'},
     )
 
 

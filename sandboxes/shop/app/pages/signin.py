@@ -37,9 +37,7 @@ def register(v: Visit) -> Response:
     """Create an account."""
     if v.form.get("password") != v.form.get("password_again"):
         raise ShopError("password_mismatch", "The two passwords are not the same.", 422)
-    v.actor.sid = actor.register(
-        v.actor, v.form.get("name", ""), v.form.get("email", ""), v.form.get("password", "")
-    )
+    v.actor.sid = actor.register(v.actor, v.form.get("name", ""), v.form.get("email", ""), v.form.get("password", ""))
     return v.redirect("/account", "registered")
 
 

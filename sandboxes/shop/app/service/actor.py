@@ -145,5 +145,3 @@ def check_email(email: str) -> None:
     user, at, host = email.partition("@")
     if not (user and at and "." in host) or " " in email:
         raise ShopError("invalid_email", "Enter an e-mail address such as name@example.com.", 422)
-
-
