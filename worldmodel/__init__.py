@@ -1,0 +1,1 @@
+"""Small neural world models of web applications, trained from their traces."""

@@ -102,7 +102,7 @@ def _print_info(model: Path, as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:
-        print_table(("", ""), [(key, value) for key, value in facts.items()], title=str(model))
+        print_table(("", ""), list(facts.items()), title=str(model))
 
 
 def _share(value: float | None) -> str | None:

@@ -240,7 +240,8 @@ def _read_samples(path: Path) -> list[Sample]:
     data = read_json(path)
     lines: list[str] = data["lines"]
     out: list[Sample] = []
-    session, past = "", ()
+    session = ""
+    past: tuple[tuple[str, Lines], ...] = ()
     for name, group, index, interface, request, current, facts, target in data["samples"]:
         if name != session:
             session, past = name, ()

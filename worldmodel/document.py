@@ -20,7 +20,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from envsim.errors import UncertainError
 from envsim.page.lines import assign_refs, format_lines, parse_line
 from envsim.types import Event, JsonValue, Message, Observation, StateDelta, Transition
 
@@ -183,11 +182,11 @@ def to_transition(lines: Sequence[str], interface: str, trust: float = 1.0) -> T
         if line.startswith("@say "):
             role, _, text = _string(line[5:]).partition(": ")
             if role in ("user", "assistant", "system"):
-                messages.append(Message(role=role, text=text))  # type: ignore[arg-type]
+                messages.append(Message(role=role, text=text))
         elif line.startswith("@event "):
             kind, _, name = _string(line[7:]).partition(":")
             if kind in ("bug", "fault", "fallback"):
-                events.append(Event(kind=kind, id=name))  # type: ignore[arg-type]
+                events.append(Event(kind=kind, id=name))
     rest = body(lines)
     observation = Observation(
         url=meta(lines, "url"),
@@ -238,9 +237,3 @@ def result_text(lines: Sequence[str]) -> str:
         return dump(read_outline(lines))
     except ValueError:
         return ""
-
-
-def require(condition: bool, sentence: str) -> None:
-    """Raise `UncertainError` unless `condition`: for calls made out of order."""
-    if not condition:
-        raise UncertainError(sentence)

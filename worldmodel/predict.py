@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from envsim.state import StateView
@@ -15,7 +15,7 @@ from worldmodel.checkpoint import Model, load_model
 from worldmodel.decode import decode
 from worldmodel.document import to_transition
 from worldmodel.examples import choose_draft, read_answer, write_context
-from worldmodel.metrics import Metrics, score
+from worldmodel.metrics import Metrics, Score, score
 from worldmodel.retrieval import Memory
 from worldmodel.session import Sample, Session, Situation, open_request, samples
 from worldmodel.trust import features
@@ -174,27 +174,48 @@ def predictors(model_dir: Path | Model) -> dict[str, Predictor]:
     return {predictor.name: predictor for predictor in found}
 
 
-def evaluate(predictor: Predictor, traces: Iterable[Trace] | TraceReader) -> dict[str, Metrics]:
+@dataclass(frozen=True)
+class Scored:
+    """One step that was predicted and scored."""
+
+    session: str
+    index: int
+    action: str
+    real: Transition
+    predicted: Transition | None
+    score: Score
+
+
+def evaluate(
+    predictor: Predictor, traces: Iterable[Trace] | TraceReader, keep: Callable[[Scored], None] = lambda scored: None
+) -> dict[str, Metrics]:
     """Teacher-forced one-step metrics over real sessions, by interface.
 
     Resets are left out: what is measured is what an action leads to.
+
+    Args:
+        predictor: What is measured.
+        traces: Real sessions it was not trained on.
+        keep: Called with every scored step.
     """
-    out: dict[str, Metrics] = defaultdict(lambda: Metrics(""))
+    out: dict[str, Metrics] = {}
     for trace in traces:
         interface = trace.header.interface
-        metrics = out[interface]
-        metrics.interface = interface
+        metrics = out.setdefault(interface, Metrics(interface))
         steps = {step.index: step for step in trace.steps}
         asked = [sample for sample in samples(trace) if sample.index > 0]
         states = _states(trace)
         for sample, guess in zip(asked, predictor.answer([s.situation for s in asked]), strict=True):
-            real = _transition(steps[sample.index])
-            state = states.get(sample.index)
-            metrics.scores.append(score(interface, sample.situation.current, real, guess, state))
+            step = steps[sample.index]
+            real = _transition(step)
+            result = score(interface, sample.situation.current, real, guess, states.get(sample.index))
+            metrics.scores.append(result)
+            action = step.action.to_call() if step.action is not None else ""
+            keep(Scored(sample.session, sample.index, action, real, guess, result))
         right, total = local_steps(trace)
         metrics.local_right += right
         metrics.local_total += total
-    return dict(out)
+    return out
 
 
 def _transition(step: Step) -> Transition:

@@ -7,6 +7,7 @@ checkpoint holds the optimiser too, so a run that was killed ends in the same by
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections import Counter
@@ -113,6 +114,11 @@ def train(args: Args) -> Path:
     for path in args.out.glob("checkpoint-*"):
         shutil.rmtree(path)
     return args.out
+
+
+def fit(traces: Path, model: Path, *, minutes: float = 0.0, seed: int = 0) -> Path:
+    """`train` with default sizes and a time limit; what a program calls."""
+    return train(Args(traces, model, minutes=minutes, seed=seed))
 
 
 def run_key(args: Args) -> str:
@@ -225,17 +231,16 @@ def optimise(network: WorldModel, examples: Sequence[Example], args: Args, key: 
                 epoch = step // per_epoch
                 order = batches(examples, args, epoch)
             batch = [examples[i] for i in order[step % per_epoch]] if step % per_epoch < len(order) else []
+            done = max(step / total, (time.monotonic() - started) / (60 * args.minutes) if args.minutes else 0.0)
             if batch:
-                loss = update(network, optimizer, collate(batch, device), learning_rate(args.lr, step, total))
+                loss = update(network, optimizer, collate(batch, device), learning_rate(args.lr, step, done))
                 seen += sum(map(len, batch))
                 smooth = loss if not smooth else 0.95 * smooth + 0.05 * loss
             step += 1
             now = time.monotonic()
             pace = (now - started) / (step - first)
-            advance(
-                1,
-                f"training  loss {smooth:.3f}  {seen / (now - started):,.0f} tok/s  {pace * (total - step):,.0f} s left",
-            )
+            left = pace * (total - step)
+            advance(1, f"training  loss {smooth:.3f}  {seen / (now - started):,.0f} tok/s  {left:,.0f} s left")
             if step % 20 == 0 or step == total:
                 log.write(
                     json.dumps({"step": step, "loss": round(smooth, 4), "seconds": round(now - started, 1)}) + "\n"
@@ -248,15 +253,10 @@ def optimise(network: WorldModel, examples: Sequence[Example], args: Args, key: 
     return {"steps": step, "loss": round(smooth, 4), "tokens": seen, "seconds": round(time.monotonic() - started, 1)}
 
 
-def learning_rate(peak: float, step: int, total: int) -> float:
-    """Linear warm-up over at most 40 steps, then a cosine to a tenth of `peak`."""
-    warm = min(40, max(1, total // 10))
-    if step < warm:
-        return peak * (step + 1) / warm
-    return peak * (
-        0.1
-        + 0.9 * 0.5 * (1.0 + float(torch.cos(torch.tensor((step - warm) / max(1, total - warm) * 3.141592653589793))))
-    )
+def learning_rate(peak: float, step: int, done: float) -> float:
+    """Linear warm-up over 40 steps, then a cosine down to a twentieth of `peak` as `done` goes from 0 to 1."""
+    warm = min(1.0, (step + 1) / 40)
+    return peak * warm * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done))))
 
 
 def update(network: WorldModel, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor], lr: float) -> float:

@@ -1,0 +1,82 @@
+"""One-step evaluation as `envsim.fidelity` asks for it: figures per world and the worst steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from envsim.trace import Trace
+from envsim.types import Transition
+from worldmodel.checkpoint import load_model
+from worldmodel.metrics import Metrics, Score
+from worldmodel.predict import Predictor, Scored, evaluate, predictors
+
+WORST = 5
+_MAX_LINES = 40
+
+Example = tuple[str, int, str, str, str]
+"""Session, step, action, real page or result, predicted one."""
+
+
+@dataclass(frozen=True)
+class OneStep:
+    """What one predictor got right on real sessions."""
+
+    figures: dict[str, Any]
+    """`page_exact`, `changed_f1`, `delta_exact`, and all of `Metrics.summary` under their own names."""
+    worst: tuple[Example, ...] = field(default=())
+
+
+def one_step(model: Path, traces: Path, recordings: Sequence[Trace]) -> Iterator[tuple[str, OneStep]]:
+    """Measure the model, then every baseline, teacher-forced on `recordings`.
+
+    Args:
+        model: Model directory.
+        traces: What it was trained on; the model directory holds all that baselines need of it.
+        recordings: Real sessions it was not trained on, of one interface.
+
+    Raises:
+        ModelError: The model cannot be read.
+    """
+    del traces
+    for name, predictor in predictors(load_model(model)).items():
+        yield name, measure(predictor, recordings)
+
+
+def measure(predictor: Predictor, recordings: Iterable[Trace]) -> OneStep:
+    """Figures of one predictor over all interfaces, and its worst steps."""
+    kept: list[Scored] = []
+    by_interface = evaluate(predictor, recordings, keep=kept.append)
+    pooled = Metrics("browser" if "browser" in by_interface else "tools")
+    for metrics in by_interface.values():
+        pooled.scores += metrics.scores
+        pooled.local_right += metrics.local_right
+        pooled.local_total += metrics.local_total
+    summary = pooled.summary()
+    figures = {
+        **summary,
+        "page_exact": summary["exact"] or 0.0,
+        "changed_f1": summary["f1"] or 0.0,
+        "delta_exact": summary["delta"] or 0.0,
+    }
+    ranked = sorted((item for item in kept if not item.score.exact), key=lambda item: _quality(item.score))
+    return OneStep(figures, tuple(_example(item) for item in ranked[:WORST]))
+
+
+def _quality(score: Score) -> tuple[float, bool]:
+    return (score.f1 or 0.0, score.delta)
+
+
+def _example(item: Scored) -> Example:
+    guess = _text(item.predicted) if item.predicted is not None else "(no answer)"
+    return (item.session, item.index, item.action, _text(item.real), guess)
+
+
+def _text(transition: Transition) -> str:
+    observation = transition.observation
+    lines = (observation.page or observation.result).split("\n")
+    head = [part for part in (observation.url, observation.error) if part]
+    more = [f"... {len(lines) - _MAX_LINES} more lines"] if len(lines) > _MAX_LINES else []
+    return "\n".join([*head, *lines[:_MAX_LINES], *more])
