@@ -59,10 +59,12 @@ class Element:
 
     def elements(self) -> Iterator[Element]:
         """The element itself and all below it, in document order."""
-        yield self
-        for child in self.children:
-            if not isinstance(child, str):
-                yield from child.elements()
+        # A stack: nested generators would cost a resumption per level for every element.
+        stack: list[Element] = [self]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(child for child in reversed(node.children) if not isinstance(child, str))
 
     def find(self, *tags: str) -> Iterator[Element]:
         """Elements below this one whose tag is in `tags`, in document order."""

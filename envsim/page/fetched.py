@@ -19,7 +19,8 @@ NAVIGATION_HEADERS: tuple[Header, ...] = (
 )
 """Sent with every page request, through either driver."""
 
-MAX_REDIRECTS = 20
+MAX_REDIRECTS = 19
+"""Redirects followed in a row; the next one shows a fault. Chromium itself stops at 20."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _FAULTS = {

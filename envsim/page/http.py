@@ -123,16 +123,15 @@ class HttpDriver(BaseDriver):
     def _document(self) -> Document:
         return self._tab.document
 
-    def _navigate(self, sent: Submission, *, repeat: int = 1) -> str:
+    def _navigate(self, sent: Submission, *, repeat: int = 1, linked: bool = True) -> str:
         """Ask for a page and show it as a new entry of history; a notice where nothing is shown."""
-        for _ in range(repeat - 1):
-            self._exchange(sent)
-        url, shown, method = self._exchange(sent)
+        tab = self._tab
+        referrer = tab.opener if not tab.history else tab.url if linked else BLANK
+        url, shown, method = self._exchange(sent, referrer=referrer, repeat=repeat)
         if shown is None:
             return ""
         if isinstance(shown, fetched.Download):
             return shown.notice
-        tab = self._tab
         if tab.history:
             self._keep_edits()
             # A page that is opened again takes the place of itself, as in browsers.
@@ -142,11 +141,12 @@ class HttpDriver(BaseDriver):
         self._show(shown.source)
         return ""
 
-    def _exchange(self, sent: Submission) -> tuple[str, fetched.Document | fetched.Download | None, str]:
+    def _exchange(
+        self, sent: Submission, *, referrer: str = BLANK, repeat: int = 1
+    ) -> tuple[str, fetched.Document | fetched.Download | None, str]:
         """Follow redirects to a final url, what it shows, and the method that got it."""
         method, url, body = sent.method, sent.target, sent.body
-        referrer = self._tab.url if self._tab.history else self._tab.opener
-        for _ in range(fetched.MAX_REDIRECTS + 1):
+        for hop in range(fetched.MAX_REDIRECTS + 1):
             target = without_fragment(url)
             headers = list(fetched.NAVIGATION_HEADERS)
             if inside(referrer):
@@ -155,9 +155,11 @@ class HttpDriver(BaseDriver):
                 headers += [("origin", ORIGIN), ("content-type", sent.content_type)]
             if cookie := self._jar.header(target):
                 headers.append(("cookie", cookie))
-            self.requests += 1
             try:
-                response = self._transport.send(Request(method, target, tuple(headers), body))
+                # A browser gives up the first request of a double click without reading its answer.
+                for _ in range(repeat if hop == 0 else 1):
+                    self.requests += 1
+                    response = self._transport.send(Request(method, target, tuple(headers), body))
             except WireFault as fault:
                 return url, fetched.Document(fetched.fault_page(fault.kind)), method
             self._jar.receive(target, response)
@@ -169,6 +171,8 @@ class HttpDriver(BaseDriver):
                 following += "#" + url.partition("#")[2]
             if not inside(following):
                 return url, fetched.Document(fetched.fault_page("outside")), method
+            if hop == fetched.MAX_REDIRECTS:
+                break
             if response.status == 303 or (method == "POST" and response.status in (301, 302)):
                 method, body = "GET", b""
             url = following
@@ -193,7 +197,8 @@ class HttpDriver(BaseDriver):
     # -- operations -------------------------------------------------------------------------------
 
     def _click(self, element: Element, *, new_tab: bool, double: bool) -> str:
-        self._focus(element)
+        if not new_tab:
+            self._focus(element)
         document = self._document()
         if element.tag in ("a", "area"):
             url = resolve(
@@ -228,7 +233,7 @@ class HttpDriver(BaseDriver):
                     part.live = {k: v for k, v in part.live.items() if k == "focused"}
         self._tab.page = None
 
-    def _follow(self, url: str, repeat: int = 1) -> str:
+    def _follow(self, url: str, *, repeat: int = 1, linked: bool = True) -> str:
         """A link: a fragment of the same page asks for nothing."""
         tab = self._tab
         if "#" in url and without_fragment(url) == without_fragment(tab.url):
@@ -237,7 +242,7 @@ class HttpDriver(BaseDriver):
                 tab.at += 1
             self._focus(None)
             return ""
-        return self._navigate(Submission("GET", url), repeat=repeat)
+        return self._navigate(Submission("GET", url), repeat=repeat, linked=linked)
 
     def _send(self, form: Element, submitter: Element | None, repeat: int = 1) -> str:
         document = self._document()
@@ -283,7 +288,7 @@ class HttpDriver(BaseDriver):
         pass
 
     def _goto(self, url: str) -> str:
-        return self._follow(url)
+        return self._follow(url, linked=False)
 
     def _travel(self, by: int) -> str:
         tab = self._tab

@@ -20,7 +20,7 @@ BLOCK = frozenset({
 SKIPPED = frozenset({
     "head", "script", "style", "template", "noscript", "iframe", "object", "embed", "canvas", "video", "audio",
     "datalist", "param", "source", "track", "link", "meta", "title", "base", "colgroup", "col", "frameset",
-    "frame"
+    "frame", "rp",
 })  # fmt: skip
 """Elements that contribute nothing."""
 

@@ -55,7 +55,7 @@ class Response:
         return morsels
 
 
-class WireFault(Exception):  # noqa: N818 -- a fact about the page, not an error of ours
+class WireFault(Exception):
     """The *app* broke the exchange, as production might: a page-level fact, not infrastructure.
 
     Attributes:

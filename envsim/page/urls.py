@@ -46,9 +46,10 @@ def resolve(href: str, base: str = "/") -> str:
         host, port = (joined.hostname or "").lower(), joined.port
     except ValueError:
         return quote(text[:MAX_FOREIGN], safe=_SAFE)
-    path = quote(joined.path or "/", safe=_SAFE + "'[]")
-    query = quote(joined.query, safe=_SAFE + "'[]/")
-    fragment = quote(joined.fragment, safe=_SAFE + "'[]")
+    # Each part has its own percent-encode set; all of them encode whitespace and non-ASCII.
+    path = quote(joined.path or "/", safe=_SAFE + "'[]|")
+    query = quote(joined.query, safe=_SAFE + "[]{}|^`")
+    fragment = quote(joined.fragment, safe=_SAFE + "'[]{}|^#")
     if joined.scheme == "http" and host == HOST and port in (None, 80):
         return urlunsplit(("", "", _rooted(path), query, fragment)) or "/"
     authority = quote(host, safe=".-:[]") + (f":{port}" if port else "")
