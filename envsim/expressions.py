@@ -65,6 +65,11 @@ class _Functions(jmespath.functions.Functions):
     def _func_slice(self, text: str, start: float, end: float) -> str:
         return text[int(start) : int(end)]
 
+    @jmespath.functions.signature(_STRING, _STRING)
+    def _func_matches(self, text: str, pattern: str) -> bool:
+        """``matches(name, '[ -~]+')``: whether all of the text fits the regular expression."""
+        return re.fullmatch(pattern, text) is not None
+
     @jmespath.functions.signature(_NUMBER)
     def _func_money(self, cents: float) -> str:
         """``money(`123450`)``: "$1,234.50", as in placeholders."""

@@ -101,7 +101,7 @@ class TaskTemplate(_Strict):
         _valid(parse_steps, self.oracle)
         known = self.params.keys()
         for part, extra in (
-            (self.goal, ()), (self.start.model_dump(), ()), (self.checks, ()), (self.oracle, ("saved",))
+            (self.goal, ()), (self.start.model_dump(), ()), (self.checks, ()), (self.oracle, ("saved", "url"))
         ):  # fmt: skip
             for path in _placeholders_in(part):
                 if path.split(".")[0] not in (*known, *extra):
@@ -251,8 +251,9 @@ def load_template(path: Path) -> TaskTemplate:
         raise ContentError(f"{path} is not valid TOML: {error}. Correct that line.") from None
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ContentError(f"{path}: {key}: {first['msg']}. Correct or remove it.") from None
+        key = "".join(f"{part}: " if i == len(first["loc"]) - 1 else f"{part}." for i, part in enumerate(first["loc"]))
+        message = first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise ContentError(f"{path}: {key}{message}. Correct or remove it.") from None
     for key, expected in (("id", path.stem), ("app", path.parent.name)):
         if getattr(template, key) != expected:
             raise ContentError(f"{path}: {key}: must be {expected!r}, as its path says. Correct or move it.")

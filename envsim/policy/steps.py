@@ -11,8 +11,8 @@ A step is a call string, or a table where production may go either way::
       'answer("{saved.number}")',
     ]
 
-``bid`` arguments are locators (`envsim.policy.locator`). Placeholders name the task's parameters
-and, under ``saved``, what was saved so far. A condition is a locator, ``!`` and a locator (no such
+``bid`` arguments are locators (`envsim.policy.locator`). Placeholders name the task's parameters,
+``url`` and, under ``saved``, what was saved so far. A condition is a locator, ``!`` and a locator (no such
 element), or a JMESPath query over ``{result, error, url, title, saved, <parameters>}``; of a list,
 all must hold. ``until`` looks before each round, so its steps may run no time at all. What is
 saved is an element's text or value, or what a query finds; ``pattern`` keeps its first group.

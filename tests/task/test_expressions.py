@@ -102,6 +102,8 @@ VIEW: dict[str, Any] = {
         ("round(`2.5`)", 3),
         ("round(div(mul(`1999`, `10`), `100`))", 200),
         ("money(`123450`)", "$1,234.50"),
+        ("matches('abc', '[a-z]+')", True),
+        ("matches('abc!', '[a-z]+')", False),
         ("lower('ABC')", "abc"),
         ("slice('2026-03-02T', `0`, `10`)", "2026-03-02"),
     ],
