@@ -40,6 +40,7 @@ def diff(before: StateView, after: StateView) -> list[list[Any]]:
 
 
 def _diff(before: StateView, after: StateView, prefix: list[str], out: list[list[Any]]) -> None:
+    # Parts that both share need no look: views of one app share every row that did not change.
     for key in sorted(before.keys() | after.keys()):
         if key not in after:
             out.append([join_path([*prefix, key])])
@@ -47,6 +48,8 @@ def _diff(before: StateView, after: StateView, prefix: list[str], out: list[list
         new = after[key]
         if key in before:
             old = before[key]
+            if old is new:
+                continue
             if isinstance(old, dict) and isinstance(new, dict):
                 _diff(old, new, [*prefix, key], out)
                 continue

@@ -88,6 +88,7 @@ class Kit:
     events: list[Fired] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
+        self._tables: dict[str, tuple[list[tuple[Any, ...]], dict[str, dict[str, Any]]]] = {}
         self._pristine = _open_memory()
         source = sqlite3.connect(f"file:{self.seed_db}?mode=ro&immutable=1", uri=True)
         with contextlib.closing(source):
@@ -190,15 +191,27 @@ class Kit:
     # -- what the control plane uses -------------------------------------------------------------
 
     def view(self) -> StateView:
-        """The state view: collection -> key -> row."""
-        out: StateView = {}
-        for name, collection in self.collections.items():
-            cursor = self.db.execute(collection.sql)
-            columns = [column[0] for column in cursor.description]
-            at = columns.index(collection.key)
-            names = columns[:at] + columns[at + 1 :]
-            out[name] = {str(row[at]): dict(zip(names, row[:at] + row[at + 1 :], strict=True)) for row in cursor}
-        return out
+        """The state view: collection -> key -> row. Rows that did not change are the same objects as before."""
+        return {name: self._table(name, collection) for name, collection in self.collections.items()}
+
+    def _table(self, name: str, collection: Collection) -> dict[str, dict[str, Any]]:
+        cursor = self.db.execute(collection.sql)
+        rows = cursor.fetchall()
+        known, table = self._tables.get(name, ([], {}))
+        if rows == known and table:
+            return table
+        columns = [column[0] for column in cursor.description]
+        at = columns.index(collection.key)
+        names = columns[:at] + columns[at + 1 :]
+        before = {row[at]: row for row in known}
+        fresh = {
+            str(row[at]): table[str(row[at])]
+            if before.get(row[at]) == row
+            else dict(zip(names, row[:at] + row[at + 1 :], strict=True))
+            for row in rows
+        }
+        self._tables[name] = (rows, fresh)
+        return fresh
 
     def write_mark(self) -> tuple[int, int]:
         """Changes whenever the database may have; equal marks mean an equal state view."""
