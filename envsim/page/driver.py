@@ -165,7 +165,7 @@ class BaseDriver(ABC):
             raise ActionError(f"The {_shown(line)} is read-only.")
         if len(value) > MAX_FILL:
             raise ActionError(f"The text has {len(value)} characters; at most {MAX_FILL} are typed into one field.")
-        value = "".join(char for char in value if char in "\n\t" or ord(char) >= 32).encode("utf-8", "replace").decode()
+        value = _typed(value, lines=element.tag == "textarea")
         limit = element.attrs.get("maxlength", "")
         if limit.isascii() and limit.isdigit() and len(limit) < 9 and len(value) > int(limit):
             raise ActionError(f"The {_shown(line)} takes at most {limit} characters, not {len(value)}.")
@@ -342,6 +342,15 @@ class BaseDriver(ABC):
     def _enabled(self, line: Line) -> None:
         if "disabled" in line.states:
             raise ActionError(f"The {_shown(line)} is disabled.")
+
+
+def _typed(value: str, *, lines: bool) -> str:
+    """What a keyboard makes of `value`: no control characters, new lines only in a text area."""
+    value = value.replace("\r\n", "\n").replace("\r", "\n")
+    if not lines:
+        value = value.replace("\n", " ")
+    value = "".join(char for char in value if char in "\n\t" or (ord(char) >= 32 and char != "\x7f"))
+    return value.encode("utf-8", "replace").decode()  # a lone surrogate cannot be typed
 
 
 def _shown(line: Line) -> str:

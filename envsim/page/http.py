@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from urllib.parse import unquote
 
 from envsim.errors import ActionError, UncertainError
 from envsim.page import controls, fetched, forms
@@ -11,7 +12,7 @@ from envsim.page.cookies import Cookie, CookieJar
 from envsim.page.dom import Document, Element, parse
 from envsim.page.driver import BaseDriver
 from envsim.page.forms import Submission
-from envsim.page.names import is_open
+from envsim.page.names import is_focusable, is_open
 from envsim.page.snapshot import Page, snapshot
 from envsim.page.transport import Request, Transport, WireFault
 from envsim.page.urls import ORIGIN, inside, resolve, without_fragment
@@ -27,6 +28,7 @@ class Entry:
 
     url: str
     source: str | None = None
+    referrer: str = BLANK
     edits: Edits = field(default_factory=dict)
 
 
@@ -137,7 +139,7 @@ class HttpDriver(BaseDriver):
             # A page that is opened again takes the place of itself, as in browsers.
             same = sent.method == "GET" and sent.target == tab.url
             tab.at = tab.at if same else tab.at + 1
-        tab.history[tab.at :] = [Entry(url, None if method == "GET" else shown.source)]
+        tab.history[tab.at :] = [Entry(url, None if method == "GET" else shown.source, referrer)]
         self._show(shown.source)
         return ""
 
@@ -237,10 +239,13 @@ class HttpDriver(BaseDriver):
         """A link: a fragment of the same page asks for nothing."""
         tab = self._tab
         if "#" in url and without_fragment(url) == without_fragment(tab.url):
-            if url != tab.url:
+            if url != tab.url or not linked:
                 tab.history[tab.at + 1 :] = [replace(tab.history[tab.at], url=url)]
                 tab.at += 1
-            self._focus(None)
+            target = tab.document.by_id(unquote(url.partition("#")[2]))
+            if target is not None:
+                self._focus(target if is_focusable(target) else None)
+            tab.page = None
             return ""
         return self._navigate(Submission("GET", url), repeat=repeat, linked=linked)
 
@@ -277,7 +282,7 @@ class HttpDriver(BaseDriver):
         for other in self._document().root.elements():
             if "focused" in other.live:
                 other.set_live("focused", None)
-        if element is not None:
+        if element is not None and is_focusable(element):
             element.set_live("focused", "")
         self._tab.page = None
 
@@ -302,7 +307,7 @@ class HttpDriver(BaseDriver):
         elif entry.source is not None or entry.url == BLANK:
             self._show(entry.source or "", entry.edits)
         else:
-            url, shown, _ = self._exchange(Submission("GET", entry.url))
+            url, shown, _ = self._exchange(Submission("GET", entry.url), referrer=entry.referrer)
             if isinstance(shown, fetched.Document):
                 tab.history[tab.at] = replace(entry, url=url)
                 self._show(shown.source, entry.edits)

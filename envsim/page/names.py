@@ -120,6 +120,14 @@ def is_open(element: Element) -> bool:
     return "open" in element.attrs if state is None else state == "1"
 
 
+def is_focusable(element: Element) -> bool:
+    """Whether focus can rest on `element` (whether it is disabled is not asked)."""
+    tag, attrs = element.tag, element.attrs
+    if "tabindex" in attrs or (tag in ("a", "area") and "href" in attrs):
+        return True
+    return tag in ("button", "input", "select", "textarea", "summary") or "contenteditable" in attrs
+
+
 def squeeze(text: str) -> str:
     """`text` with runs of whitespace collapsed and the ends trimmed."""
     return " ".join(text.split())

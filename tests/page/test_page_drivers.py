@@ -110,7 +110,7 @@ def test_buttons_that_do_not_post(pair: Pair) -> None:
     assert pair.do("go_back") == ""
     assert pair.do("fill", "Part", value="a\nb") == ""
     assert pair.do("click", "Send parts") == ""
-    assert '"part=ab"' in pair.texts()
+    assert '"part=a b"' in pair.texts()
 
 
 def test_enter_sends_the_form(pair: Pair) -> None:
@@ -159,7 +159,9 @@ def test_cookies_redirects_and_history(pair: Pair) -> None:
     assert pair.do("dblclick", "Add") == ""
     assert "count 5, from http://app.test/counted" in pair.texts()
     assert pair.do("click", "Add") == ""
+    asked = pair.first.requests
     assert pair.do("click", "Same") == ""
+    assert pair.first.requests == asked
     assert pair.do("click", "Forget") == ""
     assert any(text.startswith("count 0") for text in pair.texts())
     for _ in range(6):
@@ -196,6 +198,18 @@ def test_nothing_outside_the_app(pair: Pair) -> None:
     assert pair.do("goto", url="/away") == ""
     assert "Error: blocked" in pair.texts()
     assert pair.do("goto", url="/lists#part") == ""
+
+
+def test_links_within_a_page(pair: Pair) -> None:
+    pair.open("/")
+    assert pair.do("click", "Below") == ""
+    assert pair.do("goto", url="/#below") == ""
+    assert pair.do("goto", url="/#name") == ""
+    assert pair.first.requests == 1
+    for _ in range(3):
+        assert pair.do("go_back") == ""
+    assert "no page to go back" in pair.do("go_back")
+    assert pair.first.requests == 1
 
 
 def test_downloads_leave_the_page(pair: Pair) -> None:
