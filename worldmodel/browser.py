@@ -1,25 +1,35 @@
 """What a browser does by itself, as code over element lines: only requests are left to the model.
 
-Typing, choosing, ticking and scrolling change the lines here, as the page driver would change
-them. Clicks on links and buttons, submitted forms, `goto` and history become a `Request`: canonical
-text without refs or field order, so that equal requests of different sessions read the same.
+Typing, choosing, ticking and focus change the lines here, and impossible actions are refused here, in
+the words of the page drivers (`envsim.page.driver`). Clicks on links and buttons, submitted forms,
+`goto` and history become a `Request`: canonical text without refs, so that equal requests of
+different sessions read the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
+from envsim.errors import ActionError
 from envsim.page.lines import Line, assign_refs, format_lines, join_options, parse_line, split_options
+from envsim.page.primitives import read_call
 from envsim.types import Action, Observation
 from worldmodel.document import dump
 
+BLANK = "about:blank"
 FIELDS = frozenset({"textbox", "searchbox", "spinbutton", "slider"})
 CHOICES = frozenset({"combobox", "listbox"})
 TOGGLES = frozenset({"checkbox", "radio", "switch"})
-SCOPES = frozenset({"form", "search", "dialog", "region", "group", "listitem", "article", "row", "main"})
+CLICKABLE = frozenset({"button", "summary", "tab", "menuitem", "switch"})
+FORMS = frozenset({"form", "search", "dialog"})
+GROUPS = frozenset({"region", "group", "listitem", "article", "row", "list", "table"})
 MAX_HISTORY = 50
+MAX_TABS = 20
+MAX_FILL = 8_192
 
 
 @dataclass(frozen=True)
@@ -38,28 +48,34 @@ def get(url: str) -> Request:
     """A page load. Query values are given a second time, decoded, as pages will show them."""
     url = url.partition("#")[0]
     query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-    return Request((f"get {dump(url)}", *(f"{dump(key)} = {dump(value)}" for key, value in sorted(query))))
+    return Request((f"get {dump(url)}", *(f"{dump(key)} = {dump(value)}" for key, value in query)))
 
 
 @dataclass(frozen=True)
 class Tab:
-    """One tab: where it is, what it shows, where it has been and was before going back."""
+    """One tab: its history, what it shows, and what was typed where the page does not show it."""
 
-    url: str = ""
+    history: tuple[str, ...] = (BLANK,)
+    at: int = 0
     title: str = ""
     lines: tuple[Line, ...] = ()
-    back: tuple[str, ...] = ()
-    forward: tuple[str, ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()
+    """(name, text) of password fields: pages show only how long it is."""
+
+    @property
+    def url(self) -> str:
+        """Where the tab is."""
+        return self.history[self.at] if self.history else BLANK
 
 
 @dataclass(frozen=True)
 class BrowserState:
     """The browser of one session; immutable, so a snapshot is a reference."""
 
-    tabs: tuple[Tab, ...] = (Tab(),)
+    tabs: tuple[Tab, ...] = (Tab(history=()),)
     active: int = 0
-    pending: str = field(default="", compare=False)
-    """How the request under way moves through history: "", "back" or "forward"."""
+    travel: int = field(default=0, compare=False)
+    """How the request under way moves through history; 0 for a new page."""
 
     @property
     def tab(self) -> Tab:
@@ -72,21 +88,38 @@ class BrowserState:
         return Observation(url=tab.url, title=tab.title, page=format_lines(tab.lines), error=error)
 
     def show(self, observation: Observation) -> BrowserState:
-        """The state after the app answered the request under way with `observation`."""
-        tab = self.tab
-        back, forward = tab.back, tab.forward
-        if self.pending == "back" and back:
-            back, forward = back[:-1], (tab.url, *forward)
-        elif self.pending == "forward" and forward:
-            back, forward = (*back, tab.url), forward[1:]
-        elif tab.url and observation.url != tab.url:
-            back, forward = (*back, tab.url)[-MAX_HISTORY:], ()
-        lines = tuple(_parse(observation.page))
-        return self._with(Tab(observation.url, observation.title, lines, back, forward))
+        """The state after the app, or the browser alone, led to `observation`."""
+        tab, url = self.tab, observation.url
+        history, at = tab.history, tab.at
+        if self.travel:
+            at = min(max(at + self.travel, 0), len(history) - 1)
+            history = (*history[:at], url, *history[at + 1 :])
+        elif not history or url != tab.url:
+            history = (*history[: at + 1], url)[-MAX_HISTORY:]
+            at = len(history) - 1
+        secrets = tab.secrets if url == tab.url else ()
+        return self.with_tab(Tab(history, at, observation.title, read_page(observation.page), secrets))
 
-    def _with(self, tab: Tab, pending: str = "") -> BrowserState:
-        tabs = (*self.tabs[: self.active], tab, *self.tabs[self.active + 1 :])
-        return replace(self, tabs=tabs, pending=pending)
+    def with_tab(self, tab: Tab) -> BrowserState:
+        """With the active tab replaced."""
+        return replace(self, tabs=(*self.tabs[: self.active], tab, *self.tabs[self.active + 1 :]), travel=0)
+
+    def with_lines(self, lines: Sequence[Line]) -> BrowserState:
+        """With the page replaced."""
+        return self.with_tab(replace(self.tab, lines=tuple(assign_refs(lines))))
+
+    def focus(self, position: int | None) -> BrowserState:
+        """With the focus moved to one line, or nowhere."""
+        lines = list(self.tab.lines)
+        for i, line in enumerate(lines):
+            if ("focused" in line.states) != (i == position):
+                lines[i] = flag(line, "focused", i == position)
+        return self.with_lines(lines)
+
+    def edit(self, position: int, line: Line) -> BrowserState:
+        """With one line replaced."""
+        lines = self.tab.lines
+        return self.with_lines([*lines[:position], line, *lines[position + 1 :]])
 
     def act(self, action: Action) -> tuple[BrowserState, Request | None, str]:
         """Carry out `action` as far as the browser alone can.
@@ -94,222 +127,348 @@ class BrowserState:
         Returns:
             The new state; the request it leads to, if any; an error message, if it is impossible.
         """
-        handler = _HANDLERS.get(action.name)
-        if handler is None:
-            return self, None, f"unknown action {action.name!r}"
-        return handler(self, action)
+        try:
+            arguments = read_call(action)
+            state, request = _HANDLERS[action.name](self, **arguments)
+        except RefusedError as refusal:
+            return refusal.state, None, str(refusal)
+        except ActionError as error:
+            return self, None, str(error)
+        return state, request, ""
 
-    def find(self, action: Action, key: str = "bid") -> int | None:
-        """Position of the line an action refers to."""
-        ref = action.arguments.get(key)
-        return next((i for i, line in enumerate(self.tab.lines) if line.ref and line.ref == ref), None)
+    def target(self, bid: str) -> int:
+        """Position of the line that `bid` refers to.
 
-    def edit(self, position: int, line: Line) -> BrowserState:
-        """With one line replaced."""
-        lines = list(self.tab.lines)
-        lines[position] = line
-        return self._with(replace(self.tab, lines=tuple(assign_refs(lines))))
-
-    def load(self, url: str, pending: str = "") -> tuple[BrowserState, Request | None, str]:
-        """Ask for a page."""
-        return replace(self, pending=pending), get(url), ""
-
-
-Result = tuple[BrowserState, Request | None, str]
+        Raises:
+            ActionError: There is none.
+        """
+        ref = bid.strip().strip("[]")
+        for i, line in enumerate(self.tab.lines):
+            if line.ref and line.ref == ref:
+                return i
+        raise ActionError(f'There is no element "{bid[:60]}" on this page. Use a ref of the current page.')
 
 
-def _parse(page: str) -> list[Line]:
+Step = tuple[BrowserState, Request | None]
+
+
+class RefusedError(ActionError):
+    """An action that is refused but still moves the focus."""
+
+    def __init__(self, state: BrowserState, message: str) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+@functools.lru_cache(maxsize=256)
+def read_page(page: str) -> tuple[Line, ...]:
+    """The lines of a page text; what is not in the grammar is dropped."""
     lines = []
     for text in page.split("\n"):
         try:
             lines.append(parse_line(text))
         except ValueError:
             continue
-    return lines
+    return tuple(lines)
 
 
-def scope_of(lines: Sequence[Line], position: int) -> tuple[int, int]:
-    """The part ``[start, end)`` of the page a control submits with.
-
-    That is the nearest named form around it or, as unnamed forms leave no line, the nearest
-    enclosing group that holds a field; the control alone where there is none.
-    """
-    start, depth = position, lines[position].depth
-    chosen = (position, position + 1)
-    while start > 0:
-        start -= 1
-        if lines[start].depth >= depth:
-            continue
-        depth = lines[start].depth
-        end = start + 1
-        while end < len(lines) and lines[end].depth > depth:
-            end += 1
-        if lines[start].role in ("form", "search", "dialog"):
-            return start, end
-        if lines[start].role in SCOPES and lines[start].role != "main":
-            chosen = (start, end)
-            if any(_is_field(line) for line in lines[start:end]):
-                return chosen
-    return chosen
+def shown(line: Line) -> str:
+    """How messages name an element."""
+    return f'{line.role} "{line.name}" [{line.ref}]' if line.name else f"{line.role} [{line.ref}]"
 
 
-def _is_field(line: Line) -> bool:
-    return line.role in FIELDS or line.role in CHOICES or line.role in TOGGLES
-
-
-def submit(state: BrowserState, position: int, how: str) -> Request:
-    """The request a control makes: what was pressed, where it stands, and what its form holds."""
-    lines = state.tab.lines
-    line = lines[position]
-    start, end = scope_of(lines, position)
-    out = [f"{how} {line.role} {dump(line.name)} on {dump(state.tab.url)}"]
-    if lines[start].name and start != position:
-        out.append(f"in {dump(lines[start].name)}")
-    elif (near := _landmark(lines, position)) is not None:
-        out.append(f"near {dump(near.name)}" + (f" -> {near.url}" if near.url else ""))
-    values = []
-    for other in lines[start:end]:
-        if other.role in FIELDS or other.role in CHOICES:
-            values.append(f"{dump(other.name)} = {dump(other.value or '')}")
-        elif other.role in TOGGLES and "checked" in other.states:
-            values.append(f"{dump(other.name)} checked")
-    return Request((*out, *values))
-
-
-def _landmark(lines: Sequence[Line], position: int) -> Line | None:
-    for line in reversed(lines[:position]):
-        if line.role in ("link", "row", "heading") and line.name:
-            return line
-    return None
-
-
-# -- the primitives ---------------------------------------------------------------------------------
-
-
-def _missing(action: Action, key: str = "bid") -> str:
-    return f"no element with ref {action.arguments.get(key)!r} on this page"
-
-
-def _click(state: BrowserState, action: Action) -> Result:
-    at = state.find(action)
-    if at is None:
-        return state, None, _missing(action)
-    line = state.tab.lines[at]
-    if "disabled" in line.states:
-        return state, None, f"element {line.ref!r} is disabled"
-    if line.role == "link":
-        return state.load(line.url) if line.url.startswith("/") else (state, None, "that link leaves the app")
-    if line.role in TOGGLES:
-        return _toggle(state, at), None, ""
-    if line.role in ("button", "menuitem", "tab", "summary"):
-        return replace(state, pending=""), submit(state, at, "click"), ""
-    return state, None, ""
-
-
-def _toggle(state: BrowserState, at: int) -> BrowserState:
-    line = state.tab.lines[at]
-    if line.role == "radio":
-        start, end = _radio_group(state.tab.lines, at)
-        for other in range(start, end):
-            candidate = state.tab.lines[other]
-            if candidate.role == "radio" and "checked" in candidate.states:
-                state = state.edit(other, _flag(candidate, "checked", False))
-        return state.edit(at, _flag(state.tab.lines[at], "checked", True))
-    return state.edit(at, _flag(line, "checked", "checked" not in line.states))
-
-
-def _radio_group(lines: Sequence[Line], at: int) -> tuple[int, int]:
-    depth, start = lines[at].depth, at
-    while start > 0 and lines[start - 1].depth >= depth:
-        start -= 1
-    end = at + 1
-    while end < len(lines) and lines[end].depth >= depth:
-        end += 1
-    return start, end
-
-
-def _flag(line: Line, name: str, on: bool) -> Line:
+def flag(line: Line, name: str, on: bool) -> Line:
+    """`line` with one state switched."""
     states = {key: value for key, value in line.states.items() if key != name}
     return replace(line, states={**states, name: ""} if on else states)
 
 
-def _fill(state: BrowserState, action: Action) -> Result:
-    at = state.find(action)
-    if at is None:
-        return state, None, _missing(action)
+# -- forms ---------------------------------------------------------------------------------------------
+
+
+def scope_of(lines: Sequence[Line], position: int) -> tuple[int, int]:
+    """The part ``[start, end)`` of the page that a control submits with.
+
+    That is the named form around it or, as unnamed forms leave no line, the nearest group around
+    it that holds a field; the control alone where there is none.
+    """
+    depth = lines[position].depth
+    best = (position, position + 1)
+    for start in range(position - 1, -1, -1):
+        if lines[start].depth >= depth:
+            continue
+        depth = lines[start].depth
+        if lines[start].role not in FORMS and (lines[start].role not in GROUPS or best[1] - best[0] > 1):
+            continue
+        end = next((i for i in range(start + 1, len(lines)) if lines[i].depth <= depth), len(lines))
+        if lines[start].role in FORMS:
+            return start, end
+        if any(is_field(line) for line in lines[start:end]):
+            best = (start, end)
+    return best
+
+
+def is_field(line: Line) -> bool:
+    """Whether a form sends what this line holds."""
+    return line.role in FIELDS or line.role in CHOICES or line.role in TOGGLES
+
+
+def submit(tab: Tab, position: int, how: str) -> Request:
+    """The request a control makes: what was pressed, where it stands, what its form holds."""
+    lines = tab.lines
+    line = lines[position]
+    start, end = scope_of(lines, position)
+    out = [f"{how} {line.role} {dump(line.name)} on {dump(tab.url)}"]
+    if start != position and lines[start].name:
+        out.append(f"in {dump(lines[start].name)}")
+    elif (near := next((x for x in reversed(lines[:position]) if x.role in _LANDMARKS and x.name), None)) is not None:
+        out.append(f"near {dump(near.name)}" + (f" -> {near.url}" if near.url else ""))
+    secrets = dict(tab.secrets)
+    for other in lines[start:end]:
+        if other.role in FIELDS or other.role in CHOICES:
+            out.append(f"{dump(other.name)} = {dump(secrets.get(other.name, other.value or ''))}")
+        elif other.role in TOGGLES and "checked" in other.states:
+            out.append(f"{dump(other.name)} checked")
+    return Request(tuple(out))
+
+
+_LANDMARKS = frozenset({"link", "row", "heading"})
+
+
+def _send(state: BrowserState, position: int, how: str) -> Step:
+    lines = state.tab.lines
+    start, end = scope_of(lines, position)
+    if lines[start].role in FORMS:
+        for i in range(start, end):
+            line = lines[i]
+            if "required" not in line.states or "disabled" in line.states:
+                continue
+            problem = ""
+            if line.role in FIELDS and not line.value:
+                problem = "fill out this field"
+            elif line.role == "checkbox" and "checked" not in line.states:
+                problem = "check this box"
+            if problem:
+                raise RefusedError(state.focus(i), f"The form was not sent: {shown(line)}: please {problem}.")
+    return replace(state, travel=0), submit(state.tab, position, how)
+
+
+# -- the primitives --------------------------------------------------------------------------------------
+
+
+def _enabled(line: Line) -> None:
+    if "disabled" in line.states:
+        raise ActionError(f"The {shown(line)} is disabled.")
+
+
+def _click(state: BrowserState, bid: str, button: str, modifiers: list[str], how: str = "click") -> Step:
+    at = state.target(bid)
+    line = state.tab.lines[at]
+    _enabled(line)
+    if line.role in CHOICES and "options" in line.states:
+        raise ActionError(f"The {shown(line)} is a list of options. Use select_option().")
+    if line.role == "file":
+        raise ActionError(f"The {shown(line)} takes a file; uploading files is not supported.")
+    if button == "right" or (button == "middle" and line.role != "link"):
+        return state, None
+    if line.role == "link":
+        return _follow(state, at, button == "middle" or bool({"Control", "ControlOrMeta", "Meta"} & set(modifiers)))
+    if line.role in CLICKABLE and line.role != "switch":
+        return _send(state, at, how)
+    state = state.focus(at)
+    for _ in range(2 if how == "dblclick" else 1):
+        state = _toggle(state, at)
+    return state, None
+
+
+def _dblclick(state: BrowserState, bid: str, button: str, modifiers: list[str]) -> Step:
+    return _click(state, bid, button, modifiers, "dblclick")
+
+
+def _follow(state: BrowserState, at: int, new_tab: bool) -> Step:
+    url = state.tab.lines[at].url
+    _reachable(url)
+    if new_tab:
+        return replace(state.focus(at), tabs=(*state.focus(at).tabs, Tab(history=(url,)))), None
+    return _load(state, url)
+
+
+def _load(state: BrowserState, url: str) -> Step:
+    if "#" in url and url.partition("#")[0] == state.tab.url:
+        return state.focus(None), None
+    return replace(state, travel=0), get(url)
+
+
+def _reachable(url: str, given: str = "") -> None:
+    if not url.startswith("/"):
+        raise ActionError(f'"{(given or url)[:120]}" is outside the app; only its own pages can be opened.')
+
+
+def _toggle(state: BrowserState, at: int) -> BrowserState:
+    line = state.tab.lines[at]
+    if line.role not in TOGGLES:
+        return state
+    lines = list(state.tab.lines)
+    if line.role == "radio":
+        # Buttons of one group stand on one level, with nothing shallower between them.
+        for step in (-1, 1):
+            i = at + step
+            while 0 <= i < len(lines) and lines[i].depth >= line.depth:
+                if lines[i].role == "radio":
+                    lines[i] = flag(lines[i], "checked", False)
+                i += step
+    lines[at] = flag(line, "checked", line.role == "radio" or "checked" not in line.states)
+    return state.with_lines(lines)
+
+
+def _fill(state: BrowserState, bid: str, value: str) -> Step:
+    at = state.target(bid)
     line = state.tab.lines[at]
     if line.role not in FIELDS:
-        return state, None, f"element {line.ref!r} cannot be filled"
-    if "disabled" in line.states or "readonly" in line.states:
-        return state, None, f"element {line.ref!r} is disabled"
-    value = "" if action.name == "clear" else str(action.arguments.get("value", ""))
-    states = {key: text for key, text in line.states.items() if key != "placeholder"}
-    return state.edit(at, replace(line, value=value or None, states=states)), None, ""
-
-
-def _select(state: BrowserState, action: Action) -> Result:
-    at = state.find(action)
-    if at is None:
-        return state, None, _missing(action)
-    line = state.tab.lines[at]
-    if line.role not in CHOICES:
-        return state, None, f"element {line.ref!r} has no options"
-    raw = action.arguments.get("options", [])
-    wanted = [str(option) for option in raw] if isinstance(raw, list) else [str(raw)]
-    known = split_options(line.states.get("options", ""))
-    if unknown := [option for option in wanted if option not in known]:
-        return state, None, f"element {line.ref!r} has no option {unknown[0]!r}"
-    value = join_options(wanted) if "multiple" in line.states else wanted[-1] if wanted else None
-    return state.edit(at, replace(line, value=value)), None, ""
-
-
-def _press(state: BrowserState, action: Action) -> Result:
-    at = state.find(action)
-    if at is None:
-        return state, None, _missing(action)
-    if str(action.arguments.get("key_comb", "")) not in ("Enter", "Return"):
-        return state, None, ""
-    line = state.tab.lines[at]
-    if line.role in FIELDS:
-        return replace(state, pending=""), submit(state, at, "enter"), ""
-    return _click(state, action)
-
-
-def _goto(state: BrowserState, action: Action) -> Result:
-    url = str(action.arguments.get("url", ""))
-    split = urlsplit(url)
-    if split.scheme or split.netloc:
-        url = (split.path or "/") + (f"?{split.query}" if split.query else "")
-    return state.load(url or "/")
-
-
-def _history(state: BrowserState, action: Action) -> Result:
+        hint = " Use select_option()." if line.role in CHOICES else ""
+        raise ActionError(f"The {shown(line)} is not a text field.{hint}")
+    _enabled(line)
+    if "readonly" in line.states:
+        raise ActionError(f"The {shown(line)} is read-only.")
+    if len(value) > MAX_FILL:
+        raise ActionError(f"The text has {len(value)} characters; at most {MAX_FILL} are typed into one field.")
+    value = "".join(char for char in value if char == "\t" or ord(char) >= 32).encode("utf-8", "replace").decode()
+    if line.role == "spinbutton" and value and not _is_number(value):
+        raise ActionError(f"The {shown(line)} takes a number.")
     tab = state.tab
-    if action.name == "go_back":
-        return state.load(tab.back[-1], "back") if tab.back else (state, None, "there is no page to go back to")
-    return state.load(tab.forward[0], "forward") if tab.forward else (state, None, "there is no page to go forward to")
+    if "password" in line.name.lower():
+        secrets = tuple((name, text) for name, text in tab.secrets if name != line.name)
+        state = state.with_tab(replace(tab, secrets=(*secrets, (line.name, value))))
+        value = "•" * len(value)
+    states = {key: text for key, text in line.states.items() if key != "placeholder" or not value}
+    return state.edit(at, replace(line, value=value or None, states=states)).focus(at), None
 
 
-def _passive(state: BrowserState, action: Action) -> Result:
-    if "bid" in action.arguments and state.find(action) is None:
-        return state, None, _missing(action)
-    return state, None, ""
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.isascii() and not text.strip("+-.eE0123456789 ")
 
 
-def _tabs(state: BrowserState, action: Action) -> Result:
-    if action.name == "new_tab":
-        return replace(state, tabs=(*state.tabs, Tab()), active=len(state.tabs)), None, ""
-    if action.name == "tab_close":
-        rest = tuple(tab for i, tab in enumerate(state.tabs) if i != state.active) or (Tab(),)
-        return replace(state, tabs=rest, active=min(state.active, len(rest) - 1)), None, ""
-    index = action.arguments.get("index")
-    if not isinstance(index, int) or not 0 <= index < len(state.tabs):
-        return state, None, f"there is no tab {index!r}"
-    return replace(state, active=index), None, ""
+def _clear(state: BrowserState, bid: str) -> Step:
+    return _fill(state, bid, "")
 
 
-_HANDLERS = {
-    "click": _click, "dblclick": _click, "fill": _fill, "clear": _fill, "select_option": _select, "press": _press,
-    "goto": _goto, "go_back": _history, "go_forward": _history, "noop": _passive, "scroll": _passive,
-    "hover": _passive, "focus": _passive, "new_tab": _tabs, "tab_close": _tabs, "tab_focus": _tabs,
+def _select(state: BrowserState, bid: str, options: str | list[str]) -> Step:
+    at = state.target(bid)
+    line = state.tab.lines[at]
+    if line.role not in CHOICES or "options" not in line.states:
+        raise ActionError(f"The {shown(line)} is not a list of options.")
+    _enabled(line)
+    wanted = [options] if isinstance(options, str) else list(options)
+    multiple = "multiple" in line.states
+    if len(wanted) != 1 and not multiple:
+        raise ActionError(f"The {shown(line)} takes exactly one option.")
+    known = {label.strip(): label for label in split_options(line.states["options"])}
+    # An option may also be named by its value, which pages do not show: closest in wording.
+    labels = [known.get(text.strip()) or _by_value(text, known) for text in wanted]
+    for text, label in zip(wanted, labels, strict=True):
+        if label is None:
+            has = line.states["options"]
+            raise ActionError(f'The {shown(line)} has no option "{text[:80]}". Its options are: {has}.')
+    chosen = [label for label in labels if label is not None]
+    value = join_options(chosen) if multiple else chosen[0]
+    return state.edit(at, replace(line, value=value or None)).focus(at), None
+
+
+def _by_value(text: str, known: dict[str, str]) -> str | None:
+    plain = text.strip().lower().replace("-", " ").replace("_", " ")
+    return next((label for label in known.values() if label.lower() == plain), None) if plain else None
+
+
+def _press(state: BrowserState, bid: str, key_comb: str) -> Step:
+    at = state.target(bid)
+    line = state.tab.lines[at]
+    _enabled(line)
+    if key_comb in ("Tab", "Shift+Tab"):
+        stops = [i for i, other in enumerate(state.tab.lines) if other.ref and "disabled" not in other.states]
+        to = stops.index(at) + (-1 if key_comb.startswith("Shift") else 1) if at in stops else 0
+        return state.focus(stops[to] if 0 <= to < len(stops) else None), None
+    if line.role in CLICKABLE or (key_comb == "Enter" and line.role == "link"):
+        return (state, None) if key_comb == "Escape" else _click(state, bid, "left", [])
+    if key_comb == "Space" and line.role in TOGGLES:
+        return _click(state, bid, "left", [])
+    if key_comb == "Space" and line.role in FIELDS:
+        raise ActionError(f"Text is not typed with press(). Use fill() on the {shown(line)}.")
+    state = state.focus(at)
+    return _send(state, at, "enter") if key_comb == "Enter" and line.role in FIELDS else (state, None)
+
+
+def _goto(state: BrowserState, url: str) -> Step:
+    if not url.strip():
+        raise ActionError('goto() needs a path of the app, e.g. "/".')
+    split = urlsplit(url.strip())
+    if split.scheme or split.netloc:
+        _reachable("" if split.hostname != "app.test" else "/", url)
+        target = (split.path or "/") + (f"?{split.query}" if split.query else "")
+    else:
+        target = urljoin(state.tab.url if state.tab.url.startswith("/") else "/", url.strip())
+    _reachable(target, url)
+    return _load(state, target)
+
+
+def _travel(state: BrowserState, by: int) -> Step:
+    tab = state.tab
+    if not 0 <= tab.at + by < len(tab.history):
+        raise ActionError(f"There is no page to go {'back' if by < 0 else 'forward'} to.")
+    url = tab.history[tab.at + by]
+    if url == BLANK:
+        return state.with_tab(Tab(tab.history, tab.at + by)), None
+    return replace(state, travel=by), get(url)
+
+
+def _passive(state: BrowserState, **_: Any) -> Step:
+    return state, None
+
+
+def _hover(state: BrowserState, bid: str) -> Step:
+    state.target(bid)
+    return state, None
+
+
+def _focus(state: BrowserState, bid: str) -> Step:
+    at = state.target(bid)
+    _enabled(state.tab.lines[at])
+    return state.focus(at), None
+
+
+def _drag(state: BrowserState, from_bid: str, to_bid: str) -> Step:
+    raise ActionError("drag_and_drop() is not supported on these pages.")
+
+
+def _new_tab(state: BrowserState) -> Step:
+    if len(state.tabs) >= MAX_TABS:
+        raise ActionError(f"There are {MAX_TABS} tabs open already; close one first.")
+    return replace(state, tabs=(*state.tabs, Tab()), active=len(state.tabs)), None
+
+
+def _tab_close(state: BrowserState) -> Step:
+    rest = tuple(tab for i, tab in enumerate(state.tabs) if i != state.active) or (Tab(),)
+    return _shown_tab(replace(state, tabs=rest, active=min(state.active, len(rest) - 1)))
+
+
+def _tab_focus(state: BrowserState, index: int) -> Step:
+    if not 0 <= index < len(state.tabs):
+        raise ActionError(f"There is no tab {index}; the tabs are 0 to {len(state.tabs) - 1}.")
+    return _shown_tab(replace(state, active=index))
+
+
+def _shown_tab(state: BrowserState) -> Step:
+    # A tab opened in the background was never looked at: ask for its page now.
+    tab = state.tab
+    return (state, get(tab.url)) if tab.url.startswith("/") and not tab.lines else (state, None)
+
+
+_HANDLERS: dict[str, Callable[..., Step]] = {
+    "noop": _passive, "scroll": _passive, "click": _click, "dblclick": _dblclick, "fill": _fill, "clear": _clear,
+    "select_option": _select, "hover": _hover, "focus": _focus, "press": _press, "drag_and_drop": _drag,
+    "goto": _goto, "go_back": lambda state: _travel(state, -1), "go_forward": lambda state: _travel(state, 1),
+    "new_tab": _new_tab, "tab_close": _tab_close, "tab_focus": _tab_focus,
 }  # fmt: skip

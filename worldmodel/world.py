@@ -10,12 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from envsim.errors import ContentError, ModelError, UncertainError
+from envsim.page.primitives import tools as primitives
 from envsim.state import StateView
 from envsim.task import Interface, Start, Task
-from envsim.types import POSITIONAL, Action, JsonValue, Observation, Transition
+from envsim.types import Action, JsonValue, Observation, Transition
 from worldmodel.checkpoint import Model, load_model
 from worldmodel.dataset import Reset
 from worldmodel.document import to_transition
@@ -59,7 +59,7 @@ class TraceWorld(ABC):
     def tools(self) -> list[dict[str, JsonValue]]:
         """See `World.tools`. Browser: the page primitives. Tools: those that were recorded."""
         if self.interface == "browser":
-            return [_primitive(name, keys) for name, keys in POSITIONAL.items() if name != "report_infeasible"]
+            return primitives()
         return [dict(tool) for tool in self.model.data.manifest["tools"]]
 
     def seed_view(self) -> StateView:
@@ -211,16 +211,3 @@ def load_world(
 def _start_key(start: Start) -> str:
     calls = [tool_request(call).key for call in start.setup]
     return "\n".join([start.url, start.login or "", *calls])
-
-
-def _primitive(name: str, keys: tuple[str, ...]) -> dict[str, Any]:
-    properties = {key: {} if key in ("options", "modifiers") else {"type": _TYPES.get(key, "string")} for key in keys}
-    return {
-        "name": name,
-        "description": f"Page primitive {name}.",
-        "parameters": {"type": "object", "properties": properties, "required": [k for k in keys if k in _REQUIRED]},
-    }
-
-
-_REQUIRED = frozenset({"bid", "value", "options", "key_comb", "url", "index", "from_bid", "to_bid"})
-_TYPES = {"wait_ms": "number", "delta_x": "number", "delta_y": "number", "index": "integer"}
