@@ -62,11 +62,11 @@ class SandboxStartError(SandboxError):
     """A sandbox did not become healthy within its deadline."""
 
 
-class SandboxTimeout(SandboxError):
+class SandboxTimeout(SandboxError):  # noqa: N818 - "timeout error" says it twice
     """A running sandbox did not answer within its deadline."""
 
 
-class SandboxLost(SandboxError):
+class SandboxLost(SandboxError):  # noqa: N818 - a state, as "timeout" is
     """A sandbox's process or container is gone."""
 
 
