@@ -16,6 +16,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from envsim.guest.exchange import Message, Receive, Send
 from envsim.guest.kit import Asgi
 
+KEEP_ALIVE_S = 30 * 24 * 3600
+"""A connection closed while idle could not be told from a sandbox that died."""
 MAX_BODY = 16 * 1024 * 1024
 """Longest request body taken, in bytes; more is answered with status 413."""
 
@@ -67,7 +69,7 @@ def make_server(app: Asgi, *, socket: str | None = None, log_level: str = "warni
         access_log=False,
         log_config=None,
         log_level=log_level,
-        timeout_keep_alive=600,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )
     return Server(config)

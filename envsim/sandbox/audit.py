@@ -11,14 +11,14 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypedDict
 
 from envsim.content import PACKAGE
 from envsim.errors import SandboxError
 from envsim.guest.probe import Facts, probe
-from envsim.page.transport import Request, WireFault
+from envsim.page.transport import Request, Transport, WireFault
 from envsim.sandbox.docker import DockerSandbox
 from envsim.sandbox.process import ProcessSandbox
 from envsim.sandbox.runtime import Sandbox
@@ -48,7 +48,9 @@ def audit(sandbox: Sandbox) -> list[Finding]:
     with _listener() as hosts:
         facts = _facts(sandbox, hosts)
     boxed = sandbox.runtime == "docker"
-    private = _private_paths(sandbox)
+    with contextlib.closing(sandbox.transport()) as transport:
+        hidden = _control_is_hidden(sandbox, transport)
+        served = _served(transport, _private_paths(sandbox))
     findings = {
         "no network interface but loopback": not facts["interfaces"],
         "no connection to the host": not facts["reached"],
@@ -62,8 +64,8 @@ def audit(sandbox: Sandbox) -> list[Finding]:
         "own limit on memory": boxed and facts["memory_limit"] is not None,
         "host files out of sight": not facts["visible"],
         "host environment not passed on": not _leaked(sandbox, facts),
-        "control plane not reachable through the app": _control_is_hidden(sandbox),
-        "spec, seed and oracles not served": not _served(sandbox, private),
+        "control plane not reachable through the app": hidden,
+        "spec, seed and oracles not served": not served,
         "sockets in a folder only the owner can enter": _folder_is_private(sandbox),
     }
     return [{"item": item, "held": held} for item, held in findings.items()]
@@ -126,28 +128,28 @@ def _private_paths(sandbox: Sandbox) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in code}
 
 
-def _served(sandbox: Sandbox, private: dict[str, bytes]) -> list[str]:
-    get = _getter(sandbox)
+def _served(transport: Transport, private: dict[str, bytes]) -> list[str]:
     found = []
     for name, content in private.items():
         for prefix in TRAVERSALS:
-            body = get("GET", prefix + name)
+            body = _fetch(transport, "GET", prefix + name)
             if content and body is not None and content.strip() in body:
                 found.append(prefix + name)
-    return found + [path for path in ("/seed.db", "/opt/seed.db", "/guest.json") if _is_secret(get("GET", path))]
+    probes = ("/seed.db", "/opt/seed.db", "/guest.json")
+    return found + [path for path in probes if _is_secret(_fetch(transport, "GET", path))]
 
 
 def _is_secret(body: bytes | None) -> bool:
     return body is not None and (body.startswith(b"SQLite format 3") or b'"tick_s"' in body)
 
 
-def _control_is_hidden(sandbox: Sandbox) -> bool:
+def _control_is_hidden(sandbox: Sandbox, transport: Transport) -> bool:
     """Whether no control path does or tells anything when asked of the app."""
-    control, get = sandbox.control, _getter(sandbox)
+    control = sandbox.control
     generation, view = control.health()["generation"], control.state()
     for path in CONTROL_PATHS:
         for method in ("GET", "POST"):
-            body = get(method, f"/{path}")
+            body = _fetch(transport, method, f"/{path}")
             with contextlib.suppress(ValueError):
                 answer = json.loads(body or b"null")
                 if answer == view or (isinstance(answer, dict) and "generation" in answer):
@@ -155,18 +157,14 @@ def _control_is_hidden(sandbox: Sandbox) -> bool:
     return bool(control.health()["generation"] == generation)
 
 
-def _getter(sandbox: Sandbox) -> Callable[[str, str], bytes | None]:
-    transport = sandbox.transport()
-
-    def get(method: str, target: str) -> bytes | None:
-        headers = (("content-type", "application/json"),) if method == "POST" else ()
-        try:
-            reply = transport.send(Request(method, target, headers, b"{}" if method == "POST" else b""))
-        except WireFault:
-            return None
-        return reply.body if reply.status < 400 else None
-
-    return get
+def _fetch(transport: Transport, method: str, target: str) -> bytes | None:
+    """The body of a successful answer; None for any other."""
+    headers = (("content-type", "application/json"),) if method == "POST" else ()
+    try:
+        reply = transport.send(Request(method, target, headers, b"{}" if method == "POST" else b""))
+    except WireFault:
+        return None
+    return reply.body if reply.status < 400 else None
 
 
 def _folder_is_private(sandbox: Sandbox) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
-
-import httpx
 
 from envsim.errors import ContentError, SandboxError, SandboxLost, SandboxStartError, SandboxTimeout
 from envsim.sandbox.runtime import Changes, ResetRequest
@@ -21,8 +22,21 @@ LOG_TAIL = 2_000
 """How much of a log goes into an error message, in characters."""
 
 
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket; httpx takes longer, and leaves a refused unix socket open."""
+
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("control", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
 class SocketControl:
-    """See `Control`.
+    """See `Control`. Calls from several threads take turns.
 
     Args:
         name: Name of the sandbox, for messages.
@@ -36,12 +50,10 @@ class SocketControl:
     ) -> None:
         self._name = name
         self._explain = explain
-        self._client = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(path)),
-            base_url="http://control",
-            timeout=timeout_s,
-            trust_env=False,
-        )
+        self._timeout_s = timeout_s
+        self._connection = _UnixConnection(path, timeout_s)
+        self._lock = threading.Lock()
+        self._closed = False
 
     def health(self) -> dict[str, Any]:
         """See `Control.health`."""
@@ -84,25 +96,35 @@ class SocketControl:
 
     def close(self) -> None:
         """Release connections; safe to call twice."""
-        self._client.close()
+        self._closed = True
+        self._connection.close()
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        if self._client.is_closed:
-            raise SandboxLost(f"Sandbox {self._name} is closed. Start another.")
-        try:
-            reply = self._client.request(method, path, json=body)
-        except httpx.TimeoutException:
-            raise SandboxTimeout(
-                f"Sandbox {self._name} did not answer {path} within {self._client.timeout.read:g} s. Start another."
-            ) from None
-        except httpx.TransportError as error:
-            detail = self._explain() or str(error)
-            raise SandboxLost(f"Sandbox {self._name} is gone: {detail}. Start another.") from None
-        if reply.status_code == 422:
-            raise ContentError(reply.json()["error"])
-        if reply.status_code != 200:
-            raise SandboxError(f"Sandbox {self._name} failed at {path}: {reply.text[:300]}. See its log.")
-        return reply.json()
+        status, text = self._exchange(method, path, None if body is None else json.dumps(body).encode())
+        if status == 422:
+            raise ContentError(json.loads(text)["error"])
+        if status != 200:
+            raise SandboxError(f"Sandbox {self._name} failed at {path}: {text.decode()[:300]}. See its log.")
+        return json.loads(text)
+
+    def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        with self._lock:
+            if self._closed:
+                raise SandboxLost(f"Sandbox {self._name} is closed. Start another.")
+            try:
+                self._connection.request(method, path, body)
+                reply = self._connection.getresponse()
+                return reply.status, reply.read()
+            except TimeoutError:
+                # A late answer would be taken for that of the next call.
+                self._connection.close()
+                raise SandboxTimeout(
+                    f"Sandbox {self._name} did not answer {path} within {self._timeout_s:g} s. Start another."
+                ) from None
+            except (OSError, http.client.HTTPException) as error:
+                self._connection.close()
+                detail = self._explain() or str(error)
+                raise SandboxLost(f"Sandbox {self._name} is gone: {detail}. Start another.") from None
 
 
 class Lease:

@@ -63,6 +63,8 @@ def _fails(sandbox: Sandbox, bug: Bug, bugs: Mapping[str, float]) -> bool:
         raise ContentError(
             f"The oracle {bug.oracle} of bug {bug.id!r} broke ({type(error).__name__}: {error}). Correct it."
         ) from error
+    finally:
+        held.close()
     return False
 
 
@@ -99,11 +101,12 @@ class _HeldControl:
 
 
 class HeldSandbox:
-    """`sandbox` with its bugs held fixed; see `Sandbox`. Closing it leaves the sandbox up."""
+    """`sandbox` with its bugs held fixed; see `Sandbox`. Closing it closes its transports and leaves the sandbox up."""
 
     def __init__(self, sandbox: Sandbox, bugs: Mapping[str, float]) -> None:
         self._sandbox = sandbox
         self.control: Control = _HeldControl(sandbox.control, bugs)
+        self._transports: list[Transport] = []
 
     @property
     def name(self) -> str:
@@ -122,11 +125,14 @@ class HeldSandbox:
 
     def transport(self) -> Transport:
         """See `Sandbox.transport`."""
-        return self._sandbox.transport()
+        self._transports.append(self._sandbox.transport())
+        return self._transports[-1]
 
     def url(self) -> str:
         """See `Sandbox.url`."""
         return self._sandbox.url()
 
     def close(self) -> None:
-        """Does nothing: whoever started the sandbox closes it."""
+        """Close what the oracle opened; whoever started the sandbox closes it."""
+        for transport in self._transports:
+            transport.close()

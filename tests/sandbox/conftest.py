@@ -1,0 +1,43 @@
+"""The notes clone as an app of a user's own root, and a cache of this test run's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from envsim.content import find_app
+from envsim.sandbox.process import ProcessRuntime, ProcessSandbox
+from envsim.sandbox.spec import SandboxSpec, load_spec
+
+CONTENT = Path(__file__).parent / "content"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def user_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Sets ENVSIM_PATH to the tests' content and ENVSIM_CACHE to an empty folder; gives the latter."""
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENVSIM_PATH", str(CONTENT))
+        patch.setenv("ENVSIM_CACHE", str(cache))
+        # Wheels do not depend on anything under test: keep them out of the empty cache's cost.
+        shared = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "envsim" / "wheels"
+        shared.mkdir(parents=True, exist_ok=True)
+        (cache / "wheels").symlink_to(shared)
+        yield cache
+
+
+@pytest.fixture(scope="session")
+def notes(user_root: Path) -> SandboxSpec:
+    """The notes clone, found the way a user's own would be."""
+    return load_spec(find_app("notes") / "sandbox.toml")
+
+
+@pytest.fixture
+def process_sandbox(notes: SandboxSpec) -> Iterator[ProcessSandbox]:
+    """A notes sandbox in a process of its own."""
+    sandbox = ProcessRuntime().start(notes)
+    yield sandbox
+    sandbox.close()

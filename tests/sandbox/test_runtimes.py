@@ -1,0 +1,164 @@
+"""One contract, three runtimes; and what each does when its sandbox dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from envsim.errors import ContentError, SandboxLost, SandboxStartError, SandboxTimeout
+from envsim.page.transport import Request, WireFault
+from envsim.sandbox import registry
+from envsim.sandbox.audit import audit
+from envsim.sandbox.client import SocketControl
+from envsim.sandbox.oracle import run_oracle
+from envsim.sandbox.owner import Owner
+from envsim.sandbox.process import ProcessRuntime, ProcessSandbox
+from envsim.sandbox.runtime import ResetRequest, Sandbox, get_runtime
+from envsim.sandbox.seed import seed_database
+from envsim.sandbox.spec import SandboxSpec
+from envsim.testing import check_sandbox
+
+RUNTIMES = ["inprocess", "process", pytest.param("docker", marks=pytest.mark.docker)]
+
+
+def write_notes(sandbox: Sandbox, cookies: dict[str, str]) -> None:
+    headers = (("cookie", f"session={cookies.get('session', '')}"), ("content-type", "application/json"))
+    transport = sandbox.transport()
+    for method, path, body in [
+        ("POST", "/api/notes", b'{"text": "one"}'),
+        ("PUT", "/api/notes/1", b'{"text": "two"}'),
+        ("DELETE", "/api/notes/2", b""),
+        ("GET", "/", b""),
+    ]:
+        transport.send(Request(method, path, headers, body))
+    transport.close()
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_conforms(runtime: str, notes: SandboxSpec) -> None:
+    check_sandbox(get_runtime(runtime).start(notes), write_notes)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_broken_exchanges_look_the_same_everywhere(runtime: str, notes: SandboxSpec) -> None:
+    sandbox = get_runtime(runtime).start(notes)
+    transport = sandbox.transport()
+    try:
+        for path, kind in [("/drop", "reset"), ("/truncate", "truncated")]:
+            with pytest.raises(WireFault) as caught:
+                transport.send(Request("GET", path))
+            assert caught.value.kind == kind
+        crash = transport.send(Request("GET", "/crash"))
+        assert (crash.status, crash.body) == (500, b"Internal Server Error")
+        fine = transport.send(Request("HEAD", "/"))
+        assert (fine.status, fine.body, fine.header("server"), fine.header("date")) == (200, b"", None, None)
+    finally:
+        sandbox.close()
+
+
+@pytest.mark.parametrize("runtime", ["inprocess", "process"])
+def test_oracles_tell_a_bug_from_its_absence(runtime: str, notes: SandboxSpec) -> None:
+    sandbox = get_runtime(runtime).start(notes)
+    try:
+        for bug in notes.bugs:
+            assert run_oracle(sandbox, bug) == {"id": bug.id, "buggy": True, "fixed": True}
+        # The oracle of another bug must not be taken in by this one.
+        other = notes.bugs[0].model_copy(update={"oracle": notes.bugs[1].oracle})
+        assert run_oracle(sandbox, other) == {"id": other.id, "buggy": False, "fixed": True}
+        missing = notes.bugs[0].model_copy(update={"oracle": "oracles:nothing"})
+        with pytest.raises(ContentError, match="has no 'nothing'"):
+            run_oracle(sandbox, missing)
+    finally:
+        sandbox.close()
+
+
+def test_the_audit_says_what_a_process_does_not_hold(process_sandbox: ProcessSandbox) -> None:
+    held = {finding["item"]: finding["held"] for finding in audit(process_sandbox)}
+    assert not held["no connection to the host"]
+    assert not held["nothing inside listens on TCP"]
+    assert not held["own limit on memory"]
+    assert held["host environment not passed on"]
+    assert held["control plane not reachable through the app"]
+    assert held["spec, seed and oracles not served"]
+    assert held["sockets in a folder only the owner can enter"]
+
+
+def test_secrets_of_the_owner_do_not_reach_a_process(notes: SandboxSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "s3cret")
+    sandbox = ProcessRuntime().start(notes)
+    try:
+        environment = Path(f"/proc/{sandbox.process.pid}/environ").read_bytes()
+    finally:
+        sandbox.close()
+    assert b"s3cret" not in environment
+
+
+def test_a_killed_sandbox_is_lost_at_every_call(process_sandbox: ProcessSandbox) -> None:
+    os.kill(process_sandbox.process.pid, signal.SIGKILL)
+    control = process_sandbox.control
+    calls = [control.health, control.state, control.changes, control.hash, control.snapshot]
+    for call in [*calls, lambda: control.reset(ResetRequest()), lambda: control.restore("s1")]:
+        started = time.monotonic()
+        with pytest.raises(SandboxLost, match="ended with code -9"):
+            call()
+        assert time.monotonic() - started < 5
+
+
+def test_a_hung_sandbox_times_out(process_sandbox: ProcessSandbox) -> None:
+    record = process_sandbox.record
+    control = SocketControl(record.name, Path(record.control), timeout_s=0.2)
+    os.kill(process_sandbox.process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(SandboxTimeout, match=r"did not answer /state within 0\.2 s"):
+            control.state()
+    finally:
+        os.kill(process_sandbox.process.pid, signal.SIGCONT)
+        control.close()
+
+
+def test_a_sandbox_that_cannot_start_says_why(notes: SandboxSpec, user_root: Path) -> None:
+    broken = notes.model_copy(update={"app": "app:nothing"})
+    before = {path.name for path in registry.run_dir().iterdir()}
+    with pytest.raises(SandboxStartError, match="has no 'nothing'"):
+        ProcessRuntime().start(broken)
+    assert {path.name for path in registry.run_dir().iterdir()} == before
+
+
+def test_closing_removes_process_folder_and_record(notes: SandboxSpec) -> None:
+    sandbox = ProcessRuntime().start(notes)
+    folder = Path(sandbox.record.folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert registry.find(sandbox.name) == sandbox.record
+    sandbox.close()
+    assert sandbox.process.returncode == 0
+    assert not folder.exists()
+    with pytest.raises(ContentError, match="No sandbox is called"):
+        registry.find(sandbox.name)
+
+
+def test_an_owner_is_told_from_a_later_process_with_its_pid() -> None:
+    me = Owner.current()
+    assert me.alive()
+    assert not Owner(me.pid, me.start + 1).alive()
+    assert Owner.of(2**22 + 1) is None
+
+
+def test_a_seed_database_is_built_once_per_content(notes: SandboxSpec, tmp_path: Path) -> None:
+    first = seed_database(notes)
+    stamp = first.stat().st_mtime_ns
+    assert seed_database(notes) == first
+    assert first.stat().st_mtime_ns == stamp
+    for path in notes.root.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "extra.txt").write_text("more")
+    assert seed_database(notes.model_copy(update={"root": tmp_path})) != first
+
+
+def test_unknown_runtimes_are_refused() -> None:
+    with pytest.raises(ContentError, match="Choose one of: inprocess, process, docker"):
+        get_runtime("podman")
