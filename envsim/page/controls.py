@@ -135,8 +135,11 @@ def radio_group(element: Element, document: Document) -> list[Element]:
     owner = form_of(element, document)
     return [
         other
-        for other in document.root.find("input")
-        if input_type(other) == "radio" and other.attrs.get("name") == name and form_of(other, document) is owner
+        for other in document.elements
+        if other.tag == "input"
+        and input_type(other) == "radio"
+        and other.attrs.get("name") == name
+        and form_of(other, document) is owner
     ]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -24,7 +25,8 @@ _VOID = frozenset({
     "link", "meta", "param", "source", "track", "wbr"
 })  # fmt: skip
 _TOKEN = re.compile(
-    r"<(?P<close>/?)(?P<tag>[a-zA-Z][^\s/>]*)(?P<attrs>(?: [^\s/>=]*(?:=\"[^\"]*\")?)*)>|(?P<text>[^<]+)|<!--.*?-->|<",
+    r"<(/?)([a-zA-Z][^\s/>]*)((?: [^\s/>=]*(?:=\"[^\"]*\")?)*)>"  # a tag: close, name, attributes
+    r"|([^<]+)|<!--.*?-->|<",  # or text, a comment, a stray bracket
     re.DOTALL,
 )
 _ATTR = re.compile(r" ([^\s/>=]+)(?:=\"([^\"]*)\")?")
@@ -59,7 +61,6 @@ class Element:
 
     def elements(self) -> Iterator[Element]:
         """The element itself and all below it, in document order."""
-        # A stack: nested generators would cost a resumption per level for every element.
         stack: list[Element] = [self]
         while stack:
             node = stack.pop()
@@ -83,54 +84,51 @@ class Element:
 
 
 class Document:
-    """A parsed page."""
+    """A parsed page. `elements` holds all of its elements in document order, the root first."""
 
-    def __init__(self, root: Element) -> None:
-        self.root = root
+    def __init__(self, elements: list[Element]) -> None:
+        self.root = elements[0]
+        self.elements = elements
         self._ids: dict[str, Element] | None = None
         self._labels: dict[str, list[Element]] = {}
 
     @property
     def body(self) -> Element:
         """The body, or the root where there is none."""
-        return next(iter(self.root.find("body")), self.root)
+        return next((e for e in self.elements if e.tag == "body"), self.root)
 
     @property
     def title(self) -> str:
         """Text of the first title, whitespace collapsed."""
-        for element in self.root.elements():
+        for element in self.elements:
             if element.tag == "title" and (element.parent is None or element.parent.tag != "svg"):
                 return " ".join(element.text().split())
-            if element.tag == "body":
-                break
         return ""
 
     @property
     def base(self) -> str:
         """`href` of the first base element that has one, or ""."""
-        return next((e.attrs["href"] for e in self.root.find("base") if "href" in e.attrs), "")
+        return next((e.attrs["href"] for e in self.elements if e.tag == "base" and "href" in e.attrs), "")
 
     def by_id(self, identifier: str) -> Element | None:
         """The first element with that id."""
-        self._index()
-        return (self._ids or {}).get(identifier)
+        return self._index().get(identifier)
 
     def labels_for(self, identifier: str) -> list[Element]:
         """The labels whose `for` names that id."""
         self._index()
         return self._labels.get(identifier, [])
 
-    def _index(self) -> None:
-        if self._ids is not None:
-            return
-        ids: dict[str, Element] = {}
-        for element in self.root.elements():
-            attrs = element.attrs
-            if "id" in attrs:
-                ids.setdefault(attrs["id"], element)
-            if element.tag == "label" and "for" in attrs:
-                self._labels.setdefault(attrs["for"], []).append(element)
-        self._ids = ids
+    def _index(self) -> dict[str, Element]:
+        if self._ids is None:
+            self._ids = {}
+            for element in self.elements:
+                attrs = element.attrs
+                if "id" in attrs:
+                    self._ids.setdefault(attrs["id"], element)
+                if element.tag == "label" and "for" in attrs:
+                    self._labels.setdefault(attrs["for"], []).append(element)
+        return self._ids
 
 
 def parse(source: str, *, live: bool = False) -> Document:
@@ -141,46 +139,41 @@ def parse(source: str, *, live: bool = False) -> Document:
         live: Trust `LIVE_PREFIX` attributes, as written by the browser driver itself.
     """
     root = Element("html", {}, None)
+    elements = [root]
     stack = [root]
     text = LexborHTMLParser(source.replace("\x00", "")).html or ""
-    position, end = 0, len(text)
-    match = _TOKEN.match
-    while position < end:
-        token = match(text, position)
-        if token is None:
-            break
-        position = token.end()
-        tag = token["tag"]
-        if tag is None:
-            chunk = token["text"]
-            if chunk is not None:
-                stack[-1].children.append(html.unescape(chunk) if "&" in chunk else chunk)
-        elif token["close"]:
+    resume = 0
+    for token in _TOKEN.finditer(text):
+        if token.start() < resume:
+            continue
+        close, tag, attrs, chunk = token.groups()
+        if chunk is not None:
+            stack[-1].children.append(html.unescape(chunk) if "&" in chunk else chunk)
+        elif tag is None:
+            continue
+        elif close:
             _close(stack, tag)
+        elif tag in _OPAQUE:
+            # What scripts, styles and templates hold is never part of the page as read.
+            resume = _skip(text, tag, token.end())
+        elif tag == "html" and len(elements) == 1:
+            root.attrs = _attributes(attrs)
         else:
-            position = _open(stack, token, live)
-    return Document(root)
-
-
-def _open(stack: list[Element], token: re.Match[str], live: bool) -> int:
-    tag, attrs, position = token["tag"], token["attrs"], token.end()
-    if tag == "html" and len(stack) == 1:
-        stack[0].attrs = _attributes(attrs)
-        return position
-    if tag in _OPAQUE:
-        # What scripts, styles and templates hold is never part of the page as read.
-        return _skip(token.string, tag, position)
-    parent = stack[min(len(stack), MAX_DEPTH) - 1]
-    element = Element(tag, _attributes(attrs) if attrs else {}, parent)
-    if attrs and LIVE_PREFIX in attrs:
-        _take_live(element, live)
-    parent.children.append(element)
-    if tag not in _VOID:
-        stack.append(element)
-    return position
+            parent = stack[-1] if len(stack) < MAX_DEPTH else stack[MAX_DEPTH - 1]
+            element = Element(tag, _attributes(attrs) if attrs else {}, parent)
+            if attrs and LIVE_PREFIX in attrs:
+                _take_live(element, trusted=live)
+            parent.children.append(element)
+            elements.append(element)
+            if tag not in _VOID:
+                stack.append(element)
+    return Document(elements)
 
 
 def _close(stack: list[Element], tag: str) -> None:
+    if stack[-1].tag == tag and len(stack) > 1:
+        stack.pop()
+        return
     for depth in range(len(stack) - 1, 0, -1):
         if stack[depth].tag == tag:
             del stack[depth:]
@@ -202,13 +195,14 @@ def _skip(text: str, tag: str, position: int) -> int:
     return len(text)
 
 
+@lru_cache(maxsize=8192)
 def _attributes(text: str) -> dict[str, str]:
+    """The attributes in a tag's text; shared between elements, so never to be changed."""
     return {name: html.unescape(value) if "&" in value else value for name, value in _ATTR.findall(text)}
 
 
-def _take_live(element: Element, live: bool) -> None:
-    found = {k: v for k, v in element.attrs.items() if k.startswith(LIVE_PREFIX)}
-    for key in found:
-        del element.attrs[key]
-    if live and found:
-        element.live = {key.removeprefix(LIVE_PREFIX): value for key, value in found.items()}
+def _take_live(element: Element, *, trusted: bool) -> None:
+    attrs = element.attrs
+    element.attrs = {k: v for k, v in attrs.items() if not k.startswith(LIVE_PREFIX)}
+    if trusted:
+        element.live = {k.removeprefix(LIVE_PREFIX): v for k, v in attrs.items() if k.startswith(LIVE_PREFIX)}

@@ -51,7 +51,7 @@ def default_button(form: Element, document: Document) -> Element | None:
 
 def members(form: Element, document: Document) -> list[Element]:
     """The controls a form owns, in document order."""
-    return [e for e in document.root.find(*controls.SUBMITTABLE) if controls.form_of(e, document) is form]
+    return [e for e in document.elements if e.tag in controls.SUBMITTABLE and controls.form_of(e, document) is form]
 
 
 def implicit_submission(form: Element, document: Document) -> bool:

@@ -185,7 +185,7 @@ class HttpDriver(BaseDriver):
         tab.source = source
         tab.document = _reparse(source, edits or {})
         tab.page = None
-        for element in tab.document.root.elements():
+        for element in tab.document.elements:
             if "autofocus" in element.attrs and not controls.is_disabled(element):
                 element.set_live("focused", "")
                 break
@@ -279,7 +279,7 @@ class HttpDriver(BaseDriver):
         self._tab.page = None
 
     def _focus(self, element: Element | None) -> None:
-        for other in self._document().root.elements():
+        for other in self._document().elements:
             if "focused" in other.live:
                 other.set_live("focused", None)
         if element is not None and is_focusable(element):
@@ -351,14 +351,14 @@ class HttpDriver(BaseDriver):
 
 
 def _edits(document: Document) -> Edits:
-    return {at: dict(e.live) for at, e in enumerate(document.root.elements()) if e.live}
+    return {at: dict(e.live) for at, e in enumerate(document.elements) if e.live}
 
 
 def _reparse(source: str, edits: Edits) -> Document:
     """A fresh document with `edits` where its elements still are what they were."""
     document = parse(source)
     if edits:
-        elements = list(document.root.elements())
+        elements = document.elements
         for at, live in edits.items():
             if at < len(elements):
                 elements[at].live = dict(live)

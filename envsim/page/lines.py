@@ -27,7 +27,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 INTERACTIVE = frozenset(
     {
@@ -121,17 +122,21 @@ def assign_refs(lines: Sequence[Line]) -> list[Line]:
     seen: dict[str, int] = {}
     out: list[Line] = []
     for line in lines:
-        if line.role not in INTERACTIVE:
-            out.append(replace(line, ref="") if line.ref else line)
-            continue
-        base = _ref(line.role, line.name, line.url)
-        seen[base] = count = seen.get(base, 0) + 1
-        out.append(replace(line, ref=base if count == 1 else f"{base}-{count}"))
+        ref = ""
+        if line.role in INTERACTIVE:
+            ref = _ref(line.role, line.name, line.url)
+            seen[ref] = count = seen.get(ref, 0) + 1
+            if count > 1:
+                ref = f"{ref}-{count}"
+        if ref != line.ref:
+            line = Line(line.role, line.name, line.depth, ref, line.url, line.value, line.states)  # noqa: PLW2901
+        out.append(line)
     return out
 
 
+@lru_cache(maxsize=16384)
 def _ref(role: str, name: str, url: str) -> str:
-    digest = hashlib.blake2b(f"{role}\x1f{name}\x1f{url}".encode(), digest_size=4).digest()
+    digest = hashlib.blake2b(f"{role}\x1f{name}\x1f{url}".encode("utf-8", "replace"), digest_size=4).digest()
     number = int.from_bytes(digest, "big")
     letters = ""
     for _ in range(4):
