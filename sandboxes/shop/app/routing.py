@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from envsim.guest.kit import Kit
@@ -96,7 +96,14 @@ def not_found_page(kit: Kit) -> Callable[[Request, Exception], Awaitable[Respons
     """The handler for unknown paths and methods."""
 
     async def handle(request: Request, error: Exception) -> Response:
-        visit = await open_visit(kit, request)
+        if request.url.path.startswith("/api/"):
+            status = getattr(error, "status_code", 404)
+            body = {"code": "not_found", "message": f"There is no {request.method} {request.url.path}."}
+            return JSONResponse({"error": body}, status)
+        try:
+            visit = await open_visit(kit, request)
+        except ShopError as refusal:
+            return Response(refusal.message, refusal.status, media_type="text/plain")
         visit.status = getattr(error, "status_code", 404)
         visit.error = "We could not find this page." if visit.status == 404 else "This page cannot be used that way."
         return visit.render("error.html", code="not_found")

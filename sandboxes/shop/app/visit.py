@@ -61,7 +61,7 @@ class Visit:
             ShopError: It is not one.
         """
         text = self.request.path_params[name]
-        if not text.isdigit() or len(text) > 12:
+        if not _is_number(text):
             raise ShopError("not_found", "We could not find this page.", 404)
         return int(text)
 
@@ -74,7 +74,7 @@ class Visit:
         text = (self.form.get(name) or self.query.get(name) or "").strip()
         if not text:
             return default
-        if not text.lstrip("-").isdigit() or len(text) > 12:
+        if not _is_number(text.removeprefix("-")):
             raise ShopError("invalid_number", f"Enter a whole number for {name.replace('_', ' ')}.", 422)
         return int(text)
 
@@ -88,7 +88,7 @@ class Visit:
         if not text:
             return None
         dollars, _, cents = text.partition(".")
-        if not (dollars or "0").isdigit() or not (cents or "0").isdigit() or len(cents) > 2 or len(dollars) > 9:
+        if not _is_number(dollars or "0", 9) or not _is_number(cents or "0", 2):
             raise ShopError("invalid_amount", "Enter an amount such as 25 or 25.50.", 422)
         return int(dollars or "0") * 100 + int(cents.ljust(2, "0") or "0")
 
@@ -132,8 +132,16 @@ async def open_visit(kit: Kit, request: Request) -> Visit:
             body += chunk
             if len(body) > MAX_BODY:
                 raise ShopError("too_large", "That is more than we can take in one form.", 413)
-        form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200))
+        try:
+            form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200))
+        except ValueError:
+            raise ShopError("too_large", "That is more than we can take in one form.", 413) from None
     return Visit(kit, request, load_actor(kit, sid), dict(request.query_params), form, sid_before=sid_before)
+
+
+def _is_number(text: str, digits: int = 12) -> bool:
+    # isdecimal() alone also takes digits of other scripts; isdigit() even takes superscripts, which int() refuses.
+    return text.isascii() and text.isdecimal() and len(text) <= digits
 
 
 def show_modal(visit: Visit) -> bool:

@@ -119,6 +119,8 @@ def _check(name: str, value: Any, schema: Schema) -> Any:
         raise _invalid(f"{name} must be from {schema.get('minimum', '-2^53')} to {schema.get('maximum', '2^53')}.")
     if kind == "string" and len(value) > schema.get("maxLength", 4000):
         raise _invalid(f"{name} is too long.")
+    if kind == "string" and any("\ud800" <= char <= "\udfff" for char in value):
+        raise _invalid(f"{name} is not valid Unicode.")
     return value
 
 

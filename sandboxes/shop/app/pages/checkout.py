@@ -8,6 +8,7 @@ from ..routing import Page
 from ..service import accounts, cart, orders
 from ..service.db import Row, ShopError
 from ..visit import Visit
+from .store import show_cart
 
 STEPS = ("address", "shipping", "payment", "review")
 
@@ -107,6 +108,6 @@ PAGES = [
     Page("/checkout/shipping", get=step, post=choose_shipping, back=step, role="customer"),
     Page("/checkout/payment", get=step, post=choose_payment, back=step, role="customer"),
     Page("/checkout/review", get=step, role="customer"),
-    Page("/checkout/place", post=place, role="customer"),
+    Page("/checkout/place", post=place, back=show_cart, role="customer"),
     Page("/checkout/done/{number}", get=done, role="customer"),
 ]

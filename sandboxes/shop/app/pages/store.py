@@ -42,7 +42,7 @@ def _query(v: Visit, **base: str) -> Query:
         max_cents=v.cents("max"),
         in_stock=bool(v.query.get("in_stock")),
         sort=v.query.get("sort", "featured"),
-        page=int(page) if page.isdigit() and len(page) < 6 else 1,
+        page=int(page) if page.isascii() and page.isdecimal() and len(page) < 6 else 1,
     )
 
 

@@ -28,7 +28,8 @@ def ensure_cart(actor: Actor) -> str:
                actor.account["id"])  # fmt: skip
         actor.cart_key = actor.account["email"]
     elif actor.cart_key is None:
-        number = 1 + int(db.value(kit, "SELECT count(*) FROM sessions WHERE cart_key IS NOT NULL"))
+        last = db.value(kit, "SELECT max(CAST(substr(key, 7) AS INTEGER)) FROM carts WHERE key GLOB 'guest-[0-9]*'")
+        number = 1 + int(last or 0)
         actor.cart_key = f"guest-{number}"
         db.run(kit, "INSERT INTO carts (key) VALUES (?)", actor.cart_key)
         if actor.sid:

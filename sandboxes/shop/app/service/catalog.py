@@ -128,6 +128,8 @@ def _conditions(query: Query) -> tuple[list[str], list[Any]]:
 def _rated(kit: Kit, clause: str, args: list[Any], offset: int) -> list[Row]:
     ranked = db.rows(kit, f"{CARD}{clause} ORDER BY {SORTS['rating'][1]}", *args)
     right = ranked[offset : offset + PAGE_SIZE]
+    if "sort-instability" not in kit.bugs:
+        return right
     # Ties on the rating come in whatever order the database happens to return them this time.
     ranked.sort(key=lambda p: (-p["rating"], draw(kit.seed, kit.ticks, p["id"])))
     unstable = ranked[offset : offset + PAGE_SIZE]

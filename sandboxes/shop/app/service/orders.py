@@ -33,7 +33,7 @@ def payment_label(method: str, card_number: str = "") -> str:
     if method != "card":
         raise ShopError("invalid_payment", "Choose how you want to pay.", 422)
     digits = card_number.replace(" ", "").replace("-", "")
-    if not digits.isdigit() or not 12 <= len(digits) <= 19:
+    if not (digits.isascii() and digits.isdecimal()) or not 12 <= len(digits) <= 19:
         raise ShopError("invalid_card", "Enter the 12 to 19 digits of your card number.", 422)
     return f"card ending {digits[-4:]}"
 
@@ -52,16 +52,16 @@ def place_order(actor: Actor, address_id: int, shipping: str, payment: str, key:
         if kit.bug("double-submit", f"order {earlier} placed again"):
             return _repeat(kit, earlier)
         return int(earlier)
+    actor.cart_key = customer["email"]
+    if not carts.count_items(actor):
+        raise ShopError("empty_cart", "Your cart is empty.", 409)
     if shipping not in carts.SHIPPING:
         raise ShopError("invalid_shipping", "Choose a shipping method.", 422)
     if not payment:
         raise ShopError("invalid_payment", "Choose how you want to pay.", 422)
     address = get_address(actor, address_id)
-    actor.cart_key = customer["email"]
     carts.choose(actor, shipping=shipping)
     cart = carts.get_cart(actor)
-    if not cart["lines"]:
-        raise ShopError("empty_cart", "Your cart is empty.", 409)
     for line in cart["lines"]:
         if line["qty"] > line["stock"] and not kit.bug("oversell", line["sku"]):
             raise carts.short(line)
