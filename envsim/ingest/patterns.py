@@ -60,7 +60,8 @@ def _refill(shape: str, digits: str) -> str:
 
 def _email(match: re.Match[str], pseudonym: Pseudonym) -> str | None:
     address = match[0].lower()
-    if address.endswith("@" + EMAIL_DOMAIN):
+    # What `url-credential` left before its host is no address either.
+    if address.endswith("@" + EMAIL_DOMAIN) or address.startswith("redacted-url-credential-"):
         return None
     return f"user-{pseudonym('email', address, 10)}@{EMAIL_DOMAIN}"
 
@@ -259,6 +260,6 @@ DETECTORS: tuple[Detector, ...] = (
         _phone,
     ),
     Detector("ip", re.compile(r"(?<![\w.])(?<!version )(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)"), _ipv4),
-    Detector("ip", re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:.])"), _ipv6),
+    Detector("ip", re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:]|\.\d)"), _ipv6),
 )
 """In the order they are applied: what contains others first."""

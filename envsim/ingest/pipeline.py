@@ -16,7 +16,7 @@ from typing import Any
 
 from envsim.errors import TraceError
 from envsim.ingest.formats import detect, get_format
-from envsim.ingest.records import Record, json_or_none
+from envsim.ingest.records import Format, json_or_none
 from envsim.ingest.redact import Redactor
 from envsim.trace import Trace, TraceWriter
 
@@ -75,41 +75,20 @@ def ingest(
 
     Raises:
         ContentError: An unknown format.
-        TraceError: A source that is not of the format, or none of whose sessions can be read; or
-            `out` holds another session of the same name.
+        TraceError: A source without one session that can be read, or `out` holds another session
+            of the same name.
     """
-    report = Report()
     fmt = get_format(format_name)
-    names = _Names()
-    for path in expand(sources):
-        found = fmt or detect(path)
-        report.sources[str(path)] = found.name
-        before = report.unreadable
-        readable = 0
-        for record in found.read(path, app, report.lost):
-            on_bytes(len(record.raw))
-            if record.trace is None:
-                report.unreadable += 1
-                if len(report.errors) < MAX_ERRORS:
-                    report.errors.append(f"{path}, {record.where}: {record.error}")
-                continue
-            readable += 1
-            _write(record, record.trace, out, redactor, names, report)
-        if not readable:
-            why = f" ({report.errors[before]})" if before < len(report.errors) else ""
-            raise TraceError(
-                f"{path} holds no session that can be read as {found.name}{why}. Check the file, or name its --format."
-            )
-    if redactor is not None:
-        report.redacted = redactor.counts
+    run = _Run(out, redactor, on_bytes)
+    for source in sources:
+        for path in expand([source]):
+            run.read(path, fmt, app)
+        run.close(source)
     out.mkdir(parents=True, exist_ok=True)
-    manifest = {
-        "stage": "ingest",
-        "inputs": {str(path): _sha256(path) for path in expand(sources)},
-        **report.to_json(),
-    }
+    inputs = {str(path): _sha256(path) for path in expand(sources)}
+    manifest = {"stage": "ingest", "inputs": inputs, **run.report.to_json()}
     (out / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    return report
+    return run.report
 
 
 def expand(sources: Sequence[Path]) -> list[Path]:
@@ -132,39 +111,73 @@ def expand(sources: Sequence[Path]) -> list[Path]:
     return files
 
 
-class _Names:
-    """Session names of this run: a repeated one gets a number, the same in every run over the same sources."""
+class _Run:
+    """One run over all sources."""
 
-    def __init__(self) -> None:
-        self._seen: Counter[str] = Counter()
+    def __init__(self, out: Path, redactor: Redactor | None, on_bytes: Callable[[int], None]) -> None:
+        self.report = Report(redacted=redactor.counts if redactor else Counter())
+        self._out = out
+        self._redactor = redactor
+        self._on_bytes = on_bytes
+        self._names: Counter[str] = Counter()
+        self._readable = 0
+        self._first_error = ""
 
-    def unique(self, name: str) -> str:
-        self._seen[name] += 1
-        return name if self._seen[name] == 1 else self.unique(f"{name}-{self._seen[name]}")
+    def read(self, path: Path, fmt: Format | None, app: str) -> None:
+        """Write the sessions of one file."""
+        try:
+            found = fmt or detect(path)
+        except TraceError as error:
+            self._unreadable(str(error))
+            return
+        self.report.sources[str(path)] = found.name
+        for record in found.read(path, app, self.report.lost):
+            self._on_bytes(len(record.raw))
+            if record.trace is None:
+                self._unreadable(f"{path}, {record.where}: {record.error}")
+            else:
+                self._readable += 1
+                self._write(record.trace, record.raw)
 
+    def close(self, source: Path) -> None:
+        """Refuse a source that gave no session at all."""
+        if not self._readable:
+            why = self._first_error.rstrip(".") or "it is empty"
+            raise TraceError(
+                f"{source} holds no session that can be read ({why}). Check the file, or name its --format."
+            )
+        self._readable, self._first_error = 0, ""
 
-def _write(record: Record, trace: Trace, out: Path, redactor: Redactor | None, names: _Names, report: Report) -> None:
-    if redactor is not None:
-        trace = redactor.trace(trace)
-    origin = redactor.fingerprint(record.raw) if redactor else hashlib.blake2b(record.raw, digest_size=16).hexdigest()
-    header = trace.header.model_copy(
-        update={
-            "session": names.unique(trace.header.session),
-            "meta": {**trace.header.meta, "origin": origin},
-            "state": "",
-        }
-    )
-    if _already_written(out / f"{header.session}.jsonl", origin):
-        report.skipped += 1
-        return
-    writer = TraceWriter(out, header, state=trace.state)
-    for step in trace.steps:
-        writer.write(step)
-    if trace.end is not None:
-        writer.finish(trace.end.outcome)
-    writer.close()
-    report.written += 1
-    report.steps += len(trace.steps)
+    def _unreadable(self, error: str) -> None:
+        self._first_error = self._first_error or error
+        self.report.unreadable += 1
+        if len(self.report.errors) < MAX_ERRORS:
+            self.report.errors.append(error)
+
+    def _write(self, trace: Trace, raw: bytes) -> None:
+        redactor = self._redactor
+        if redactor is not None:
+            trace = redactor.trace(trace)
+        origin = redactor.fingerprint(raw) if redactor else hashlib.blake2b(raw, digest_size=16).hexdigest()
+        meta = {**trace.header.meta, "origin": origin}
+        name = self._unique(trace.header.session)
+        header = trace.header.model_copy(update={"session": name, "meta": meta, "state": ""})
+        if _already_written(self._out / f"{name}.jsonl", origin):
+            self.report.skipped += 1
+            return
+        writer = TraceWriter(self._out, header, state=trace.state)
+        for step in trace.steps:
+            writer.write(step)
+        if trace.end is not None:
+            writer.finish(trace.end.outcome)
+        writer.close()
+        self.report.written += 1
+        self.report.steps += len(trace.steps)
+
+    def _unique(self, name: str) -> str:
+        """`name`, with a number if it was met before: the same in every run over the same sources."""
+        self._names[name] += 1
+        return name if self._names[name] == 1 else self._unique(f"{name}-{self._names[name]}")
 
 
 def _already_written(path: Path, origin: str) -> bool:
