@@ -63,10 +63,11 @@ def perform(first: PageDriver, second: PageDriver, action: Action, where: str) -
 def walk(
     first: PageDriver, second: PageDriver, start_pages: Iterable[str], limit: int = 500, *, avoid: Iterable[str] = ()
 ) -> tuple[list[Difference], list[str]]:
-    """Open every page that links reach from `start_pages`; use its fields; send its GET forms.
+    """Open every page that links reach from `start_pages`; use fields and GET forms of every kind of page.
 
     Both drivers must have been opened, each on an app in the same state: they are led through
-    the same requests in the same order.
+    the same requests in the same order. Pages with the same fields are one kind: all of them are
+    opened and compared, and the fields of the first are used.
 
     Args:
         first: One driver; its links are the ones followed.
@@ -82,23 +83,38 @@ def walk(
     known = set(queue)
     differences: list[Difference] = []
     opened: list[str] = []
+    kinds: set[tuple[str, ...]] = set()
     while queue and len(opened) < limit:
         target = queue.popleft()
         opened.append(target)
         differences += perform(first, second, Action.call("goto", url=target), target)
         page = first.observe()
         found = list(_links(page))
-        for action in _edits(page):
-            differences += perform(first, second, action, target)
-        for ref in _get_buttons(first.observe()):
-            differences += perform(first, second, Action.call("click", bid=ref), target)
-            found.append(first.observe().url)
-            differences += perform(first, second, Action.call("go_back"), target)
+        kind = _kind(page)
+        if kind not in kinds:
+            kinds.add(kind)
+            differences += _use(first, second, target)
+            found += list(_links(first.observe()))
         for url in found:
             if url not in known and not (avoided and url.startswith(avoided)):
                 known.add(url)
                 queue.append(url)
     return differences, opened
+
+
+def _use(first: PageDriver, second: PageDriver, target: str) -> list[Difference]:
+    """Edit every field of the open page, then send each of its GET forms and come back."""
+    differences: list[Difference] = []
+    for action in _edits(first.observe()):
+        differences += perform(first, second, action, target)
+    for ref in _get_buttons(first.observe()):
+        differences += perform(first, second, Action.call("click", bid=ref), target)
+        differences += perform(first, second, Action.call("go_back"), target)
+    return differences
+
+
+def _kind(page: Page) -> tuple[str, ...]:
+    return tuple(f"{line.role} {line.name}" for line in page.lines if line.ref and line.role != "link")
 
 
 def _links(page: Page) -> Iterator[str]:

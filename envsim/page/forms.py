@@ -28,13 +28,14 @@ MAX_PATTERN_INPUT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A form about to be sent. `target` is resolved; `method` is GET, POST or DIALOG."""
+    """A page about to be asked for. `target` is resolved; `method` is GET, POST or DIALOG; `form`: by a form."""
 
     method: str
     target: str
     content_type: str = ""
     body: bytes = b""
     new_tab: bool = False
+    form: bool = False
 
 
 def submitter_of(element: Element) -> bool:
@@ -213,18 +214,18 @@ def submit(form: Element, submitter: Element | None, document: Document, base: s
     new_tab = (button.get("formtarget") or form.attrs.get("target", "")).lower() == "_blank"
     if method not in ("POST", "DIALOG"):
         query = urlencode(entries(form, submitter, document))
-        return Submission("GET", with_query(target, query), new_tab=new_tab)
+        return Submission("GET", with_query(target, query), new_tab=new_tab, form=True)
     if method == "DIALOG":
         return Submission("DIALOG", target)
     pairs = entries(form, submitter, document)
     enctype = (button.get("formenctype") or form.attrs.get("enctype", "")).strip().lower()
     if enctype == "multipart/form-data":
-        return Submission("POST", target, *_multipart(pairs, form, document), new_tab=new_tab)
+        return Submission("POST", target, *_multipart(pairs, form, document), new_tab=new_tab, form=True)
     if enctype == "text/plain":
         text = "".join(f"{name}={value}\r\n" for name, value in pairs)
-        return Submission("POST", target, "text/plain", text.encode(), new_tab=new_tab)
+        return Submission("POST", target, "text/plain", text.encode(), new_tab=new_tab, form=True)
     body = urlencode(pairs).encode()
-    return Submission("POST", target, "application/x-www-form-urlencoded", body, new_tab=new_tab)
+    return Submission("POST", target, "application/x-www-form-urlencoded", body, new_tab=new_tab, form=True)
 
 
 def urlencode(pairs: list[tuple[str, str]]) -> str:

@@ -136,8 +136,8 @@ class HttpDriver(BaseDriver):
             return shown.notice
         if tab.history:
             self._keep_edits()
-            # A page that is opened again takes the place of itself, as in browsers.
-            same = sent.method == "GET" and sent.target == tab.url
+            # A link to the page itself takes its place in history; a form, as Chromium has it, does not.
+            same = not sent.form and sent.target == tab.url
             tab.at = tab.at if same else tab.at + 1
         tab.history[tab.at :] = [Entry(url, None if method == "GET" else shown.source, referrer)]
         self._show(shown.source)
@@ -191,10 +191,14 @@ class HttpDriver(BaseDriver):
                 break
 
     def _keep_edits(self) -> None:
-        # What was typed is there again when a person comes back.
+        """Remember what was typed, for when the agent comes back; secrets are forgotten, as in browsers."""
         tab = self._tab
-        edits = {at: {k: v for k, v in live.items() if k != "focused"} for at, live in _edits(tab.document).items()}
-        tab.history[tab.at] = replace(tab.history[tab.at], edits={at: live for at, live in edits.items() if live})
+        edits: Edits = {}
+        for at, element in enumerate(tab.document.elements):
+            live = {key: value for key, value in element.live.items() if key != "focused"}
+            if live and _is_kept(element, tab.document):
+                edits[at] = live
+        tab.history[tab.at] = replace(tab.history[tab.at], edits=edits)
 
     # -- operations -------------------------------------------------------------------------------
 
@@ -348,6 +352,14 @@ class HttpDriver(BaseDriver):
 
     def _focus_tab(self, index: int) -> None:
         self._active = index
+
+
+def _is_kept(element: Element, document: Document) -> bool:
+    if element.tag == "input" and controls.input_type(element) == "password":
+        return False
+    owner = element.closest("select") if element.tag == "option" else element
+    form = controls.form_of(owner, document) if owner is not None else None
+    return all(e is None or e.attrs.get("autocomplete", "").lower() != "off" for e in (owner, form))
 
 
 def _edits(document: Document) -> Edits:
