@@ -109,7 +109,7 @@ class Advance(Protocol):
 
 @contextlib.contextmanager
 def progress(description: str, total: float | None = None) -> Iterator[Advance]:
-    """A progress bar on stderr for anything that may take over two seconds.
+    """A progress bar on stderr for anything that may take over two seconds; nothing where no one watches.
 
     Args:
         description: What is being done.
@@ -122,7 +122,9 @@ def progress(description: str, total: float | None = None) -> Iterator[Advance]:
     columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
     if total is not None:
         columns += [BarColumn(), MofNCompleteColumn()]
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(description, total=total)
 
         def advance(steps: float = 1, description: str | None = None) -> None:

@@ -45,11 +45,11 @@ def list_(as_json: JsonFlag = False) -> None:
     """The clones that can be started."""
     specs = [load_spec(folder / "sandbox.toml") for folder in list_apps().values()]
     if as_json:
-        print_json(
-            [{"app": s.name, "title": s.title, "bugs": [b.id for b in s.bugs], "folder": str(s.root)} for s in specs]
-        )
+        shown = {"name", "title", "description", "tools", "pages", "production"}
+        print_json([{**spec.model_dump(include=shown), "folder": str(spec.root)} for spec in specs])
         return
-    print_table(["app", "title", "bugs", "description"], [[s.name, s.title, len(s.bugs), s.description] for s in specs])
+    rows = [[spec.name, spec.title, len(spec.bugs), spec.description] for spec in specs]
+    print_table(["app", "title", "bugs", "description"], rows)
 
 
 @app.command()

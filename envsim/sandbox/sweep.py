@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 
 from envsim.errors import PrerequisiteError
@@ -23,7 +24,7 @@ def gc() -> list[str]:
         client = connect()
     except PrerequisiteError:
         return sorted(swept)
-    with client:
+    with closing(client):
         return sorted({*swept, *docker.sweep_containers(client)})
 
 
@@ -45,7 +46,7 @@ def destroy(record: Record) -> None:
     if record.runtime == "process":
         registry.end_process(record)
     elif record.container_id:
-        with connect() as client:
+        with closing(connect()) as client:
             docker.remove_container(client, record.container_id)
     registry.forget(record)
 
@@ -58,5 +59,5 @@ def read_log(record: Record) -> str:
     """What the sandbox of `record` has logged so far."""
     if record.runtime == "process" or not record.container_id:
         return process.read_log(Path(record.folder))
-    with connect() as client:
+    with closing(connect()) as client:
         return docker.read_log_of(client, record.container_id)

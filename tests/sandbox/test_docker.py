@@ -1,0 +1,127 @@
+"""What a container is, beyond what every sandbox is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from envsim.errors import PrerequisiteError, SandboxLost
+from envsim.page.transport import Request
+from envsim.sandbox.audit import audit
+from envsim.sandbox.docker import DockerRuntime, DockerSandbox
+from envsim.sandbox.image import connect, find_base
+from envsim.sandbox.inprocess import InProcessRuntime
+from envsim.sandbox.runtime import ResetRequest
+from envsim.sandbox.spec import SandboxSpec
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def sandbox(notes: SandboxSpec) -> Iterator[DockerSandbox]:
+    sandbox = DockerRuntime().start(notes)
+    yield sandbox
+    sandbox.close()
+
+
+def test_every_safeguard_holds(sandbox: DockerSandbox) -> None:
+    findings = audit(sandbox)
+    assert len(findings) == 14
+    assert [finding["item"] for finding in findings if not finding["held"]] == []
+
+
+def test_there_is_no_way_out(sandbox: DockerSandbox) -> None:
+    code = (
+        "import socket\n"
+        "for target in ('1.1.1.1', '172.17.0.1', 'example.com'):\n"
+        "    try:\n"
+        "        socket.create_connection((target, 80), 2)\n"
+        "    except OSError as error:\n"
+        "        print(target, 'unreachable')\n"
+    )
+    result = sandbox.container.exec_run(["python", "-c", code])
+    assert result.output.decode().splitlines() == [
+        "1.1.1.1 unreachable",
+        "172.17.0.1 unreachable",
+        "example.com unreachable",
+    ]
+
+
+def test_the_state_is_the_same_as_in_process(sandbox: DockerSandbox, notes: SandboxSpec) -> None:
+    other = InProcessRuntime().start(notes)
+    request = ResetRequest(seed=11, bugs=notes.select_bugs("production"), login=notes.login)
+    try:
+        hashes = []
+        for each in (sandbox, other):
+            each.control.reset(request)
+            transport = each.transport()
+            transport.send(Request("POST", "/add", (), b"text=hello"))
+            transport.close()
+            hashes.append((each.control.hash(), each.control.state()))
+    finally:
+        other.close()
+    assert hashes[0] == hashes[1]
+
+
+def test_closing_leaves_no_container(notes: SandboxSpec) -> None:
+    sandbox = DockerRuntime().start(notes)
+    sandbox.close()
+    with closing(connect()) as client:
+        assert client.containers.list(all=True, filters={"label": f"envsim.name={sandbox.name}"}) == []
+
+
+def test_a_killed_container_is_lost(sandbox: DockerSandbox) -> None:
+    sandbox.container.kill()
+    with pytest.raises(SandboxLost, match="ended with code 137"):
+        sandbox.control.state()
+    sandbox.container.remove(force=True)
+    with pytest.raises(SandboxLost, match="its container was removed"):
+        sandbox.control.state()
+
+
+def test_a_killed_program_leaves_nothing_after_the_next_start(notes: SandboxSpec) -> None:
+    code = (
+        "import time; from envsim.content import find_app; from envsim.sandbox.runtime import get_runtime;"
+        "from envsim.sandbox.spec import load_spec;"
+        "sandbox = get_runtime('docker').start(load_spec(find_app('notes') / 'sandbox.toml'));"
+        "print(sandbox.name, flush=True); time.sleep(60)"
+    )
+    program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    name = program.stdout.readline().strip()
+    os.kill(program.pid, signal.SIGKILL)
+    program.wait()
+    program.stdout.close()
+    with closing(connect()) as client:
+        assert len(client.containers.list(all=True, filters={"label": f"envsim.name={name}"})) == 1
+        DockerRuntime()
+        assert client.containers.list(all=True, filters={"label": f"envsim.name={name}"}) == []
+
+
+def test_sandboxes_do_not_share_state(notes: SandboxSpec) -> None:
+    runtime = DockerRuntime()
+    runtime.prepare(notes)
+    sandboxes = [runtime.start(notes) for _ in range(3)]
+    try:
+        transport = sandboxes[0].transport()
+        transport.send(Request("POST", "/add", (), b"text=mine"))
+        transport.close()
+        counts = [len(sandbox.control.state()["notes"]) for sandbox in sandboxes]
+    finally:
+        for sandbox in sandboxes:
+            sandbox.close()
+    assert counts == [4, 3, 3]
+
+
+def test_a_base_image_that_is_not_to_be_had_is_named() -> None:
+    with (
+        closing(connect()) as client,
+        pytest.raises(PrerequisiteError, match="nothing:1 is not here and cannot"),
+    ):
+        find_base(client, "nowhere/nothing:1")
