@@ -24,7 +24,7 @@ from worldmodel.browser import Request
 from worldmodel.document import Lines, delta_lines
 from worldmodel.session import Sample, Situation, samples, start_of
 
-VERSION = 1
+VERSION = 2
 TRAIN, HELD_OUT = "train", "held_out"
 
 

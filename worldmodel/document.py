@@ -29,6 +29,8 @@ _META = re.compile(r'@(url|title|error|event|say) (".*")', re.DOTALL)
 _CHANGE = re.compile(r'! ("(?:[^"\\]|\\.)*")(?: = (.*))?', re.DOTALL)
 _OUTLINE = re.compile(r'( *)(?:("(?:[^"\\]|\\.)*"): |- )(.*)', re.DOTALL)
 _RAW = "raw "
+_SIGN = "¢"
+_AMOUNT = re.compile(r"¢[0-9][0-9,]{0,15}\.[0-9]{2}")
 MAX_DEPTH = 40
 """Nesting beyond this is flattened: depth comes from text that a model may have written."""
 
@@ -45,7 +47,37 @@ def to_lines(transition: Transition) -> Lines:
 
 def delta_lines(delta: StateDelta) -> Lines:
     """One line per change."""
-    return tuple(f"! {dump(c[0])}" + (f" = {dump(c[1])}" if len(c) > 1 else "") for c in delta)
+    return tuple(f"! {dump(c[0])}" + (f" = {dump(units(c[1], str(c[0])))}" if len(c) > 1 else "") for c in delta)
+
+
+def units(value: Any, key: str = "") -> Any:
+    """`value` with amounts under ``*_cents`` keys written as pages show them: 17380 -> "¢173.80".
+
+    Then an amount is one and the same value to the model wherever it stands. `cents` is the inverse.
+    """
+    if isinstance(value, dict):
+        return {k: units(v, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [units(v, key) for v in value]
+    if key.endswith("_cents"):
+        if type(value) is int and value >= 0:
+            return f"{_SIGN}{value // 100:,}.{value % 100:02d}"
+        if isinstance(value, str) and value.startswith(_SIGN):
+            return _SIGN + value
+    return value
+
+
+def cents(value: Any, key: str = "") -> Any:
+    """The inverse of `units`."""
+    if isinstance(value, dict):
+        return {k: cents(v, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [cents(v, key) for v in value]
+    if key.endswith("_cents") and isinstance(value, str) and value.startswith(_SIGN):
+        if _AMOUNT.fullmatch(value):
+            return int(value[1:].replace(",", "").replace(".", ""))
+        return value[1:]
+    return value
 
 
 def event_lines(events: Iterable[Event]) -> Lines:
@@ -87,7 +119,7 @@ def result_lines(result: str) -> Lines:
     except (ValueError, RecursionError):
         return (_RAW + dump(result),)
     out: list[str] = []
-    _outline(value, "- ", 0, out)
+    _outline(units(value), "- ", 0, out)
     return tuple(out)
 
 
@@ -149,7 +181,7 @@ def read_outline(lines: Sequence[str]) -> Any:
             stack.append(value)
     if not root:
         raise ValueError("no outline line")
-    return root[0]
+    return cents(root[0])
 
 
 def body(lines: Sequence[str]) -> Lines:
@@ -211,7 +243,7 @@ def read_delta(lines: Iterable[str]) -> StateDelta:
             delta.append((path,))
             continue
         try:
-            delta.append((path, json.loads(match[2])))
+            delta.append((path, cents(json.loads(match[2]), path)))
         except (ValueError, RecursionError):
             continue
     return tuple(delta)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worldmodel import render
 from worldmodel.document import Lines, body, delta_lines, meta, read_delta
+from worldmodel.merge import carry_over, frame
 from worldmodel.render import Slots, Vocabulary, apply_patch, patch, skeleton, values
 from worldmodel.retrieval import Hit, Memory, substitute, substitution
 from worldmodel.session import Sample, Situation
@@ -35,11 +36,7 @@ def choose_draft(situation: Situation, memory: Memory, *, without: str | None = 
     """
     hits = memory.nearest(situation, without=without)
     hit = hits[0] if hits else None
-    lexicon = memory.lexicon
-    near: Lines | None = None
-    if hit is not None:
-        mapping = substitution(lexicon, hit.sample.situation, situation)
-        near = substitute(lexicon, hit.sample.target, mapping)
+    near = _transfer(situation, memory, hit.sample) if hit is not None else None
     past = _from_past(situation, memory, near)
     if past is not None:
         head = delta_lines(read_delta(near)) if near is not None else ()
@@ -49,13 +46,29 @@ def choose_draft(situation: Situation, memory: Memory, *, without: str | None = 
     return Draft(tuple(line for line in situation.current if line[:1] != "!"), "current")
 
 
+def _transfer(situation: Situation, memory: Memory, sample: Sample) -> Lines:
+    """A neighbour's answer in our terms: its entities replaced by ours, its frame by ours."""
+    theirs = sample.situation
+    mapping = substitution(memory.lexicon, theirs, situation)
+
+    def adapt(lines: Lines) -> Lines:
+        return substitute(memory.lexicon, lines, mapping)
+
+    head = tuple(line for line in sample.target if line[:1] in ("!", "@"))
+    page = body(sample.target)
+    if situation.interface == "tools":
+        return (*adapt(head), *adapt(page))
+    return (*adapt(head), *carry_over(frame(theirs, page), frame(situation, page), page, adapt))
+
+
 def _from_past(situation: Situation, memory: Memory, near: Lines | None) -> Lines | None:
     key = situation.request.key
     if key.startswith(("get ", "call ")):
-        for past_key, lines in reversed(situation.past):
+        for at in range(len(situation.past) - 1, -1, -1):
+            past_key, lines = situation.past[at]
             if past_key == key:
-                return lines
-    if near is None:
+                return _brought_up_to_date(situation, at, lines)
+    if near is None or situation.interface == "browser":
         return None
     lexicon = memory.lexicon
     named = [v for v in values(lexicon, situation.request.lines) if len(v) > 3][:1]
@@ -66,11 +79,19 @@ def _from_past(situation: Situation, memory: Memory, near: Lines | None) -> Line
         if not any(named[0] in line for line in lines):
             continue
         other = Counter(skeleton(lexicon, (line,)) for line in body(lines))
-        same_page = meta(lines, "url") == meta(near, "url")
-        overlap = 2 * (shape & other).total() / (shape.total() + other.total())
-        if overlap >= _SHAPE_OVERLAP and same_page:
+        if 2 * (shape & other).total() / (shape.total() + other.total()) >= _SHAPE_OVERLAP:
             return lines
     return None
+
+
+def _brought_up_to_date(situation: Situation, at: int, lines: Lines) -> Lines:
+    """Our own earlier answer, its frame as it is now."""
+    if situation.interface == "tools":
+        return lines
+    page = body(lines)
+    before = replace(situation, current=situation.past[at - 1][1] if at else (), past=situation.past[: max(at - 1, 0)])
+    head = tuple(line for line in lines if line[:1] in ("!", "@"))
+    return (*head, *carry_over(frame(before, page), frame(situation, page), page, lambda same: same))
 
 
 def outcome_of(target: Sequence[str]) -> str:

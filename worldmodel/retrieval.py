@@ -12,8 +12,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote_plus
 
-from worldmodel.document import Lines, body
+from worldmodel.document import Lines, body, meta
 from worldmodel.render import Lexicon, skeleton
 from worldmodel.session import Sample, Situation
 
@@ -30,6 +31,8 @@ class Hit:
     exact: bool
     similar: bool
     """The requests have the same skeleton (exact implies similar)."""
+    same_page: bool
+    """A page load whose answer was that very page."""
     score: float
     """Share in [0, 1] of the situation's context weight that the record has too."""
 
@@ -47,13 +50,17 @@ class Memory:
         self.lexicon = lexicon
         self._by_key: dict[str, list[int]] = defaultdict(list)
         self._by_skeleton: dict[str, list[int]] = defaultdict(list)
+        self._by_page: dict[str, list[int]] = defaultdict(list)
         self._by_word: dict[str, list[int]] = defaultdict(list)
+        self._shapes: list[str] = []
         self._context: list[frozenset[str]] = []
         lines: Counter[str] = Counter()
         for i, sample in enumerate(self.samples):
             request = sample.situation.request
             self._by_key[request.key].append(i)
-            self._by_skeleton[self.shape(sample.situation)].append(i)
+            self._shapes.append(self.shape(sample.situation))
+            self._by_skeleton[self._shapes[i]].append(i)
+            self._by_page[meta(sample.target, "url").partition("?")[0]].append(i)
             for word in set(_WORD.findall(request.key)):
                 self._by_word[word].append(i)
             context = context_of(sample.situation)
@@ -64,8 +71,10 @@ class Memory:
         self._unseen = math.log(total)
 
     def shape(self, situation: Situation) -> str:
-        """The skeleton of a request."""
-        return skeleton(self.lexicon, situation.request.lines)
+        """The skeleton of a request, fields by name only."""
+        head, *rest = situation.request.lines
+        fields = sorted({line.partition(" = ")[0] for line in rest if " = " in line})
+        return "\n".join((skeleton(self.lexicon, (head.partition(" on ")[0],)), *fields))
 
     def nearest(self, situation: Situation, k: int = 1, *, without: str | None = None) -> list[Hit]:
         """The best `k` records, best first; [] when nothing is like the request.
@@ -79,13 +88,16 @@ class Memory:
         key = situation.request.key
         shape = self.shape(situation)
         pool = self._allowed(self._by_key.get(key, ()), without)
+        if len(pool) < k and (url := _page_of(situation)):
+            # The page itself may have been seen as the answer to something else.
+            pool += [i for i in self._allowed(self._by_page.get(url, ()), without) if i not in set(pool)]
         if len(pool) < k:
             more = self._allowed(self._by_skeleton.get(shape, ()), without)
             pool += [i for i in self._spread(more, key) if i not in set(pool)]
         if len(pool) < k:
             pool += [i for i in self._by_words(key, without) if i not in set(pool)]
         hits = [self._hit(i, situation, key, shape) for i in pool[:MAX_RANKED]]
-        hits.sort(key=lambda hit: (-hit.exact, -hit.similar, -hit.score))
+        hits.sort(key=lambda hit: (-hit.exact, -hit.same_page, -hit.similar, -hit.score))
         return hits[:k]
 
     def _allowed(self, pool: Sequence[int], without: str | None) -> list[int]:
@@ -115,9 +127,16 @@ class Memory:
         return Hit(
             sample,
             exact=sample.situation.request.key == key,
-            similar=self.shape(sample.situation) == shape,
+            similar=self._shapes[i] == shape,
+            same_page=_page_of(situation) == meta(sample.target, "url").partition("?")[0] != "",
             score=both / either if either else 1.0,
         )
+
+
+def _page_of(situation: Situation) -> str:
+    """The page that a plain page load asks for, "" for other requests and for pages with a query."""
+    head = situation.request.lines[0]
+    return head[5:-1] if head.startswith('get "') and "?" not in head else ""
 
 
 def context_of(situation: Situation) -> frozenset[str]:
@@ -134,13 +153,22 @@ def substitution(lexicon: Lexicon, source: Situation, target: Situation) -> dict
     mapping: dict[str, str] = {}
     for a, b in zip(source.request.lines, target.request.lines, strict=False):
         _align(lexicon, a, b, mapping)
+    for collection, ours in _by_collection(source.facts).items():
+        for a, b in zip(ours, _by_collection(target.facts).get(collection, ()), strict=False):
+            _align(lexicon, a, b, mapping)
     for _ in range(2):
         size = len(mapping)
-        for ours, theirs in ((source.facts, target.facts), (source.current, target.current)):
-            _align_blocks(lexicon, ours, theirs, mapping)
+        _align_blocks(lexicon, source.current, target.current, mapping)
         if len(mapping) == size:
             break
     return {a: b for a, b in mapping.items() if a != b}
+
+
+def _by_collection(facts: Lines) -> dict[str, list[str]]:
+    out: dict[str, list[str]] = {}
+    for line in facts:
+        out.setdefault(line.partition("/")[0].partition(" ")[0], []).append(line)
+    return out
 
 
 def _align(lexicon: Lexicon, a: str, b: str, mapping: dict[str, str]) -> bool:
@@ -180,12 +208,13 @@ def substitute(lexicon: Lexicon, lines: Lines, mapping: Mapping[str, str]) -> Li
     out = []
     for line in lines:
         text = []
+        in_url = line.startswith("@url ")
         for is_value, piece in lexicon.pieces(line):
+            new = piece
             if is_value and piece in mapping:
-                text.append(mapping[piece])
+                new = mapping[piece]
             elif is_value and inside is not None:
-                text.append(inside.sub(lambda m: mapping[m[0]], piece))
-            else:
-                text.append(piece)
+                new = inside.sub(lambda m: mapping[m[0]], piece)
+            text.append(quote_plus(new) if in_url and new != piece else new)
         out.append("".join(text))
     return tuple(out)

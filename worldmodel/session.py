@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from envsim.errors import ActionError
 from envsim.state import StateView, apply, split_path
@@ -18,9 +19,10 @@ from envsim.task import Start
 from envsim.trace import Step, Trace
 from envsim.types import Action, JsonValue, Observation, Transition
 from worldmodel.browser import BrowserState, Request
-from worldmodel.document import Lines, dump, meta, to_lines
+from worldmodel.document import Lines, dump, meta, to_lines, units
 
-MAX_FACTS = 10
+MAX_FACTS = 24
+"""Rows of the state view kept for one request; the model's own room for them is smaller."""
 _MAX_TEXT = 60
 _STRINGS = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
@@ -48,6 +50,8 @@ class Session:
     browser: BrowserState = field(default_factory=BrowserState)
     current: Lines = ()
     past: tuple[tuple[str, Lines], ...] = ()
+    login: str = ""
+    """The account in use, as far as requests told."""
     touched: tuple[str, ...] = ()
     """Rows ("collection/key") the session changed, latest last."""
 
@@ -55,9 +59,11 @@ class Session:
         """A fork; everything inside is immutable or replaced, never edited."""
         return copy.copy(self)
 
-    def open(self, start: Start, bugs: Sequence[str] = ()) -> Situation:
+    def open(self, start: Start) -> Situation:
         """The situation of a reset: an empty browser and a start to open."""
-        return Situation(self.interface, open_request(start, bugs))
+        self.login = start.login or ""
+        request = open_request(start)
+        return Situation(self.interface, request, facts=relevant_facts(self.state, request, (), self.login))
 
     def ask(self, action: Action) -> Situation | Transition:
         """What an action asks of the app, or the whole answer where the browser needs no app."""
@@ -83,11 +89,12 @@ class Session:
             self.browser = self.browser.show(transition.observation)
             self.current = lines
         if request is not None:
+            self.login = _login(request) or self.login
             self.past = (*self.past, (request.key, lines))
             self.current = lines
 
     def _situation(self, request: Request) -> Situation:
-        facts = relevant_facts(self.state, request, self.touched)
+        facts = relevant_facts(self.state, request, self.touched, self.login)
         return Situation(self.interface, request, self.current, self.past, facts)
 
 
@@ -96,7 +103,7 @@ def _nothing() -> Observation:
     return Observation()
 
 
-def open_request(start: Start, bugs: Sequence[str] = ()) -> Request:
+def open_request(start: Start) -> Request:
     """The request that stands for a reset."""
     lines = [f"open {dump(start.url)}", f"login {dump(start.login or '')}"]
     lines += [line for call in start.setup for line in tool_request(call).lines]
@@ -122,39 +129,58 @@ def _flatten(path: str, value: JsonValue, out: list[str]) -> None:
         out.append(f"{path} = {dump(value)}")
 
 
-def relevant_facts(state: StateView, request: Request, touched: Sequence[str]) -> Lines:
-    """Rows the session changed, latest first, then rows named by the request; at most `MAX_FACTS`."""
+def _login(request: Request) -> str:
+    """The account that a sign-in form names."""
+    if "assword" not in request.key:
+        return ""
+    return next((text for text in _STRINGS.findall(request.key) if "@" in text and " " not in text), "")
+
+
+def relevant_facts(state: StateView, request: Request, touched: Sequence[str], login: str = "") -> Lines:
+    """Who is signed in; rows the session changed, latest first; rows named by the request, then by the login.
+
+    At most `MAX_FACTS` rows.
+    """
     rows: dict[str, str] = {}
     for path in reversed(touched):
         collection, _, key = path.partition("/")
         table = state.get(collection)
-        row = table.get(key) if isinstance(table, dict) else table
-        rows[path] = _row(path, row)
-    words = {
-        part for text in _STRINGS.findall(request.key) for part in (text, *re.split(r"[/?&=]", text)) if len(part) > 2
-    }
-    for collection, table in state.items():
-        if not isinstance(table, dict) or len(rows) >= MAX_FACTS:
-            continue
-        for key, row in table.items():
-            path = f"{collection}/{key}"
-            if path not in rows and (key in words or _mentions(row, words)):
-                rows[path] = _row(path, row)
-                if len(rows) >= MAX_FACTS:
-                    break
-    return tuple(list(rows.values())[:MAX_FACTS])
+        rows[path] = _row(path, table.get(key) if isinstance(table, dict) else table)
+    words = {part for text in _STRINGS.findall(request.key) for part in (text, *re.split(r"[/?&=]", text))}
+    for wanted in (words, {login}):
+        for collection, table in state.items():
+            if isinstance(table, dict):
+                index = _index(table)
+                keys = sorted({key for word in wanted if len(word) > 2 for key in index.get(word, ())})
+                rows.update(
+                    {path: _row(path, table[key]) for key in keys if (path := f"{collection}/{key}") not in rows}
+                )
+    return (f"login {dump(login)}", *list(rows.values())[:MAX_FACTS])
 
 
-def _mentions(row: JsonValue, words: set[str]) -> bool:
-    if not isinstance(row, dict):
-        return False
-    return any(isinstance(value, str) and value in words for value in row.values())
+_INDEXES: dict[int, tuple[dict[str, Any], dict[str, list[str]]]] = {}
+
+
+def _index(table: dict[str, Any]) -> dict[str, list[str]]:
+    """Word -> keys of the rows that hold it as key or text. Kept per table: deltas share unchanged tables."""
+    known = _INDEXES.get(id(table))
+    if known is not None and known[0] is table:
+        return known[1]
+    index: dict[str, list[str]] = {}
+    for key, row in table.items():
+        texts = {v for v in row.values() if isinstance(v, str)} if isinstance(row, dict) else set()
+        for text in {key, *texts}:
+            index.setdefault(text, []).append(key)
+    if len(_INDEXES) > 256:
+        _INDEXES.clear()
+    _INDEXES[id(table)] = (table, index)
+    return index
 
 
 def _row(path: str, row: JsonValue) -> str:
     if isinstance(row, dict):
         row = {k: v for k, v in row.items() if not (isinstance(v, str) and len(v) > _MAX_TEXT)}
-    return f"{dump(path)} {json.dumps(row, ensure_ascii=False, sort_keys=True)[:400]}"
+    return f"{dump(path)} {json.dumps(units(row), ensure_ascii=False, sort_keys=True)[:400]}"
 
 
 @dataclass(frozen=True)
