@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import Any
@@ -32,7 +33,6 @@ class Session:
         self.sandbox = sandbox
         self.login = login
         self.cookies = dict(sandbox.control.reset(ResetRequest(login=login, clock=clock)))
-        self._transport = sandbox.transport()
         self._document: dict[str, Any] | None = None
 
     def send(self, method: str, target: str, body: bytes = b"", kind: str = "") -> Response:
@@ -40,7 +40,9 @@ class Session:
         headers = [("cookie", "; ".join(f"{k}={v}" for k, v in self.cookies.items()))] if self.cookies else []
         if kind:
             headers.append(("content-type", kind))
-        response = self._transport.send(Request(method, target, tuple(headers), body))
+        # A connection a request: nothing is left open, however an oracle ends.
+        with contextlib.closing(self.sandbox.transport()) as transport:
+            response = transport.send(Request(method, target, tuple(headers), body))
         for morsel in response.set_cookies():
             self.cookies[morsel.key] = morsel.value
         return response
@@ -61,7 +63,7 @@ class Session:
         form = {"csrf": token[1], **{name: str(value) for name, value in fields.items()}}
         return self.send("POST", target, urlencode(form).encode(), "application/x-www-form-urlencoded")
 
-    def tool(self, name: str, **arguments: object) -> dict[str, Any]:
+    def tool(self, name: str, /, **arguments: object) -> dict[str, Any]:
         """The JSON answer of a tool."""
         if self._document is None:
             self._document = json.loads(self.get("/api/openapi.json"))

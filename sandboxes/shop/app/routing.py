@@ -73,7 +73,7 @@ def _refuse(visit: Visit, error: ShopError, back: Handler | None) -> Response:
             response = back(visit)
         except ShopError:
             response = None
-    if response is None:
+    if response is None or response.status_code < 400:  # also a redirect, which would lose the message
         response = visit.render("error.html", code=error.code)
     if error.retry_after:
         response.headers["retry-after"] = str(error.retry_after)
