@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import uvicorn
@@ -75,10 +76,11 @@ def make_server(app: Asgi, *, socket: str | None = None, log_level: str = "warni
     return Server(config)
 
 
-def one_at_a_time(app: Asgi, lock: asyncio.Lock) -> Asgi:
-    """`app`, answering a request only while it holds `lock`.
+def one_at_a_time(app: Asgi, turn: AbstractAsyncContextManager[Any]) -> Asgi:
+    """`app`, running only while it holds `turn`, e.g. an `asyncio.Lock`.
 
-    The request is read before, so that a client that sends slowly holds up nobody.
+    The request is read before and the response written after, so that a client that is slow, or never
+    reads, holds up nobody.
     """
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
@@ -88,12 +90,24 @@ def one_at_a_time(app: Asgi, lock: asyncio.Lock) -> Asgi:
             await send({"type": "http.response.body", "body": b""})
             return
         waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        answer: list[Message] = []
+        dropped = False
 
         async def replay() -> Message:
             return waiting.pop() if waiting else await receive()
 
-        async with lock:
-            await app(scope, replay, send)
+        async def keep(message: Message) -> None:
+            answer.append(message)
+
+        async with turn:
+            try:
+                await app(scope, replay, keep)
+            except ConnectionResetError:
+                dropped = True
+        for message in answer:
+            await send(message)
+        if dropped:
+            raise ConnectionResetError
 
     return serve
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from envsim.guest.exchange import drive
 from envsim.guest.kit import Asgi
 
 Header = tuple[str, str]
@@ -138,7 +139,7 @@ class AsgiTransport:
             "client": ("127.0.0.1", 1),
         }
         try:
-            self._loop.run_until_complete(self._app(scope, exchange.receive, exchange.send))
+            drive(self._loop, self._call(scope, exchange))
         except ConnectionResetError:
             # How a clone written for us drops the connection on purpose.
             raise WireFault("truncated" if exchange.status else "reset") from None
@@ -150,6 +151,9 @@ class AsgiTransport:
         if short or not exchange.complete:
             raise WireFault("truncated")
         return response
+
+    async def _call(self, scope: MutableMapping[str, Any], exchange: _Exchange) -> None:
+        await self._app(scope, exchange.receive, exchange.send)
 
     def close(self) -> None:
         """See `Transport.close`."""

@@ -55,6 +55,9 @@ def connect() -> Any:
     except Exception as error:
         if not isinstance(error, docker.errors.DockerException | OSError):
             raise
+        if "Permission denied" in str(error):
+            command = "sudo usermod -aG docker $USER, then log in again"
+            raise PrerequisiteError("You are not allowed to use the Docker engine.", command=command) from None
         raise PrerequisiteError("No Docker engine answers.", command="sudo service docker start") from None
     if not client.api.base_url.startswith("http+docker://") or sys.platform != "linux":
         client.close()

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from envsim.errors import SandboxLost
-from envsim.guest.exchange import Message, Receive, Send
+from envsim.guest.exchange import drive
 from envsim.guest.guest import Guest
-from envsim.guest.kit import Asgi
+from envsim.guest.serve import one_at_a_time
 from envsim.page.transport import AsgiTransport, Request, Response
 from envsim.sandbox.forward import Forwarder
 from envsim.sandbox.runtime import Changes, ResetRequest
@@ -60,14 +60,15 @@ class InProcessControl:
     def reset(self, request: ResetRequest) -> dict[str, str]:
         """See `Control.reset`."""
         with self._turn() as guest:
-            return self._loop.run_until_complete(
+            return drive(
+                self._loop,
                 guest.reset(
                     seed=request.seed,
                     bugs=request.bugs or {},
                     clock=request.clock,
                     login=request.login,
                     setup=cast("Any", request.setup),
-                )
+                ),
             )
 
     def state(self) -> StateView:
@@ -136,7 +137,7 @@ class InProcessSandbox:
     def url(self) -> str:
         """See `Sandbox.url`."""
         if self._forwarder is None:
-            self._forwarder = Forwarder(_taking_turns(self._guest, self._lock))
+            self._forwarder = Forwarder(one_at_a_time(self._guest.asgi, _Turn(self._lock)))
         return self._forwarder.url
 
     def close(self) -> None:
@@ -149,18 +150,17 @@ class InProcessSandbox:
         self._guest.close()
 
 
-def _taking_turns(guest: Guest, lock: threading.Lock) -> Asgi:
-    """The app for the forwarder's thread: one request at a time, and none beside a control call."""
+class _Turn:
+    """`lock`, for the event loop of the forwarder's thread."""
 
-    async def serve(scope: Message, receive: Receive, send: Send) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, lock.acquire)
-        try:
-            await guest.asgi(scope, receive, send)
-        finally:
-            lock.release()
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
 
-    return serve
+    async def __aenter__(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self._lock.acquire)
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._lock.release()
 
 
 class InProcessRuntime:

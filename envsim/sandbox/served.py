@@ -121,7 +121,9 @@ class ServedSandbox:
 
 @atexit.register
 def close_all() -> None:
-    """Close every sandbox this process still has open."""
+    """Close every sandbox this process still has open; a forked child leaves its parent's alone."""
     for sandbox in list(_open):
+        if sandbox.record.owner_pid != os.getpid():
+            continue
         with contextlib.suppress(Exception):
             sandbox.close()

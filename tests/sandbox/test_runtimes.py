@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from envsim.page.transport import Request, WireFault
 from envsim.sandbox import registry
 from envsim.sandbox.audit import audit
 from envsim.sandbox.client import SocketControl
+from envsim.sandbox.inprocess import InProcessRuntime
 from envsim.sandbox.oracle import run_oracle
 from envsim.sandbox.owner import Owner
 from envsim.sandbox.process import ProcessRuntime, ProcessSandbox
@@ -162,3 +165,40 @@ def test_a_seed_database_is_built_once_per_content(notes: SandboxSpec, tmp_path:
 def test_unknown_runtimes_are_refused() -> None:
     with pytest.raises(ContentError, match="Choose one of: inprocess, process, docker"):
         get_runtime("podman")
+
+
+def test_it_works_inside_a_running_event_loop(notes: SandboxSpec) -> None:
+    async def episode() -> int:
+        sandbox = InProcessRuntime().start(notes)
+        sandbox.control.reset(ResetRequest(login=notes.login))
+        transport = sandbox.transport()
+        status = transport.send(Request("GET", "/")).status
+        transport.close()
+        sandbox.close()
+        return status
+
+    assert asyncio.run(episode()) == 200
+
+
+@pytest.mark.parametrize("runtime", ["inprocess", "process"])
+def test_a_client_that_never_reads_holds_up_nobody(runtime: str, notes: SandboxSpec) -> None:
+    sandbox = get_runtime(runtime).start(notes)
+    sandbox.control.reset(ResetRequest())
+    transport = sandbox.transport()
+    for _ in range(3):
+        transport.send(Request("POST", "/add", (), b"text=" + b"x" * 2_000_000))
+    port = int(sandbox.url().rpartition(":")[2])
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port)) as idle,
+            socket.create_connection(("127.0.0.1", port)) as slow,
+        ):
+            idle.sendall(b"GET / HTTP/1.1\r\nhost: app.test\r\n\r\n")  # 6 MB that nobody takes
+            slow.sendall(b"POST /add HTTP/1.1\r\nhost: app.test\r\ncontent-length: 9\r\n\r\ntex")  # never sent in full
+            time.sleep(0.2)
+            started = time.monotonic()
+            assert len(sandbox.control.state()["notes"]) == 6
+            assert transport.send(Request("GET", "/openapi.json")).status == 200
+            assert time.monotonic() - started < 5
+    finally:
+        sandbox.close()
