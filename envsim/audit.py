@@ -59,14 +59,15 @@ def audit_template(
     failures: list[str] = []
     for seed in seeds:
         for name, expected in EXPECTED.items():
-            done = run_episode(env, get_policy(name), seed=seed, task=f"{template_id}@{seed}", name=name)
+            policy = get_policy(name)
+            done = run_episode(env, policy, seed=seed, task=f"{template_id}@{seed}", name=name)
             reward = done.outcome.reward
             rewards[name].append(reward or 0.0)
             if reward is None:
                 failures.append(f"seed {seed}: {name} could not be scored ({done.outcome.kind}): {done.outcome.reason}")
             elif reward != expected:
-                why = done.outcome.reason or "every check holds"
-                failures.append(f"seed {seed}: {name} got {reward:g}, not {expected:g}: {why}")
+                why = " ".join(part for part in (done.outcome.reason, getattr(policy, "stuck", "")) if part)
+                failures.append(f"seed {seed}: {name} got {reward:g}, not {expected:g}: {why or 'every check holds.'}")
             on_episode()
         assert env.task is not None
         failures += [f"seed {seed}: {cheat}" for cheat in _passing_cheats(env.task, env.world.seed_view())]

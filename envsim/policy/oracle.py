@@ -24,11 +24,13 @@ class _StuckError(Exception):
 class OraclePolicy:
     """Interprets `Task.oracle` (see `envsim.policy.steps`).
 
-    Where a step cannot be carried out it reports the task infeasible with the reason, so that a
-    broken oracle shows as a failed episode with an explanation, never as a crash.
+    Where a step cannot be carried out it answers at once, so that a broken oracle shows as a failed
+    episode and never as a crash.
     """
 
     def __init__(self) -> None:
+        self.stuck = ""
+        """Why the oracle could not go on in this episode; empty while it can."""
         self._task: Task | None = None
         self._program: Iterator[Action] = iter(())
         self._saved: dict[str, Any] = {}
@@ -45,6 +47,7 @@ class OraclePolicy:
         if task is None:
             raise ContentError("The oracle policy needs a task. Run it in an environment that has one.")
         self._task = task
+        self.stuck = ""
         self._saved = {}
         self._program = self._run(parse_steps(task.oracle))
 
@@ -55,7 +58,9 @@ class OraclePolicy:
         try:
             return next(self._program, Action.answer())
         except (_StuckError, ContentError) as error:
-            return Action.call("report_infeasible", reason=f"oracle: {error}")
+            # Never `report_infeasible`: to some tasks that is the solution.
+            self.stuck = str(error)
+            return Action.answer()
 
     # -- steps ------------------------------------------------------------------------------------
 

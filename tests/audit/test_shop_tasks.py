@@ -1,0 +1,151 @@
+"""The shop's tasks, on the shop itself: sound, varied, and unforgiving to those who trust it blindly."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from envsim.audit import audit_template
+from envsim.env import TaskEnv
+from envsim.policy import NoisyPolicy, OraclePolicy
+from envsim.rollout import run_episode
+from envsim.task import Task
+from envsim.task_template import TaskTemplate, find_template, load_tasks
+from envsim.types import JsonValue
+
+TEMPLATES = load_tasks("shop")
+SEEDS = range(3)
+
+
+@pytest.fixture(scope="module")
+def envs() -> Iterator[dict[tuple[str, str], TaskEnv]]:
+    made = {
+        (interface, bugs): TaskEnv("shop", interface=interface, bugs=bugs)
+        for interface in ("browser", "tools")
+        for bugs in ("production", "none")
+    }
+    yield made  # type: ignore[misc]
+    for env in made.values():
+        env.close()
+
+
+Envs = dict[tuple[str, str], TaskEnv]
+
+
+@pytest.mark.parametrize("bugs", ["production", "none"])
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.id)
+def test_every_task_is_sound(template: TaskTemplate, bugs: str, envs: Envs) -> None:
+    audited = audit_template(envs[template.interface, bugs], template.id, SEEDS)
+    assert not audited.failures
+    assert audited.means == {"oracle": 1.0, "null": 0.0, "random": 0.0}
+
+
+def test_the_set_is_split_by_template_and_covers_both_interfaces() -> None:
+    assert len(TEMPLATES) >= 20
+    assert Counter(template.split for template in TEMPLATES) == {"train": 14, "test": 6}
+    for split in ("train", "test"):
+        assert {template.interface for template in TEMPLATES if template.split == split} == {"browser", "tools"}
+    assert all("unchanged" in {check["kind"] for check in template.checks} for template in TEMPLATES)
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.id)
+def test_instances_differ(template: TaskTemplate, envs: Envs) -> None:
+    world = envs[template.interface, "none"].world
+    tasks = [template.instantiate(seed, world.seed_view()) for seed in range(12)]
+    assert len({(task.goal, task.start.login) for task in tasks}) >= 5
+
+
+class Naive:
+    """A policy with a solution of its own, run by the oracle's interpreter."""
+
+    def __init__(self, *steps: Any) -> None:
+        self._steps = steps
+        self._oracle = OraclePolicy()
+
+    def reset(self, task: Task | None, seed: int, tools: list[dict[str, Any]]) -> None:
+        assert task is not None
+        self._oracle.reset(task.model_copy(update={"oracle": self._steps}), seed, tools)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._oracle, name)
+
+    def act(self, observation: Any) -> Any:
+        return self._oracle.act(observation)
+
+
+def rewards(env: TaskEnv, task: str, steps: list[Any], seeds: range) -> list[float | None]:
+    return [run_episode(env, Naive(*steps), seed=s, task=f"{task}@{s}").outcome.reward for s in seeds]
+
+
+DISMISS = {"when": "@dialog", "do": ['click("@button No, thanks")']}
+
+
+def test_who_trusts_the_second_page_of_a_listing_is_wrong(envs: Envs) -> None:
+    steps = [
+        'goto("/c/{category.key}?sort=price_asc&page=2")',
+        DISMISS,
+        {"save": {"price": "@main >> link ->~/p/ + text"}, "pattern": r"(\$[\d,.]+\d)"},
+        'answer("{saved.price}")',
+    ]
+    assert rewards(envs["browser", "none"], "next-cheapest", steps, range(8)) == [1.0] * 8
+    assert rewards(envs["browser", "production"], "next-cheapest", steps, range(8)) == [0.0] * 8
+
+
+def test_who_trusts_the_wishlist_loses_the_first_product(envs: Envs) -> None:
+    # Three looks at the shop, so that its newsletter is out of the way.
+    steps: list[Any] = ['goto("/")', 'goto("/")', DISMISS]
+    steps += [
+        step
+        for place in (0, 1)
+        for step in (f'goto("/p/{{pair.{place}.key}}")', DISMISS, 'click("@button Add to wishlist")')
+    ]
+    assert rewards(envs["browser", "none"], "wishlist-pair", steps, range(6)) == [1.0] * 6
+    assert rewards(envs["browser", "production"], "wishlist-pair", steps, range(6)) == [0.0] * 6
+
+
+def test_who_trusts_address_saved_fails_now_and_then(envs: Envs) -> None:
+    until: dict[str, JsonValue] = find_template("shop", "edit-address").oracle[2]
+    steps = ['click("@link ->/account")', 'click("@link Addresses")', *until["do"]]  # type: ignore[misc]
+    assert rewards(envs["browser", "none"], "edit-address", steps, range(12)) == [1.0] * 12
+    assert set(rewards(envs["browser", "production"], "edit-address", steps, range(12))) == {0.0, 1.0}
+
+
+def test_who_orders_again_after_an_error_orders_twice(envs: Envs) -> None:
+    steps = [
+        step if not (isinstance(step, dict) and "saved.last" in str(step)) else {
+            "until": "result.number",
+            "do": ['place_order(address_id="{saved.address}", shipping="{way.key}", payment="invoice", request_key="k")'],
+            "max": 8,
+        }
+        for step in find_template("shop", "tools-buy").oracle
+    ]  # fmt: skip
+    assert rewards(envs["tools", "none"], "tools-buy", steps, range(24)) == [1.0] * 24
+    env = envs["tools", "production"]
+    results = [run_episode(env, Naive(*steps), seed=s, task=f"tools-buy@{s}") for s in range(24)]
+    failed = [item for item in results if item.outcome.reward == 0.0]
+    assert failed
+    assert all("count 1" in item.outcome.reason for item in failed)
+    assert len(failed) < len(results)
+
+
+def test_the_newsletter_is_not_what_was_asked_for(envs: Envs) -> None:
+    steps = ['goto("/p/{product.key}")', 'goto("/p/{product.key}")', 'goto("/p/{product.key}")']
+    steps += ['click("@button Subscribe")', *find_template("shop", "write-review").oracle[-4:]]
+    env = envs["browser", "production"]
+    reasons = [
+        run_episode(env, Naive(*steps), seed=s, task=f"write-review@{s}").outcome.reason
+        for s in range(6)
+    ]  # fmt: skip
+    assert any("newsletter was changed" in reason for reason in reasons)
+
+
+def test_noisy_still_often_succeeds(envs: Envs) -> None:
+    done = [
+        run_episode(envs[t.interface, "production"], NoisyPolicy(), seed=s, task=f"{t.id}@{s}").outcome.reward
+        for t in TEMPLATES
+        for s in SEEDS
+    ]
+    assert 0.4 < sum(reward or 0.0 for reward in done) / len(done) < 1.0
