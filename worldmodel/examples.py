@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from worldmodel import render
-from worldmodel.document import Lines, body, delta_lines, meta, read_delta
+from worldmodel.document import Lines, body, delta_lines, dump, meta, read_delta
 from worldmodel.merge import carry_over, frame
 from worldmodel.render import Slots, Vocabulary, apply_patch, patch, skeleton, values
 from worldmodel.retrieval import Hit, Memory, substitute, substitution
@@ -34,9 +34,8 @@ def choose_draft(situation: Situation, memory: Memory, *, without: str | None = 
     The neighbour's answer with its entities replaced by ours; unless this session has seen the same
     request, or the same kind of answer about the same entity, in which case its own earlier answer.
     """
-    hits = memory.nearest(situation, without=without)
-    hit = hits[0] if hits else None
-    near = _transfer(situation, memory, hit.sample) if hit is not None else None
+    hit = _plain(memory.nearest(situation, 8, without=without))
+    near = _transfer(situation, memory, hit) if hit is not None else None
     past = _from_past(situation, memory, near)
     if past is not None:
         head = delta_lines(read_delta(near)) if near is not None else ()
@@ -46,9 +45,15 @@ def choose_draft(situation: Situation, memory: Memory, *, without: str | None = 
     return Draft(tuple(line for line in situation.current if line[:1] != "!"), "current")
 
 
-def _transfer(situation: Situation, memory: Memory, sample: Sample) -> Lines:
+def _plain(hits: list[Hit]) -> Hit | None:
+    """The best hit; of those as good by kind, the best where no bug fired, as most often none does."""
+    alike = [h for h in hits if h.kind == hits[0].kind]
+    return next((h for h in alike if outcome_of(h.sample.target) == "ok"), hits[0] if hits else None)
+
+
+def _transfer(situation: Situation, memory: Memory, hit: Hit) -> Lines:
     """A neighbour's answer in our terms: its entities replaced by ours, its frame by ours."""
-    theirs = sample.situation
+    sample, theirs = hit.sample, hit.sample.situation
     mapping = substitution(memory.lexicon, theirs, situation)
 
     def adapt(lines: Lines) -> Lines:
@@ -56,6 +61,10 @@ def _transfer(situation: Situation, memory: Memory, sample: Sample) -> Lines:
 
     head = tuple(line for line in sample.target if line[:1] in ("!", "@"))
     page = body(sample.target)
+    asked, was = situation.request.lines[0], theirs.request.lines[0]
+    if asked.startswith("get ") and (was == f"get {dump(meta(head, 'url'))}" or hit.same_page):
+        # Neither was sent elsewhere: we are where we asked to be.
+        head = tuple(f"@url {asked[4:]}" if line.startswith("@url ") else line for line in head)
     if situation.interface == "tools":
         return (*adapt(head), *adapt(page))
     return (*adapt(head), *carry_over(frame(theirs, page), frame(situation, page), page, adapt))

@@ -20,10 +20,12 @@ _LEAST_SHARED = 6
 
 
 def frame(situation: Situation, answer: Lines) -> Lines:
-    """The latest page before the request that shares enough lines with `answer` to have its frame; or ()."""
+    """The latest answer before the request that shares enough lines with `answer` to have its frame; or ().
+
+    As it was loaded, without what was typed since: a new page does not keep that.
+    """
     wanted = Counter(body(answer))
-    pages = (situation.current, *(lines for _, lines in reversed(situation.past[-_LOOK_BACK:])))
-    for page in pages:
+    for _, page in reversed(situation.past[-_LOOK_BACK:]):
         lines = body(page)
         if (Counter(lines) & wanted).total() >= _LEAST_SHARED:
             return lines

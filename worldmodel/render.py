@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from envsim.state import StateView
 from worldmodel.document import Lines
 
 MAX_SLOTS = 192
@@ -67,11 +68,17 @@ class Lexicon:
     literals: frozenset[str]
 
     @classmethod
-    def build(cls, documents: Iterable[tuple[str, Lines]], share: float = 0.02, spread: float = 0.3) -> Lexicon:
+    def build(
+        cls,
+        documents: Iterable[tuple[str, Lines]],
+        entities: frozenset[str] = frozenset(),
+        share: float = 0.02,
+        spread: float = 0.3,
+    ) -> Lexicon:
         """Learn it from (session, lines) pairs.
 
         A string is wording if it makes up `share` of what stands at its site (the line with all
-        candidates blanked), or if it occurs in a `spread` of all sessions.
+        candidates blanked), or if it occurs in a `spread` of all sessions; unless it is one of `entities`.
         """
         sites: dict[str, Counter[str]] = defaultdict(Counter)
         seen: dict[str, set[str]] = defaultdict(set)
@@ -94,7 +101,7 @@ class Lexicon:
         for counts in sites.values():
             total = counts.total()
             literals |= {text for text, n in counts.items() if n >= max(3, share * total) and len(seen[text]) >= 2}
-        return cls(frozenset(literals - {_HOLE}))
+        return cls(frozenset(literals - {_HOLE} - {mask(text) for text in entities}))
 
     def pieces(self, line: str) -> tuple[Piece, ...]:
         """`line` cut into literal text and values; joined, the texts are the line again."""
@@ -135,6 +142,24 @@ def _split_numbers(text: str) -> tuple[Piece, ...]:
 
 def _small(word: str) -> bool:
     return word.isdecimal() and word.isascii() and int(word) < MAX_NUMBER and str(int(word)) == word
+
+
+def entities_of(view: StateView) -> frozenset[str]:
+    """Texts that name rows of a state view: keys, and columns whose texts (nearly) all differ."""
+    out: set[str] = set()
+    for table in view.values():
+        if not isinstance(table, dict) or len(table) < 4:
+            continue
+        out.update(table)
+        columns: dict[str, list[str]] = defaultdict(list)
+        for row in table.values():
+            for name, value in row.items() if isinstance(row, dict) else ():
+                if isinstance(value, str):
+                    columns[name].append(value)
+        for texts in columns.values():
+            if len(set(texts)) >= 0.5 * len(texts) and len(set(texts)) >= 4:
+                out.update(texts)
+    return frozenset(out)
 
 
 def skeleton(lexicon: Lexicon, lines: Sequence[str]) -> str:

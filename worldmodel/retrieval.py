@@ -36,6 +36,11 @@ class Hit:
     score: float
     """Share in [0, 1] of the situation's context weight that the record has too."""
 
+    @property
+    def kind(self) -> tuple[bool, bool, bool]:
+        """How well the request itself agrees; compares before the context does."""
+        return (self.exact, self.same_page, self.similar)
+
 
 class Memory:
     """All transitions of the training sessions, indexed by request.
@@ -73,7 +78,8 @@ class Memory:
     def shape(self, situation: Situation) -> str:
         """The skeleton of a request, fields by name only."""
         head, *rest = situation.request.lines
-        fields = sorted({line.partition(" = ")[0] for line in rest if " = " in line})
+        # By name, and whether they hold anything: an empty search is another thing than a search.
+        fields = sorted({line.partition(" = ")[0] + '""' * line.endswith(' = ""') for line in rest if " = " in line})
         return "\n".join((skeleton(self.lexicon, (head.partition(" on ")[0],)), *fields))
 
     def nearest(self, situation: Situation, k: int = 1, *, without: str | None = None) -> list[Hit]:
@@ -97,7 +103,7 @@ class Memory:
         if len(pool) < k:
             pool += [i for i in self._by_words(key, without) if i not in set(pool)]
         hits = [self._hit(i, situation, key, shape) for i in pool[:MAX_RANKED]]
-        hits.sort(key=lambda hit: (-hit.exact, -hit.same_page, -hit.similar, -hit.score))
+        hits.sort(key=lambda hit: (*(-part for part in hit.kind), -hit.score))
         return hits[:k]
 
     def _allowed(self, pool: Sequence[int], without: str | None) -> list[int]:
@@ -153,6 +159,8 @@ def substitution(lexicon: Lexicon, source: Situation, target: Situation) -> dict
     mapping: dict[str, str] = {}
     for a, b in zip(source.request.lines, target.request.lines, strict=False):
         _align(lexicon, a, b, mapping)
+    if source.login and target.login:
+        mapping[source.login] = target.login
     for collection, ours in _by_collection(source.facts).items():
         for a, b in zip(ours, _by_collection(target.facts).get(collection, ()), strict=False):
             _align(lexicon, a, b, mapping)
@@ -203,7 +211,7 @@ def substitute(lexicon: Lexicon, lines: Lines, mapping: Mapping[str, str]) -> Li
     """`lines` with mapped values replaced, whole values and those inside longer ones."""
     if not mapping:
         return lines
-    long = [a for a in sorted(mapping, key=len, reverse=True) if len(a) > 3]
+    long = [a for a in sorted(mapping, key=len, reverse=True) if len(a) > 3 or (len(a) > 1 and a.isalpha())]
     inside = re.compile("|".join(rf"(?<!\w){re.escape(a)}(?!\w)" for a in long)) if long else None
     out = []
     for line in lines:

@@ -40,6 +40,12 @@ class Situation:
     facts: Lines = ()
     """Believed rows of the state view that the request or the session so far touches."""
 
+    @property
+    def login(self) -> str:
+        """The account in use, "" for a guest."""
+        head = self.facts[0] if self.facts else ""
+        return head[7:-1] if head.startswith('login "') else ""
+
 
 @dataclass
 class Session:

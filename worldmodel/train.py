@@ -150,7 +150,7 @@ def learn_vocabulary(data: Dataset) -> tuple[Vocabulary, Memory]:
     documents = [
         (s.session, (*s.situation.request.lines, *s.target, *s.situation.facts)) for s in found
     ]  # fmt: skip
-    lexicon = Lexicon.build(documents)
+    lexicon = Lexicon.build(documents, render.entities_of(data.view(data.manifest["seed_view"])))
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     bpe.decoder = decoders.ByteLevel()
