@@ -22,6 +22,7 @@ from envsim.errors import EnvsimError
 from envsim.policy import get_policy
 from envsim.sandbox.runtime import ResetRequest, get_runtime
 from envsim.sandbox.spec import SandboxSpec, load_spec
+from envsim.sandbox.tools import ToolClient
 
 SETUPS = (
     ("http, in-process", {"runtime": "inprocess", "driver": "http"}, 60),
@@ -111,8 +112,6 @@ def time_starts(spec: SandboxSpec, notes: list[str]) -> Iterator[list[str]]:
 
 def dirty(sandbox: object, number: int) -> None:
     """Shop as a customer would, so that a reset has something to undo."""
-    from envsim.sandbox.tools import ToolClient
-
     cookies = sandbox.control.reset(ResetRequest(seed=number, login=sandbox.spec.login))
     client = ToolClient(sandbox.transport(), sandbox.spec.tools)
     client.cookies = cookies

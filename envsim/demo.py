@@ -7,7 +7,6 @@ and was made from the same input, so a second run is quick and an interrupted on
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from envsim.fidelity.compare import Setup, Watch, compare
 from envsim.fidelity.report import Report, write_report
 from envsim.rollout import plan, run_jobs
 
-_TRAIN_ENTRY = "worldmodel.train:fit"
+_TRAIN_MODULE = "worldmodel.train"
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,10 @@ def run_demo(demo: Demo, watch: Watch) -> tuple[Report, Path]:
     Raises:
         PrerequisiteError: The world model's packages are not installed.
     """
-    fit = _load(_TRAIN_ENTRY)
+    trainer = _load_trainer()
     traces, model = demo.out / "traces", demo.out / "model"
     record(demo, traces, watch)
-    fit(traces, model, minutes=demo.minutes, seed=demo.seed)
+    trainer.train(trainer.Args(traces=traces, out=model, minutes=demo.minutes, seed=demo.seed))
     setup = Setup(
         app=demo.app, model=model, traces=traces, held_out=demo.out / "held-out", policies=demo.policies,
         episodes=demo.held_out, seed=demo.seed + 1,
@@ -71,10 +70,9 @@ def record(demo: Demo, traces: Path, watch: Watch) -> None:
     run_jobs(jobs, options, workers=demo.workers, on_done=lambda _: done())
 
 
-def _load(entry: str) -> Callable[..., Any]:
-    module, _, name = entry.partition(":")
+def _load_trainer() -> Any:
+    # By name: envsim must not need torch to be imported.
     try:
-        loaded: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return importlib.import_module(_TRAIN_MODULE)
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "torch", "worldmodel") from None
-    return loaded

@@ -161,9 +161,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         self._recorder.write(first)
         return self._encode(), self._info(transition)
 
-    def step(  # type: ignore[override]
-        self, action: str | Action | dict[str, Any]
-    ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+    def step(self, action: str | Action | dict[str, Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Carry out one action; see the class for what ends an episode.
 
         Raises:
@@ -193,7 +191,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         )  # fmt: skip
         return self._settle(parsed, transition)
 
-    def render(self) -> str | NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> str | NDArray[np.uint8] | None:
         """The page as text (``ansi``) or pixels, shape (720, 1280, 3) (``rgb_array``)."""
         if self.render_mode == "ansi":
             seen = self.observation
@@ -262,7 +260,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         if not written:
             self._recorder.write(Step(index=self._steps, action=action, observation=self.observation))
         info = self._info(Transition(observation=self.observation, trust=0.0))
-        self._end(Outcome(kind=kind, reward=None, reason=reason), info)  # type: ignore[arg-type]
+        self._end(Outcome(kind=kind, reward=None, reason=reason), info)
         return self._encode(), UNSCORABLE, False, True, info
 
     def _end(self, outcome: Outcome, info: dict[str, Any]) -> None:
@@ -328,7 +326,7 @@ def _check_modes(render_mode: str | None, screenshot: bool, driver: str, interfa
 
 def _decode_png(data: bytes) -> NDArray[np.uint8]:
     try:
-        from PIL import Image
+        from PIL import Image  # noqa: PLC0415  (part of the browser extra)
     except ModuleNotFoundError:
         raise missing_extra("PIL", "browser") from None
     image = Image.open(io.BytesIO(data), formats=["PNG"]).convert("RGB")

@@ -14,7 +14,7 @@ from envsim.sandbox.world import SandboxWorld
 from envsim.task import Interface
 from envsim.world import World
 
-LEARNED = ("model", "replay", "nearest")
+LEARNED = ("model", "replay", "nearest-neighbour")
 """Worlds made from traces; they live in the `worldmodel` package."""
 KINDS = ("sandbox", *LEARNED)
 _LEARNED_ENTRY = "worldmodel.world:load_world"

@@ -1,0 +1,1 @@
+"""Console scripts: small files that parse, call and print."""

@@ -90,6 +90,11 @@ def compare(setup: Setup, *, watch: Watch = _unwatched) -> Report:
                 decisions[kind].outcome_agreement.value, speed,
             )
         )  # fmt: skip
+    rows += [
+        Row(name, figures["page_exact"], figures["changed_f1"], figures["delta_exact"])
+        for name, figures in one_step.figures.items()
+        if name not in LEARNED
+    ]
     return Report(
         app=setup.app,
         reference=REFERENCE,
@@ -105,7 +110,7 @@ def compare(setup: Setup, *, watch: Watch = _unwatched) -> Report:
 
 @dataclass(frozen=True)
 class OneStep:
-    """Teacher-forced figures of each learned world, and the model's worst steps."""
+    """Teacher-forced figures of each learned world and of baselines that are no worlds; the model's worst steps."""
 
     figures: Mapping[str, Mapping[str, float]]
     examples: tuple[Example, ...]

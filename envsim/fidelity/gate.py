@@ -28,7 +28,9 @@ def require(report: Report, expression: str, world: str = "model") -> None:
     if value is None or math.isnan(value):
         raise GateError(f"{world}: {figure} was not measured, so {text} does not hold.")
     if not compare(value, limit):
-        raise GateError(f"{world}: {figure} is {value:.4f}, so {text} does not hold. See report.html for where it fails.")
+        raise GateError(
+            f"{world}: {figure} is {value:.4f}, so {text} does not hold. See report.html for where it fails."
+        )
 
 
 def parse(expression: str) -> tuple[str, Callable[[float, float], bool], float, str]:

@@ -113,7 +113,9 @@ def write_report(report: Report, root: Path) -> Path:
 def render_html(report: Report) -> str:
     """The report as one HTML page without outside resources. Page content in it is escaped."""
     # Recorded pages are untrusted: autoescape is what keeps a trace from running in the reader's browser.
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     source = resources.files("envsim.fidelity").joinpath("report.html.j2").read_text("utf-8")
     head, body = table(report)
     return environment.from_string(source).render(

@@ -1,0 +1,1 @@
+"""Sandboxes: running clones, their runtimes and the world made of one."""

@@ -23,11 +23,13 @@ IMPOSSIBLE = (
 """Actions no world may carry out, and none may raise on."""
 
 
-class NonConformance(AssertionError):
+class NonConformance(AssertionError):  # noqa: N818
     """What a world does otherwise than `envsim.world.World` says."""
 
 
-def check_world(make: Callable[[], World], tasks: Sequence[Task], *, seeds: Sequence[int] = (0, 1), steps: int = 8) -> None:
+def check_world(
+    make: Callable[[], World], tasks: Sequence[Task], *, seeds: Sequence[int] = (0, 1), steps: int = 8
+) -> None:
     """Hold a world against the protocol; returns if it conforms.
 
     Args:
@@ -198,5 +200,5 @@ class FakeWorld:
 
 
 def _tool(name: str, description: str, properties: dict[str, Any]) -> dict[str, JsonValue]:
-    parameters = {"type": "object", "properties": properties, "required": list(properties)}
+    parameters: dict[str, JsonValue] = {"type": "object", "properties": properties, "required": [*properties]}
     return {"name": name, "description": description, "parameters": parameters}

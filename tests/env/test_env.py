@@ -55,7 +55,9 @@ def test_the_step_limit_truncates_and_still_judges(shelf):
     assert (reward, terminated, truncated, info["outcome"]) == (1.0, False, True, "policy")
 
 
-@pytest.mark.parametrize("action", ["", "((", "look", "a.b()", "{", '{"kind": "fly"}', "x" * 20_000, "look(*[1])", "\x00"])
+@pytest.mark.parametrize(
+    "action", ["", "((", "look", "a.b()", "{", '{"kind": "fly"}', "x" * 20_000, "look(*[1])", "\x00"]
+)
 def test_a_malformed_action_is_an_observation_and_costs_a_step(shelf, action):
     env = make(shelf)
     before, _ = env.reset(seed=1)

@@ -38,7 +38,7 @@ def test_make_vec_of_sixteen_steps_real_clones():
     try:
         observations, _ = envs.reset(seed=0)
         assert envs.observation_space.contains(observations)
-        assert all("link" in page for page in observations["page"])
+        assert all("button" in page for page in observations["page"])
         victim = envs.unwrapped.envs[5].world
 
         def die(action):
@@ -53,14 +53,16 @@ def test_make_vec_of_sixteen_steps_real_clones():
         del victim.step
         observations, rewards, *_ = envs.step(['goto("/")'] * 16)
         assert not np.isnan(rewards).any()
-        assert all("link" in page for page in observations["page"])
+        assert all("button" in page for page in observations["page"])
     finally:
         envs.close()
 
 
 def worlds(interface: str, runtime: str = "inprocess", driver: str = "http"):
     spec = load_spec(find_app("shop") / "sandbox.toml")
-    return lambda: SandboxWorld(spec, runtime=get_runtime(runtime), interface=interface, driver=driver, bugs="production")
+    return lambda: SandboxWorld(
+        spec, runtime=get_runtime(runtime), interface=interface, driver=driver, bugs="production"
+    )
 
 
 def some_tasks(interface: str, count: int):

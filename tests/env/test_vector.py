@@ -73,7 +73,7 @@ def test_a_member_whose_reset_fails_is_tried_again(envs):
     world = envs.unwrapped.envs[0].world
     works, world.reset = world.reset, lambda task, seed: (_ for _ in ()).throw(SandboxLost("gone. Wait."))
     envs.step(["answer()"] * 16)
-    _, rewards, _, truncated, infos = envs.step(["look()"] * 16)
+    _, rewards, _, truncated, _ = envs.step(["look()"] * 16)
     assert math.isnan(rewards[0])
     assert truncated.tolist() == [i == 0 for i in range(16)]
     world.reset = works
