@@ -89,14 +89,14 @@ class TraceWriter:
     nothing that was written; `durable` also flushes each line to the disk.
 
     Raises:
-        TraceError: The session already has a file there.
+        TraceError: The session already has a file there, or `root` cannot be a directory.
     """
 
     def __init__(self, root: Path, header: Header, *, state: StateView | None = None, durable: bool = False) -> None:
         self.path = root / f"{header.session}.jsonl"
         self._durable = durable
         self._count = 0
-        root.mkdir(parents=True, exist_ok=True)
+        _make_folder(root)
         if state is not None:
             header = header.model_copy(update={"state": write_blob(root, state)})
         try:
@@ -201,12 +201,16 @@ class TraceReader:
 
 
 def write_blob(root: Path, value: Any) -> str:
-    """Store a JSON value beside the traces once; its sha256."""
+    """Store a JSON value beside the traces once; its sha256.
+
+    Raises:
+        TraceError: `root` cannot be a directory.
+    """
     data = canonical(value).encode()
     digest = hashlib.sha256(data).hexdigest()
     target = root / "blobs" / digest
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
         # Parallel writers write the same bytes; the rename makes whichever is last harmless.
         scratch = target.with_name(f".{digest}.{os.getpid()}.{threading.get_ident()}")
         scratch.write_bytes(data)
@@ -230,6 +234,13 @@ def read_blob(root: Path, digest: str) -> Any:
     if hashlib.sha256(data).hexdigest() != digest:
         raise TraceError(f"{path} is damaged: its hash differs from its name. Copy it again from the source.")
     return json.loads(data)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TraceError(f"Cannot make the folder {path}: {error.strerror}. Choose another with -o.") from None
 
 
 def _holds_a_line(file: Path) -> bool:
