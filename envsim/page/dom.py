@@ -141,7 +141,7 @@ def parse(source: str, *, live: bool = False) -> Document:
     root = Element("html", {}, None)
     elements = [root]
     stack = [root]
-    text = LexborHTMLParser(source.replace("\x00", "")).html or ""
+    text = LexborHTMLParser(source.replace("\x00", ""), scripting=True).html or ""
     resume = 0
     for token in _TOKEN.finditer(text):
         if token.start() < resume:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -107,19 +108,30 @@ def build_site() -> Asgi:
     return Starlette(routes=routes)
 
 
+def _chromium() -> PageDriver:
+    # Loaded by browser tests alone: Playwright is an extra.
+    from envsim.page.chromium import ChromiumDriver
+
+    return ChromiumDriver(AsgiTransport(build_site()))
+
+
 @pytest.fixture
 def http_driver() -> Iterator[HttpDriver]:
     """The http driver on a fresh site."""
-    driver = HttpDriver(AsgiTransport(build_site()))
-    yield driver
-    driver.close()
+    with closing(HttpDriver(AsgiTransport(build_site()))) as driver:
+        yield driver
 
 
 @pytest.fixture
 def chromium_driver() -> Iterator[PageDriver]:
     """The chromium driver on a fresh site."""
-    from envsim.page.chromium import ChromiumDriver
+    with closing(_chromium()) as driver:
+        yield driver
 
-    driver = ChromiumDriver(AsgiTransport(build_site()))
-    yield driver
-    driver.close()
+
+@pytest.fixture(params=["http", pytest.param("chromium", marks=pytest.mark.browser)])
+def driver_pair(request: pytest.FixtureRequest, http_driver: HttpDriver) -> Iterator[tuple[PageDriver, PageDriver]]:
+    """The http driver beside another of its kind (it repeats itself) or beside a browser, each on its own site."""
+    other = _chromium() if request.param == "chromium" else HttpDriver(AsgiTransport(build_site()))
+    with closing(other):
+        yield http_driver, other

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from envsim.page.conformance import Difference, compare, walk
 from envsim.page.driver import PageDriver
 from envsim.types import Action
-
-pytestmark = pytest.mark.browser
 
 START = (
     "/", "/focus", "/counted", "/fault/reset", "/fault/short", "/fault/500", "/fault/404", "/fault/401", "/loop",
@@ -56,8 +52,8 @@ class Pair:
 
 
 @pytest.fixture
-def pair(http_driver: PageDriver, chromium_driver: PageDriver) -> Iterator[Pair]:
-    return Pair(http_driver, chromium_driver)
+def pair(driver_pair: tuple[PageDriver, PageDriver]) -> Pair:
+    return Pair(*driver_pair)
 
 
 def test_every_page_reads_the_same(pair: Pair) -> None:
