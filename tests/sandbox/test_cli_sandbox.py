@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# One worker sweeps containers: another's sweep could meet an owner that a test here has just killed.
+pytestmark = pytest.mark.xdist_group("docker")
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -22,6 +22,9 @@ from envsim.sandbox.owner import Owner
 from envsim.sandbox.registry import Record
 from envsim.sandbox.spec import SandboxSpec
 
+# One worker sweeps containers: another's sweep could meet an owner that a test here has just killed.
+pytestmark = pytest.mark.xdist_group("docker")
+
 RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
 
 
