@@ -17,7 +17,7 @@ from envsim.content import find_app, list_templates
 from envsim.errors import ActionError, ContentError
 from envsim.expressions import compile_query, placeholders, query, render, resolve, rows
 from envsim.policy.steps import parse_steps
-from envsim.reward.checks import parse_check
+from envsim.reward.checks import parse_check, parse_checks
 from envsim.rng import Rng
 from envsim.state import StateView
 from envsim.task import Interface, Split, Start, Task
@@ -123,6 +123,8 @@ class TaskTemplate(_Strict):
         goals = [self.goal] if isinstance(self.goal, str) else self.goal
         goal = Rng("task", self.app, self.id, seed, "goal").choice(goals)
         try:
+            checks = tuple(_check(table, params) for table in self.checks)
+            parse_checks(checks)
             return Task(
                 id=f"{self.id}@{seed}",
                 template=self.id,
@@ -134,7 +136,7 @@ class TaskTemplate(_Strict):
                 bugs=self.bugs,
                 max_steps=self.max_steps,
                 params=params,
-                checks=tuple(_check(table, params) for table in self.checks),
+                checks=checks,
                 # Filled in while it runs: the oracle's placeholders may also name what it saved.
                 oracle=tuple(self.oracle),
             )

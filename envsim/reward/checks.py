@@ -326,18 +326,31 @@ def parse_check(table: Mapping[str, Any]) -> Check:
         raise ContentError(f"key {key!r}: {first['msg']}") from None
 
 
+def parse_checks(tables: Sequence[Mapping[str, Any]]) -> list[Check]:
+    """The checks of a task instance, placeholders filled in.
+
+    Raises:
+        ContentError: As `parse_check`, or an expected value that is not of its type.
+    """
+    checks: list[Check] = []
+    for number, table in enumerate(tables):
+        check = parse_check(table)
+        if isinstance(check, _Typed) and parse(check.type, check.value) is None:
+            raise ContentError(f"checks[{number}]: {check.value!r} is not a {check.type}. Correct its value or type.")
+        checks.append(check)
+    return checks
+
+
 def evaluate(task: Task, record: Record) -> Verdict:
     """Judge an episode.
 
     Raises:
-        ContentError: A check of `task` is malformed, or its expected value is not of its type.
+        ContentError: As `parse_checks`.
     """
-    checks = [parse_check(table) for table in task.checks]
+    checks = parse_checks(task.checks)
     facts = _Facts(record, task.params)
     results = []
     for check in checks:
-        if isinstance(check, _Typed) and parse(check.type, check.value) is None:
-            raise ContentError(f"{task.id}: {check.value!r} is not a {check.type}. Correct the check's value or type.")
         failure = check.failure(facts)
         results.append(CheckResult(check.kind, failure is None, failure or f"The {check.kind} check holds."))
     if record.infeasible and not any(check.kind == "infeasible" for check in checks):

@@ -114,14 +114,9 @@ def test_who_trusts_address_saved_fails_now_and_then(envs: Envs) -> None:
 
 
 def test_who_orders_again_after_an_error_orders_twice(envs: Envs) -> None:
-    steps = [
-        step if not (isinstance(step, dict) and "saved.last" in str(step)) else {
-            "until": "result.number",
-            "do": ['place_order(address_id="{saved.address}", shipping="{way.key}", payment="invoice", request_key="k")'],
-            "max": 8,
-        }
-        for step in find_template("shop", "tools-buy").oracle
-    ]  # fmt: skip
+    retry = 'place_order(address_id="{saved.address}", shipping="{way.key}", payment="invoice", request_key="k")'
+    *before, _ = find_template("shop", "tools-buy").oracle
+    steps = [*before, {"until": "result.number", "do": [retry], "max": 8}]
     assert rewards(envs["tools", "none"], "tools-buy", steps, range(24)) == [1.0] * 24
     env = envs["tools", "production"]
     results = [run_episode(env, Naive(*steps), seed=s, task=f"tools-buy@{s}") for s in range(24)]

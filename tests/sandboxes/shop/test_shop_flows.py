@@ -250,12 +250,13 @@ def test_customers_cannot_reach_what_is_not_theirs(customer: Session, shop: Sand
     before = shop.control.state()
     assert customer.send("GET", f"/account/orders/{other}").status == 404
     assert customer.send("GET", f"/account/addresses/{foreign}").status == 404
-    for target, fields in {
+    attempts: dict[str, dict[str, object]] = {
         f"/account/orders/{other}/cancel": {},
         f"/account/orders/{other}/return": {"sku": "x", "qty": 1, "reason": "damaged"},
-        f"/account/addresses/{foreign}": ADDRESS,
+        f"/account/addresses/{foreign}": {**ADDRESS},
         f"/account/addresses/{foreign}/delete": {},
-    }.items():
+    }
+    for target, fields in attempts.items():
         assert customer.post(target, **fields).status == 404, target
     for target in ("/admin/coupons", f"/admin/orders/{other}", "/admin/refunds/1", "/admin/coupons/WELCOME10"):
         assert customer.post(target, status="cancelled", decision="approved", active=0).status == 403, target

@@ -39,6 +39,7 @@ ROUTES = {
     "/contact": (200, 200, 200),
     "/account": (303, 200, 200),
     "/account/orders": (303, 200, 200),
+    "/account/refunds": (303, 200, 200),
     "/account/addresses": (303, 200, 200),
     "/account/wishlist": (303, 200, 200),
     "/account/profile": (303, 200, 200),

@@ -90,6 +90,7 @@ def test_every_customer_tool_answers_as_documented(customer: Session, document: 
     assert call("get_order", number=order["number"])["refunds"][0]["amount_cents"] == order["total_cents"]
     delivered, line = _returnable(customer)
     call("request_return", number=delivered, sku=line["sku"], qty=1, reason="changed_mind")
+    assert call("list_refunds")["refunds"][0]["status"] == "pending"
     call("delete_address", address_id=address)
     call("add_to_wishlist", slug=slug)
     assert slug in {p["slug"] for p in call("list_wishlist")["products"]}
