@@ -89,3 +89,13 @@ def test_a_retry_after_a_timeout_is_safe_without_the_double_submit_bug(shop: San
     statuses = [customer.post("/checkout/place", order_key=key).status for _ in range(3)]
     assert statuses == [504, 504, 504]
     assert len(customer.rows("orders")) == before + 1
+
+
+def test_the_readme_names_every_bug() -> None:
+    readme = (SPEC.root / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in readme.splitlines() if line.startswith("| `")]
+    assert [row.split("`")[1] for row in rows] == [bug.id for bug in SPEC.bugs]
+    for bug, row in zip(SPEC.bugs, rows, strict=True):
+        _, _, layer, kind, rate, production, symptom, _ = (cell.strip() for cell in row.split("|"))
+        assert (layer, kind, float(rate), symptom) == (bug.layer, bug.bug_class, bug.rate, bug.symptom)
+        assert (production == "yes") == (bug.id in SPEC.production)

@@ -164,6 +164,11 @@ def request_return(actor: Actor, args: Args) -> Row:
     return {"return_id": return_id, "status": "requested"}
 
 
+def list_refunds(actor: Actor, args: Args) -> Row:
+    """The customer's refunds."""
+    return {"refunds": [refund(r) for r in orders.list_refunds(actor)]}
+
+
 def list_wishlist(actor: Actor, args: Args) -> Row:
     """The wishlist."""
     return {"products": [_product(p) for p in accounts.list_wishlist(actor)]}
@@ -255,6 +260,8 @@ OPERATIONS = [
               " order.", request_return,
               {**NUMBER, "sku": body(STRING), "qty": body(QTY), "reason": body(REASON),
                "comment": body(STRING, default=None)}, record(return_id=INTEGER, status=STRING)),
+    Operation("list_refunds", "GET", "/api/refunds", "List the customer's refunds, newest first.", list_refunds,
+              result=many("refunds", ref("Refund"))),
     Operation("list_wishlist", "GET", "/api/wishlist", "List the products on the wishlist.", list_wishlist,
               result=many("products", ref("Product"))),
     Operation("add_to_wishlist", "PUT", "/api/wishlist/{slug}", "Put a product on the wishlist.", add_to_wishlist,

@@ -109,7 +109,7 @@ def _from_text(text: str, schema: Schema) -> Any:
 
 
 def _check(name: str, value: Any, schema: Schema) -> Any:
-    kinds = {"string": str, "integer": int, "boolean": bool}
+    kinds: dict[str, type] = {"string": str, "integer": int, "boolean": bool}
     kind = schema["type"]
     if not isinstance(value, kinds[kind]) or (kind == "integer" and isinstance(value, bool)):
         raise _invalid(f"{name} must be of type {kind}.")
@@ -117,9 +117,9 @@ def _check(name: str, value: Any, schema: Schema) -> Any:
         raise _invalid(f"{name} must be one of: {', '.join(schema['enum'])}.")
     if kind == "integer" and not schema.get("minimum", -(2**53)) <= value <= schema.get("maximum", 2**53):
         raise _invalid(f"{name} must be from {schema.get('minimum', '-2^53')} to {schema.get('maximum', '2^53')}.")
-    if kind == "string" and len(value) > schema.get("maxLength", 4000):
+    if isinstance(value, str) and len(value) > schema.get("maxLength", 4000):
         raise _invalid(f"{name} is too long.")
-    if kind == "string" and any("\ud800" <= char <= "\udfff" for char in value):
+    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
         raise _invalid(f"{name} is not valid Unicode.")
     return value
 

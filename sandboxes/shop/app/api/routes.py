@@ -60,6 +60,7 @@ def _endpoint(kit: Kit, operations: dict[str, Operation]) -> Callable[[Request],
 def _answer(kit: Kit, operation: Operation, request: Request, raw: bytes) -> Response:
     actor = load_actor(kit, request.cookies.get("sid", ""))
     sid_before = actor.sid
+    response: Response
     try:
         args = read_args(operation, request.path_params, request.query_params, raw)
         if operation.method == "GET":

@@ -58,6 +58,11 @@ def request_return(v: Visit) -> Response:
     return v.redirect(f"/account/orders/{number}", "return-requested")
 
 
+def list_refunds(v: Visit) -> Response:
+    """All refunds, and the returns they belong to."""
+    return v.render("account/refunds.html", refunds=orders.list_refunds(v.actor))
+
+
 def list_addresses(v: Visit) -> Response:
     """All addresses and a form for a new one."""
     return v.render("account/addresses.html", addresses=accounts.list_addresses(v.actor))
@@ -122,6 +127,7 @@ PAGES = [
     Page("/account/orders/{number}/cancel", post=cancel, back=order, role="customer"),
     Page("/account/orders/{number}/reorder", post=reorder, back=order, role="customer"),
     Page("/account/orders/{number}/return", get=show_return, post=request_return, back=show_return, role="customer"),
+    Page("/account/refunds", get=list_refunds, role="customer"),
     Page("/account/addresses", get=list_addresses, post=add_address, back=list_addresses, role="customer"),
     Page("/account/addresses/{id}", get=show_address, post=edit_address, back=show_address, role="customer"),
     Page("/account/addresses/{id}/delete", post=delete_address, back=list_addresses, role="customer"),

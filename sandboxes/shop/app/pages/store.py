@@ -15,9 +15,7 @@ from ..visit import Visit, show_modal
 
 def home(v: Visit) -> Response:
     """The front page."""
-    return v.render(
-        "home.html", shelves=catalog.list_categories(v.kit), products=catalog.featured(v.kit), modal=show_modal(v)
-    )
+    return v.render("home.html", products=catalog.featured(v.kit), modal=show_modal(v))
 
 
 def category(v: Visit) -> Response:

@@ -83,7 +83,8 @@ def shipping_fee(method: str | None, goods_cents: int) -> int:
     """Cost of a shipping method; standard when none is chosen yet."""
     if method in (None, "standard") and goods_cents >= FREE_SHIPPING_FROM:
         return 0
-    return SHIPPING[method or "standard"][1]
+    _, fee = SHIPPING[method or "standard"]
+    return fee
 
 
 def check_coupon(kit: Kit, code: str, subtotal_cents: int) -> Row:
@@ -104,15 +105,15 @@ def check_coupon(kit: Kit, code: str, subtotal_cents: int) -> Row:
 
 
 def _discount(kit: Kit, coupon: Row, lines: list[Row]) -> int:
-    subtotal = sum(line["line_cents"] for line in lines)
+    subtotal = int(sum(line["line_cents"] for line in lines))
     if coupon["kind"] == "fixed":
         return min(int(coupon["value"]), subtotal)
-    right = (subtotal * coupon["value"] + 50) // 100
+    right = (subtotal * int(coupon["value"]) + 50) // 100
     # Rounding each piece down to whole ten cents first loses a little on every line.
     wrong = sum(line["qty"] * (line["unit_cents"] * coupon["value"] // 1000 * 10) for line in lines)
     if wrong != right and kit.bug("coupon-rounding", f"{wrong} instead of {right} cents"):
         return int(wrong)
-    return int(right)
+    return right
 
 
 def find_variant(kit: Kit, sku: str) -> Row:

@@ -220,6 +220,16 @@ def request_return(actor: Actor, number: int, sku: str, qty: int, reason: str, c
     return return_id
 
 
+def list_refunds(actor: Actor) -> list[Row]:
+    """The customer's refunds with the return each belongs to, newest first."""
+    return db.rows(
+        actor.kit,
+        "SELECT f.*, r.sku, r.qty, r.reason FROM refunds f JOIN orders o ON o.number = f.order_number"
+        " LEFT JOIN returns r ON r.id = f.return_id WHERE o.customer_id = ? ORDER BY f.id DESC",
+        actor.customer()["id"],
+    )
+
+
 def _refund_cents(order: Row, line: Row, qty: int) -> int:
     # What was paid for the pieces: the order's discount is shared out over its goods.
     goods = line["unit_cents"] * qty
