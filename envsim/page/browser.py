@@ -39,6 +39,7 @@ ARGS = (
     "--font-render-hinting=none",
     "--force-color-profile=srgb",
     "--hide-scrollbars",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
     # Nothing is resolved but loopback, where the proxies are; contexts see the app through one.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )

@@ -16,13 +16,15 @@ from envsim.page.driver import BaseDriver
 from envsim.page.proxy import AppProxy
 from envsim.page.snapshot import Page, snapshot
 from envsim.page.transport import SocketTransport, Transport
-from envsim.page.urls import ORIGIN, resolve, without_fragment
+from envsim.page.urls import ORIGIN, inside, resolve, without_fragment
 from envsim.types import Action
 
 BLANK = "about:blank"
 VIEWPORT = {"width": 1280, "height": 720}
 ACTION_MS = 2_000
 """Longest wait for an element to become clickable."""
+MAX_WAIT_MS = 1_000
+"""Longest that `noop` waits."""
 LOAD_MS = 15_000
 """Longest wait for a page to load."""
 
@@ -74,9 +76,9 @@ class _Tab:
         """Wait until nothing that was set off is still loading."""
         deadline = time.monotonic() + LOAD_MS / 1000
         while True:
-            # The renderer reports a navigation before it answers this.
+            # A navigation set off by what came before is reported before this timer is.
             with contextlib.suppress(Exception):
-                self.page.evaluate("() => 0")
+                self.page.evaluate("() => new Promise(done => setTimeout(done))")
             if not self.loading:
                 return
             while self.loading:
@@ -166,8 +168,8 @@ class ChromiumDriver(BaseDriver):
         except (ActionError, SandboxLost, SandboxTimeout, UncertainError):
             raise
         except Exception as error:
-            if type(error).__module__.startswith("playwright"):
-                raise SandboxLost(f"Chromium failed: {str(error).splitlines()[0]}. Reset the environment.") from error
+            if _is_playwright(error):
+                raise SandboxLost(f"Chromium failed: {_first_line(error)}. Reset the environment.") from error
             raise
 
     # -- on the browser's thread --------------------------------------------------------------------
@@ -229,9 +231,16 @@ class ChromiumDriver(BaseDriver):
     def _carry_out(self, action: Action) -> str:
         if not self._open_tabs:
             raise UncertainError("The driver has no page yet. Call open() first.")
-        error = super().act(action)
-        self._seen = None
-        return error
+        try:
+            return super().act(action)
+        except Exception as error:
+            if not _is_playwright(error) or _is_fatal(error):
+                raise
+            # The page was in the way, e.g. it replaced the element meanwhile: the agent may try again.
+            return f"{action.name}() could not be carried out: {_first_line(error)}"
+        finally:
+            self._seen = None
+            self._proxy.repeat = 1
 
     def _look(self) -> Page:
         for attempt in range(3):
@@ -253,8 +262,9 @@ class ChromiumDriver(BaseDriver):
             self._seen = Page(url=BLANK)
             return self._seen
         if url.startswith("chrome-error:"):
-            self._parsed, self._nodes = parse(fetched.fault_page("reset")), None
-            url = self._tab.history()[0][-1]
+            urls, at = self._tab.history()
+            url = resolve(urls[at])
+            self._parsed, self._nodes = parse(fetched.fault_page("reset" if inside(url) else "outside")), None
         else:
             handle = self._page_now.evaluate_handle(probe.PROBE)
             self._parsed = parse(handle.evaluate("found => found.html"), live=True)
@@ -318,8 +328,7 @@ class ChromiumDriver(BaseDriver):
     def _background(self, element: Element) -> str:
         before = self._active
         self._open_tab()
-        base = resolve(self._parsed.base, self._page.url) if self._parsed.base else self._page.url
-        notice = self._go(resolve(element.attrs["href"], base))
+        notice = self._go(self._href(element))
         if notice:
             self._close_tab()
         self._active = before
@@ -388,7 +397,7 @@ class ChromiumDriver(BaseDriver):
         return self._notice()
 
     def _wait(self, wait_ms: float) -> None:
-        self._page_now.wait_for_timeout(min(wait_ms, 2_000))
+        self._page_now.wait_for_timeout(min(wait_ms, MAX_WAIT_MS))
         self._tab.settle()
 
     # -- tabs ---------------------------------------------------------------------------------------
@@ -447,3 +456,16 @@ class ChromiumDriver(BaseDriver):
         for _ in range(len(saved.urls) - 1 - saved.at):
             self._page_now.go_back(wait_until="load")
         self._page_now.evaluate(probe.RESTORE, [list(edit) for edit in saved.edits])
+
+
+def _is_playwright(error: Exception) -> bool:
+    # By name: the driver itself imports nothing of an optional extra.
+    return type(error).__module__.startswith("playwright")
+
+
+def _is_fatal(error: Exception) -> bool:
+    return type(error).__name__ == "TargetClosedError" or "crashed" in str(error)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -15,6 +15,7 @@ from envsim.errors import ActionError
 from envsim.page import controls, forms, primitives
 from envsim.page.dom import Document, Element
 from envsim.page.lines import Line
+from envsim.page.names import is_link
 from envsim.page.snapshot import Page
 from envsim.page.urls import inside, resolve
 from envsim.types import Action, JsonValue
@@ -216,9 +217,9 @@ class BaseDriver(ABC):
         if button == "right":
             return ""
         new_tab = False
-        if line.role == "link":
+        if is_link(element):
             new_tab = button == "middle" or bool({"Control", "ControlOrMeta", "Meta"} & set(modifiers))
-            self._reachable(line.url)
+            self._reachable(self._href(element))
         elif button == "middle":
             return ""
         elif forms.submitter_of(element):
@@ -234,8 +235,16 @@ class BaseDriver(ABC):
         if invalid is not None:
             self._focus(invalid[0])
             raise ActionError(f"The form was not sent: {self._named(invalid[0])}: please {invalid[1]}.")
-        sent = forms.submit(form, submitter, document, self._page.url)
+        sent = forms.submit(form, submitter, document, self._base())
         self._reachable(sent.target)
+
+    def _base(self) -> str:
+        """What links and forms of the page are resolved against."""
+        declared = self._document().base
+        return resolve(declared, self._page.url) if declared else self._page.url
+
+    def _href(self, element: Element) -> str:
+        return resolve(element.attrs["href"], self._base())
 
     def _named(self, element: Element) -> str:
         for line in self._page.lines:
@@ -260,7 +269,7 @@ class BaseDriver(ABC):
             self._focus(self._next_focus(bid, -1 if key_comb.startswith("Shift") else 1))
             return ""
         clickable = line.role in ("button", "summary", "tab", "menuitem", "switch")
-        if clickable or (key_comb == "Enter" and line.role == "link"):
+        if clickable or (key_comb == "Enter" and is_link(element)):
             return "" if key_comb == "Escape" else self._clicked(bid, "left", [], double=False)
         if key_comb == "Space" and line.role in ("checkbox", "radio"):
             return self._clicked(bid, "left", [], double=False)
@@ -333,11 +342,11 @@ class BaseDriver(ABC):
     # -- checks ------------------------------------------------------------------------------------
 
     def _target(self, bid: str) -> tuple[Line, Element]:
-        element = self._page.elements.get(bid.strip().strip("[]"))
+        ref = bid.strip().strip("[]")
+        element = self._page.elements.get(ref)
         if element is None:
             raise ActionError(f'There is no element "{bid[:60]}" on this page. Use a ref of the current page.')
-        line = next(line for line in self._page.lines if self._page.elements.get(line.ref) is element)
-        return line, element
+        return next(line for line in self._page.lines if line.ref == ref), element
 
     def _enabled(self, line: Line) -> None:
         if "disabled" in line.states:

@@ -12,7 +12,7 @@ from envsim.page.cookies import Cookie, CookieJar
 from envsim.page.dom import Document, Element, parse
 from envsim.page.driver import BaseDriver
 from envsim.page.forms import Submission
-from envsim.page.names import is_focusable, is_open
+from envsim.page.names import is_focusable, is_link, is_open
 from envsim.page.snapshot import Page, snapshot
 from envsim.page.transport import Request, Transport, WireFault
 from envsim.page.urls import ORIGIN, inside, resolve, without_fragment
@@ -206,10 +206,8 @@ class HttpDriver(BaseDriver):
         if not new_tab:
             self._focus(element)
         document = self._document()
-        if element.tag in ("a", "area"):
-            url = resolve(
-                element.attrs["href"], resolve(document.base, self._tab.url) if document.base else self._tab.url
-            )
+        if is_link(element):
+            url = self._href(element)
             if new_tab:
                 return self._in_new_tab(Submission("GET", url), activate=False)
             if element.attrs.get("target", "").lower() == "_blank":
@@ -255,8 +253,7 @@ class HttpDriver(BaseDriver):
 
     def _send(self, form: Element, submitter: Element | None, repeat: int = 1) -> str:
         document = self._document()
-        base = resolve(document.base, self._tab.url) if document.base else self._tab.url
-        sent = forms.submit(form, submitter, document, base)
+        sent = forms.submit(form, submitter, document, self._base())
         if sent.method == "DIALOG":
             dialog = form.closest("dialog")
             if dialog is not None:

@@ -120,10 +120,15 @@ def is_open(element: Element) -> bool:
     return "open" in element.attrs if state is None else state == "1"
 
 
+def is_link(element: Element) -> bool:
+    """Whether a click on `element` follows a hyperlink, whatever role it was given."""
+    return element.tag in ("a", "area") and "href" in element.attrs
+
+
 def is_focusable(element: Element) -> bool:
     """Whether focus can rest on `element` (whether it is disabled is not asked)."""
     tag, attrs = element.tag, element.attrs
-    if "tabindex" in attrs or (tag in ("a", "area") and "href" in attrs):
+    if "tabindex" in attrs or is_link(element):
         return True
     return tag in ("button", "input", "select", "textarea", "summary") or "contenteditable" in attrs
 

@@ -293,7 +293,7 @@ class _Walk:
         attrs = element.attrs
         states: dict[str, str] = {}
         if role == "link":
-            row.url = resolve(attrs.get("href", ""), self.base)
+            row.url = resolve(attrs["href"], self.base) if "href" in attrs else ""
         elif role in ("combobox", "listbox") and element.tag == "select":
             labels = [controls.option_label(option) for option in controls.options_of(element)]
             chosen = [controls.option_label(option) for option in controls.selected_options(element)]

@@ -1,0 +1,189 @@
+"""What only a browser does: scripts, styles, screenshots, and what it must not reach."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from envsim.errors import PrerequisiteError, SandboxError, UncertainError
+from envsim.page import browser
+from envsim.page.chromium import ChromiumDriver
+from envsim.page.driver import PageDriver
+from envsim.page.http import HttpDriver
+from envsim.page.transport import AsgiTransport
+from envsim.types import Action
+
+pytestmark = pytest.mark.browser
+
+
+class Counter(HTTPServer):
+    hits = 0
+
+
+class CountingHandler(BaseHTTPRequestHandler):
+    server: Counter
+
+    def do_GET(self) -> None:
+        self.server.hits += 1
+        self.send_response(200)
+        self.send_header("access-control-allow-origin", "*")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def neighbour() -> Iterator[Counter]:
+    """Another service on this machine, which no page may reach."""
+    server = Counter(("127.0.0.1", 0), CountingHandler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def serve(html: str, **others: Response) -> ChromiumDriver:
+    routes = [Route("/", lambda _: HTMLResponse(html))]
+    routes += [Route(f"/{path}", lambda _, r=response: r) for path, response in others.items()]
+    return ChromiumDriver(AsgiTransport(Starlette(routes=routes)))
+
+
+def names(driver: PageDriver) -> list[str]:
+    return [line.name for line in driver.observe().lines]
+
+
+def click(driver: PageDriver, name: str) -> str:
+    ref = next(line.ref for line in driver.observe().lines if line.name == name and line.ref)
+    return driver.act(Action.call("click", bid=ref))
+
+
+def test_scripts_and_styles_count() -> None:
+    html = """<style>.gone { display: none } .faint { visibility: hidden }</style>
+      <p class=gone>unseen</p><p class=faint>faint</p><input id=i aria-label=Field value=old>
+      <button onclick="document.body.append('added'); i.value = 'new'">Act</button>
+      <button onclick="this.remove()">Vanish</button>"""
+    with closing(serve(html)) as driver:
+        driver.open("/", {})
+        assert names(driver) == ["Field", "Act", "Vanish"]
+        assert click(driver, "Act") == ""
+        assert names(driver) == ["Field", "Act", "Vanish", "added"]
+        assert driver.observe().lines[0].value == "new"
+        assert click(driver, "Vanish") == ""
+        assert names(driver) == ["Field", "Act", "added"]
+
+
+def test_a_covered_button_is_an_error_not_a_failure() -> None:
+    html = "<button>Under</button><div style='position:fixed; inset:0; background:#fff'></div>"
+    with closing(serve(html)) as driver:
+        driver.open("/", {})
+        assert "covers it" in click(driver, "Under")
+        assert names(driver) == ["Under"]
+
+
+def test_an_element_that_a_script_took_away() -> None:
+    html = "<button>Later</button><script>setTimeout(() => document.querySelector('button').remove(), 150)</script>"
+    with closing(serve(html)) as driver:
+        driver.open("/", {})
+        ref = driver.observe().lines[0].ref
+        threading.Event().wait(0.3)
+        assert "no longer on the page" in driver.act(Action.call("click", bid=ref))
+        assert names(driver) == []
+
+
+def test_pages_reach_the_app_and_nothing_else(neighbour: Counter) -> None:
+    url = f"http://127.0.0.1:{neighbour.server_port}/"
+    html = f"""<script>
+      const tell = (name, promise) => promise.then(() => name + ' reached', () => name + ' refused')
+        .then(text => document.body.append(Object.assign(document.createElement('p'), {{textContent: text}})));
+      const socket = new Promise((yes, no) => {{
+        const it = new WebSocket('{url.replace("http", "ws")}'); it.onopen = yes; it.onerror = no; }});
+      window.onload = () => Promise.all([
+        tell('neighbour', fetch('{url}', {{mode: 'no-cors'}}).then(r => {{ if (r.status === 403) throw r; }})),
+        tell('internet', fetch('https://example.com/', {{mode: 'no-cors'}})),
+        tell('own', fetch('/data')), tell('socket', socket)]).then(() => document.title = 'done');
+      </script><img src="{url}img"><iframe src="{url}frame"></iframe><a href="#" onclick="location='{url}'">Leave</a>"""
+    with closing(serve(html, data=Response("x"))) as driver:
+        driver.open("/", {})
+        for _ in range(50):
+            if driver.observe().title == "done":
+                break
+            driver.act(Action.call("noop", wait_ms=50))
+        assert "own reached" in names(driver)
+        assert {"internet refused", "socket refused"} <= set(names(driver))
+        click(driver, "Leave")
+        driver.observe()
+        assert driver.act(Action.call("goto", url="/")) == ""
+    assert neighbour.hits == 0
+
+
+def test_a_screenshot_is_a_picture_of_the_viewport(chromium_driver: PageDriver, http_driver: HttpDriver) -> None:
+    chromium_driver.open("/fields", {})
+    picture = chromium_driver.screenshot()
+    assert picture is not None
+    assert picture.startswith(b"\x89PNG")
+    assert [int.from_bytes(picture[at : at + 4], "big") for at in (16, 20)] == [1280, 720]
+    assert http_driver.screenshot() is None
+
+
+def test_two_drivers_from_two_threads() -> None:
+    seen: dict[str, list[str]] = {}
+
+    def browse(name: str) -> None:
+        with closing(serve(f"<p>{name}</p>")) as driver:
+            for _ in range(3):
+                driver.open("/", {"who": name})
+                seen[name] = names(driver)
+
+    threads = [threading.Thread(target=browse, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {"one": ["one"], "two": ["two"]}
+
+
+def test_sessions_do_not_leak() -> None:
+    html = "<script>document.write('<p>' + (localStorage.seen || 'first') + document.cookie + '</p>');"
+    html += "localStorage.seen = 'again'; document.cookie = 'c=1'</script>"
+    with closing(serve(html)) as driver:
+        for _ in range(2):
+            driver.open("/", {})
+            assert names(driver) == ["first"]
+
+
+def test_use_before_open_and_foreign_tokens(chromium_driver: PageDriver, http_driver: HttpDriver) -> None:
+    with pytest.raises(UncertainError, match="open"):
+        chromium_driver.act(Action.call("noop"))
+    http_driver.open("/", {})
+    with pytest.raises(UncertainError, match="chromium"):
+        chromium_driver.load(http_driver.save())
+    with pytest.raises(UncertainError, match="http"):
+        http_driver.load("nonsense")
+
+
+def test_closing_twice_is_fine(chromium_driver: PageDriver) -> None:
+    chromium_driver.open("/", {})
+    chromium_driver.close()
+    chromium_driver.close()
+    with pytest.raises((SandboxError, UncertainError)):
+        chromium_driver.act(Action.call("noop"))
+
+
+def test_a_missing_browser_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(browser.ENV, "/nowhere/chromium")
+    with pytest.raises(PrerequisiteError, match="/nowhere/chromium is not a program"):
+        browser.find_chromium()
+    monkeypatch.delenv(browser.ENV)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(PrerequisiteError, match="apt-get install"):
+        browser.find_chromium()
