@@ -111,10 +111,12 @@ class Guest:
     ) -> dict[str, str]:
         """Seeded state -> login -> setup -> bugs on; the cookies of the signed-in session."""
         start = parse_clock(clock) if clock else None
-        if setup and self._document is None:
-            self._document = await self._load_document()
-        self._snapshots.clear()
         kit = self.kit
+        self._snapshots.clear()
+        if setup and self._document is None:
+            # Before the reset that counts: asking for it may leave a trace, such as a guest's session.
+            kit.reset(seed=0, bugs={})
+            self._document = await self._load_document()
         # Login and setup draw from streams of their own and at a clock that stands still, so that
         # the episode starts on draw 1 and tick 0 whatever came before, and no token comes up twice.
         kit.reset(seed=rng.draw(seed, "setup"), bugs={}, clock=start)

@@ -84,7 +84,8 @@ class Kit:
     """Enabled bugs and the rate at which each fires."""
     counters: dict[str, int] = field(default_factory=dict, init=False)
     cache: dict[str, Any] = field(default_factory=dict, init=False)
-    """JSON values that live in the app's memory, e.g. what a stale-cache bug serves."""
+    """JSON values that live in the app's memory, e.g. what a stale-cache bug serves. Dropped after a task's
+    setup: what must last, such as sessions, belongs in `db`."""
     events: list[Fired] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:

@@ -104,9 +104,13 @@ def _listener() -> Iterator[list[str]]:
 
 
 def _own_addresses() -> list[str]:
+    addresses = {"127.0.0.1"}
     with contextlib.suppress(OSError):
-        return sorted({"127.0.0.1", *socket.gethostbyname_ex(socket.gethostname())[2]})
-    return ["127.0.0.1"]
+        addresses.update(socket.gethostbyname_ex(socket.gethostname())[2])
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outward:
+        outward.connect(("192.0.2.1", 9))  # sends nothing: it only asks which of our addresses would
+        addresses.add(outward.getsockname()[0])
+    return sorted(addresses)
 
 
 def _leaked(sandbox: Sandbox, facts: Facts) -> set[str]:

@@ -60,36 +60,38 @@ def launch(
         keeper = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
         )
-        up: list[dict[str, Any]] = []
         try:
-            assert keeper.stdout is not None
-            with keeper.stdout:
-                for line in keeper.stdout:
-                    report = json.loads(line)
-                    listener(report)
-                    if "up" in report:
-                        up.append(report["up"])
-                    if "ready" in report:
-                        # Detached from here on: not waited for, so not reported as left behind either.
-                        keeper.returncode = 0
-                        return sorted(up, key=lambda record: str(record["name"]))
-                    if "error" in report:
-                        keeper.wait()
-                        raise _error(report)
+            up = _follow(keeper, listener)
         except BaseException:
             if keeper.poll() is None:
                 keeper.terminate()
                 keeper.wait()
             raise
-        keeper.wait()
-        errors.seek(0)
-        raise SandboxStartError(f"The keeper ended early: {errors.read().decode('utf-8', 'replace')[-500:]}")
+        if up is None:
+            errors.seek(0)
+            tail = errors.read().decode("utf-8", "replace")[-500:]
+            raise SandboxStartError(f"The keeper ended with code {keeper.wait()} before it was ready: {tail}")
+    keeper.returncode = 0  # detached from here on; Python would otherwise report it as left behind
+    return up
 
 
-def _error(report: dict[str, Any]) -> EnvsimError:
-    error = EnvsimError(report["error"])
-    error.exit_code = report["exit_code"]
-    return error
+def _follow(keeper: subprocess.Popen[bytes], listener: Listener) -> list[dict[str, Any]] | None:
+    """What came up by the time the keeper is ready; None if it ended without a word."""
+    up: list[dict[str, Any]] = []
+    assert keeper.stdout is not None
+    with keeper.stdout:
+        for line in keeper.stdout:
+            report = json.loads(line)
+            listener(report)
+            if "up" in report:
+                up.append(report["up"])
+            if "error" in report:
+                error = EnvsimError(report["error"])
+                error.exit_code = report["exit_code"]
+                raise error
+            if "ready" in report:
+                return sorted(up, key=lambda record: str(record["name"]))
+    return None
 
 
 def main() -> None:

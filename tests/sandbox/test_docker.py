@@ -8,8 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
+from docker.models.containers import ContainerCollection
 
 from envsim.errors import PrerequisiteError, SandboxLost
 from envsim.page.transport import Request
@@ -34,6 +36,32 @@ def test_every_safeguard_holds(sandbox: DockerSandbox) -> None:
     findings = audit(sandbox)
     assert len(findings) == 14
     assert [finding["item"] for finding in findings if not finding["held"]] == []
+
+
+def test_the_audit_sees_a_container_without_safeguards(notes: SandboxSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = ContainerCollection.run
+
+    def careless(self: ContainerCollection, image: str, command: list[str], **options: Any) -> Any:
+        for safeguard in ("network_mode", "cap_drop", "security_opt", "read_only", "pids_limit", "mem_limit", "tmpfs"):
+            del options[safeguard]
+        del options["memswap_limit"]
+        options["volumes"]["/"] = {"bind": str(notes.root.resolve()), "mode": "ro"}
+        return run(self, image, command, **{**options, "user": "0:0", "environment": {"API_KEY": "secret"}})
+
+    runtime = DockerRuntime()
+    runtime.prepare(notes)
+    monkeypatch.setattr(ContainerCollection, "run", careless)
+    sandbox = runtime.start(notes)
+    try:
+        findings = audit(sandbox)
+    finally:
+        sandbox.close()
+    assert [finding["item"] for finding in findings if finding["held"]] == [
+        "nothing inside listens on TCP",
+        "control plane not reachable through the app",
+        "spec, seed and oracles not served",
+        "sockets in a folder only the owner can enter",
+    ]
 
 
 def test_there_is_no_way_out(sandbox: DockerSandbox) -> None:

@@ -90,6 +90,42 @@ def test_the_audit_says_what_a_process_does_not_hold(process_sandbox: ProcessSan
     assert held["sockets in a folder only the owner can enter"]
 
 
+LEAKY = """
+from .app import Notes as Plain
+from envsim.guest.kit import Clone
+
+class Notes(Plain):
+    async def __call__(self, scope, receive, send):
+        if scope["path"] == "/state":
+            await self._start(send, 200, b"application/json", [])
+            body = __import__("json").dumps(self.kit.view()).encode()
+            await send({"type": "http.response.body", "body": body})
+        elif scope["path"].endswith("/oracles.py"):
+            await self._start(send, 200, b"text/plain", [])
+            body = __import__("pathlib").Path(__file__).with_name("oracles.py").read_bytes()
+            await send({"type": "http.response.body", "body": body})
+        else:
+            await super().__call__(scope, receive, send)
+
+def create(kit):
+    notes = Notes(kit)
+    return Clone(notes, notes.login)
+"""
+
+
+def test_the_audit_sees_an_app_that_serves_its_state_and_its_oracles(notes: SandboxSpec, tmp_path: Path) -> None:
+    for path in notes.root.glob("*.py"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "leaky.py").write_text(LEAKY)
+    sandbox = get_runtime("inprocess").start(notes.model_copy(update={"app": "leaky:create", "root": tmp_path}))
+    try:
+        held = {finding["item"]: finding["held"] for finding in audit(sandbox)}
+    finally:
+        sandbox.close()
+    assert not held["control plane not reachable through the app"]
+    assert not held["spec, seed and oracles not served"]
+
+
 def test_secrets_of_the_owner_do_not_reach_a_process(notes: SandboxSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_API_KEY", "s3cret")
     sandbox = ProcessRuntime().start(notes)
