@@ -6,7 +6,7 @@ An instance is a pure function of (template, seed, seed view): the same in any p
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -178,14 +178,23 @@ def _draw_one(parameter: Parameter, scope: Mapping[str, Any], rng: Rng) -> Any:
     candidates = rows(query(str(parameter.source), scope))
     if parameter.all:
         return list(_kept(candidates, parameter.where, scope))
-    kept = _kept(rng.shuffled(candidates), parameter.where, scope)
+    kept = _kept(_shuffled(candidates, rng), parameter.where, scope)
     if parameter.sample is None:
         return next(kept, None)
     chosen = [row for row, _ in zip(kept, range(parameter.sample), strict=False)]
     return chosen if len(chosen) == parameter.sample else None
 
 
-def _kept(candidates: list[Any], where: str | None, scope: Mapping[str, Any]) -> Iterator[Any]:
+def _shuffled(items: list[Any], rng: Rng) -> Iterator[Any]:
+    """`items` in a random order, drawn no further than they are taken: most often one is enough."""
+    pool = list(items)
+    for last in range(len(pool) - 1, -1, -1):
+        at = rng.integer(last + 1)
+        pool[at], pool[last] = pool[last], pool[at]
+        yield pool[last]
+
+
+def _kept(candidates: Iterable[Any], where: str | None, scope: Mapping[str, Any]) -> Iterator[Any]:
     inner = dict(scope)
     for row in candidates:
         inner["row"] = row

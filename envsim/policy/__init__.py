@@ -7,17 +7,27 @@ from pathlib import Path
 
 from envsim.errors import ActionError, ContentError
 from envsim.policy.base import NullPolicy, Policy, ScriptedPolicy
+from envsim.policy.chat import ChatPolicy
 from envsim.policy.noisy import NoisyPolicy
 from envsim.policy.oracle import OraclePolicy
 from envsim.policy.random import RandomPolicy
 
-__all__ = ["NoisyPolicy", "NullPolicy", "OraclePolicy", "Policy", "RandomPolicy", "ScriptedPolicy", "get_policy"]
+__all__ = [
+    "ChatPolicy",
+    "NoisyPolicy",
+    "NullPolicy",
+    "OraclePolicy",
+    "Policy",
+    "RandomPolicy",
+    "ScriptedPolicy",
+    "get_policy",
+]
 
 
 def get_policy(name: str) -> Policy:
-    """A new policy by name: ``null``, ``random``, ``oracle``, ``noisy``, ``noisy:EPSILON``, ``scripted:FILE``.
+    """A new policy by name: ``null``, ``random``, ``oracle``, ``noisy``, ``noisy:P``, ``scripted:FILE``, ``chat:MODEL``.
 
-    A script holds one action a line, in any form `Action.parse` reads.
+    A script holds one action a line, in any form `Action.parse` reads; a chat model is asked at ``$OPENAI_BASE_URL``.
 
     Raises:
         ContentError: No such policy, or an argument that does not fit.
@@ -48,6 +58,12 @@ def _scripted(argument: str) -> Policy:
         raise ContentError(f"The script {argument!r} has an unreadable line: {error}") from None
 
 
+def _chat(argument: str) -> Policy:
+    if not argument:
+        raise ContentError("The chat policy needs a model. Write it as chat:MODEL.")
+    return ChatPolicy(argument)
+
+
 def _plain(make: Callable[[], Policy]) -> Callable[[str], Policy]:
     def build(argument: str) -> Policy:
         if argument:
@@ -63,4 +79,5 @@ _MAKERS: dict[str, Callable[[str], Policy]] = {
     "oracle": _plain(OraclePolicy),
     "noisy": _noisy,
     "scripted": _scripted,
+    "chat": _chat,
 }
