@@ -106,7 +106,7 @@ class Browser:
     def _run(self) -> None:
         try:
             # An optional extra, and heavy: loaded when a browser is first needed.
-            from playwright.sync_api import sync_playwright
+            from playwright.sync_api import sync_playwright  # noqa: PLC0415
         except ModuleNotFoundError:
             self._ready.set_exception(missing_extra("playwright", "browser"))
             return

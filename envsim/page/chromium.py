@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from envsim.errors import ActionError, SandboxLost, SandboxTimeout, UncertainError
 from envsim.page import browser as browsers
 from envsim.page import controls, fetched, forms, probe
+from envsim.page.chromium_tab import ACTION_MS, SavedTab, Session, Tab, first_line, is_fatal, is_playwright
 from envsim.page.dom import Document, Element, parse
 from envsim.page.driver import BaseDriver
 from envsim.page.proxy import AppProxy
@@ -21,75 +21,8 @@ from envsim.types import Action
 
 BLANK = "about:blank"
 VIEWPORT = {"width": 1280, "height": 720}
-ACTION_MS = 2_000
-"""Longest wait for an element to become clickable."""
 MAX_WAIT_MS = 1_000
 """Longest that `noop` waits."""
-LOAD_MS = 15_000
-"""Longest wait for a page to load."""
-
-
-@dataclass(frozen=True)
-class SavedTab:
-    """One tab as saved: where its history leads, what it shows, what was typed."""
-
-    urls: tuple[str, ...]
-    at: int
-    source: str
-    edits: tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Session:
-    """A saved browsing session."""
-
-    tabs: tuple[SavedTab, ...]
-    active: int
-    cookies: tuple[dict[str, Any], ...]
-    sources: dict[str, str] = field(repr=False)
-
-
-class _Tab:
-    """One Playwright page, and whether it is on its way elsewhere."""
-
-    def __init__(self, page: Any) -> None:
-        self.page = page
-        self.loading = False
-        page.set_default_timeout(ACTION_MS)
-        page.set_default_navigation_timeout(LOAD_MS)
-        self.cdp = page.context.new_cdp_session(page)
-        self.cdp.send("Page.enable")
-        self.frame = self.cdp.send("Page.getFrameTree")["frameTree"]["frame"]["id"]
-        self.cdp.on("Page.frameRequestedNavigation", self._requested)
-        self.cdp.on("Page.frameStoppedLoading", self._stopped)
-        self.cdp.on("Page.navigatedWithinDocument", self._stopped)
-
-    def _requested(self, event: Mapping[str, Any]) -> None:
-        if event["frameId"] == self.frame and event.get("disposition", "currentTab") == "currentTab":
-            self.loading = True
-
-    def _stopped(self, event: Mapping[str, Any]) -> None:
-        if event["frameId"] == self.frame:
-            self.loading = False
-
-    def settle(self) -> None:
-        """Wait until nothing that was set off is still loading."""
-        deadline = time.monotonic() + LOAD_MS / 1000
-        while True:
-            # A navigation set off by what came before is reported before this timer is.
-            with contextlib.suppress(Exception):
-                self.page.evaluate("() => new Promise(done => setTimeout(done))")
-            if not self.loading:
-                return
-            while self.loading:
-                if time.monotonic() > deadline:
-                    raise SandboxTimeout(f"The page did not load within {LOAD_MS // 1000} s.")
-                self.page.wait_for_timeout(1)
-
-    def history(self) -> tuple[list[str], int]:
-        """URLs of the entries, and which one is shown."""
-        found = self.cdp.send("Page.getNavigationHistory")
-        return [entry["url"] for entry in found["entries"]], found["currentIndex"]
 
 
 class ChromiumDriver(BaseDriver):
@@ -109,7 +42,7 @@ class ChromiumDriver(BaseDriver):
         self._browser = browsers.shared()
         self._proxy = AppProxy(SocketTransport(base_url=app) if isinstance(app, str) else app)
         self._context: Any = None
-        self._open_tabs: list[_Tab] = []
+        self._open_tabs: list[Tab] = []
         self._active = 0
         self._seen: Page | None = None
         self._parsed = parse("")
@@ -168,8 +101,8 @@ class ChromiumDriver(BaseDriver):
         except (ActionError, SandboxLost, SandboxTimeout, UncertainError):
             raise
         except Exception as error:
-            if _is_playwright(error):
-                raise SandboxLost(f"Chromium failed: {_first_line(error)}. Reset the environment.") from error
+            if is_playwright(error):
+                raise SandboxLost(f"Chromium failed: {first_line(error)}. Reset the environment.") from error
             raise
 
     # -- on the browser's thread --------------------------------------------------------------------
@@ -179,7 +112,7 @@ class ChromiumDriver(BaseDriver):
         return self._open_tabs[self._active].page
 
     @property
-    def _tab(self) -> _Tab:
+    def _tab(self) -> Tab:
         return self._open_tabs[self._active]
 
     def _start(self, browser: Any, target: str, cookies: Mapping[str, str]) -> None:
@@ -210,7 +143,7 @@ class ChromiumDriver(BaseDriver):
         elif old:
             self._context.clear_cookies()
             old[0].cdp.send("Storage.clearDataForOrigin", {"origin": ORIGIN, "storageTypes": "all"})
-        self._open_tabs = [_Tab(self._context.new_page())]
+        self._open_tabs = [Tab(self._context.new_page())]
         self._active = 0
         for tab in old:
             tab.page.close()
@@ -234,10 +167,10 @@ class ChromiumDriver(BaseDriver):
         try:
             return super().act(action)
         except Exception as error:
-            if not _is_playwright(error) or _is_fatal(error):
+            if not is_playwright(error) or is_fatal(error):
                 raise
             # The page was in the way, e.g. it replaced the element meanwhile: the agent may try again.
-            return f"{action.name}() could not be carried out: {_first_line(error)}"
+            return f"{action.name}() could not be carried out: {first_line(error)}"
         finally:
             self._seen = None
             self._proxy.repeat = 1
@@ -341,7 +274,7 @@ class ChromiumDriver(BaseDriver):
         while time.monotonic() < deadline:
             new = [page for page in self._context.pages if page not in known]
             if new:
-                self._open_tabs.append(_Tab(new[0]))
+                self._open_tabs.append(Tab(new[0]))
                 self._active = len(self._open_tabs) - 1
                 with contextlib.suppress(Exception):
                     new[0].wait_for_load_state("load")
@@ -406,7 +339,7 @@ class ChromiumDriver(BaseDriver):
         return len(self._open_tabs), self._active
 
     def _open_tab(self) -> None:
-        self._open_tabs.append(_Tab(self._context.new_page()))
+        self._open_tabs.append(Tab(self._context.new_page()))
         self._active = len(self._open_tabs) - 1
 
     def _close_tab(self) -> None:
@@ -456,16 +389,3 @@ class ChromiumDriver(BaseDriver):
         for _ in range(len(saved.urls) - 1 - saved.at):
             self._page_now.go_back(wait_until="load")
         self._page_now.evaluate(probe.RESTORE, [list(edit) for edit in saved.edits])
-
-
-def _is_playwright(error: Exception) -> bool:
-    # By name: the driver itself imports nothing of an optional extra.
-    return type(error).__module__.startswith("playwright")
-
-
-def _is_fatal(error: Exception) -> bool:
-    return type(error).__name__ == "TargetClosedError" or "crashed" in str(error)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -56,7 +56,7 @@ class Response:
         return morsels
 
 
-class WireFault(Exception):
+class WireFault(Exception):  # noqa: N818  (a fact about the page, not an error of ours)
     """The *app* broke the exchange, as production might: a page-level fact, not infrastructure.
 
     Attributes:

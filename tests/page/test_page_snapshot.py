@@ -88,7 +88,8 @@ def test_controls(html: str, expected: str) -> None:
     "html",
     [
         "<p hidden>x", "<p aria-hidden=true>x", "<p style='color: red; display : none'>x",
-        "<input type=hidden value=x>", "<script>x</script>", "<style>x</style>", "<template><p>x</template>", "<noscript><p>x</noscript>",
+        "<input type=hidden value=x>", "<script>x</script>", "<style>x</style>", "<template><p>x</template>",
+        "<noscript><p>x</noscript>",
         "<dialog>x</dialog>", "<!-- x -->", "<button hidden>x</button>", "<select hidden><option>x</select>",
         "<svg><path d=x /></svg>", "<iframe>x</iframe>", "<template><template>y</template><p>x</template>",
     ],
@@ -141,8 +142,8 @@ def test_a_page_cannot_speak_for_the_browser() -> None:
 
 TAGS = [
     "a", "p", "div", "span", "ul", "li", "table", "tr", "td", "h1", "h2", "form", "label", "input", "select", "option",
-    "textarea", "button", "details", "summary", "dialog", "nav", "main", "header", "fieldset", "legend", "script", "style",
-    "template", "noscript", "svg", "title", "base", "pre", "article", "dl", "dt", "dd", "img", "plaintext",
+    "textarea", "button", "details", "summary", "dialog", "nav", "main", "header", "fieldset", "legend", "script",
+    "style", "template", "noscript", "svg", "title", "base", "pre", "article", "dl", "dt", "dd", "img", "plaintext",
 ]  # fmt: skip
 ATTRS = [
     "", ' href="/x"', " hidden", ' role="button"', ' role="row"', ' aria-label="n"', ' type="checkbox"', ' for="i"',
