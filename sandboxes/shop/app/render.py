@@ -71,6 +71,7 @@ def _environment() -> Environment:
     return environment
 
 
+# Compiled templates are code, not state: they are the same for every clone in this process.
 _TEMPLATES = _environment()
 
 

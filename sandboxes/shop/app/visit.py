@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -36,7 +36,6 @@ class Visit:
     error: str = ""
     status: int = 200
     sid_before: str = ""
-    context: dict[str, Any] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -92,9 +91,8 @@ class Visit:
             raise ShopError("invalid_amount", "Enter an amount such as 25 or 25.50.", 422)
         return int(dollars or "0") * 100 + int(cents.ljust(2, "0") or "0")
 
-    def render(self, template: str, **values: Any) -> Response:
-        """A page."""
-        status = self.context.pop("status", None) or self.status
+    def render(self, template: str, status: int = 0, **values: Any) -> Response:
+        """A page; `status` defaults to that of the visit, which a refusal has set."""
         account = self.actor.account
         html = page(
             template,
@@ -104,10 +102,9 @@ class Visit:
             categories=db.rows(self.kit, "SELECT slug, name FROM categories ORDER BY position"),
             cart_count=cart.count_items(self.actor),
             notice=NOTICES.get(self.query.get("notice", ""), ""),
-            **self.context,
             **values,
         )
-        return Response(html, status, media_type="text/html")
+        return Response(html, status or self.status, media_type="text/html")
 
     def redirect(self, path: str, notice: str = "") -> Response:
         """Post/redirect/get: on to `path`, which then shows `notice` (a key of `NOTICES`)."""

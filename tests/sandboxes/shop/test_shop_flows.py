@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -304,3 +305,12 @@ def test_a_snapshot_in_the_checkout_can_be_played_twice(customer: Session, shop:
         outcomes.append((shop.control.hash(), customer.get("/account/orders")))
         shop.control.restore(saved)
     assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "least"), [("Brulot", 10), ("BRÛLOT", 10), ("mugs", 4), ("ash bench", 1), ("xyzzy", 0)]
+)
+def test_search_ignores_case_accents_and_plurals(guest: Session, text: str, least: int) -> None:
+    found = [line.url for line in guest.lines(f"/search?q={quote(text)}") if line.url.startswith("/p/")]
+    assert len(found) >= least
+    assert bool(found) == bool(least)

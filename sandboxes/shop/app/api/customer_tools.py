@@ -114,7 +114,7 @@ def place_order(actor: Actor, args: Args) -> Row:
     if kit.bug("checkout-503"):
         raise ShopError("unavailable", "The service is unavailable; the order may or may not have been placed.", 503)
     payment = orders.payment_label(args["payment"], args["card_number"] or "")
-    key = args["request_key"] or cart.order_key(actor, cart.get_cart(actor))
+    key = args["request_key"] or cart.order_key(actor, cart.get_choices(actor))
     number = orders.place_order(actor, args["address_id"], args["shipping"], payment, key)
     if kit.bug("place-timeout", f"order {number} was placed"):
         raise CommittedError(

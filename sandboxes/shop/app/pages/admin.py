@@ -27,7 +27,7 @@ def list_orders(v: Visit) -> Response:
     """Orders of all customers."""
     status, email = v.query.get("status", ""), v.query.get("email", "")
     found, pages = backoffice.list_orders(v.actor, status, email, v.integer("page", 1))
-    return v.render("admin/orders.html", orders=found, pages=pages, status=status, email=email)
+    return v.render("admin/orders.html", orders=found, pages=pages, shown=status, email=email)
 
 
 def order(v: Visit) -> Response:

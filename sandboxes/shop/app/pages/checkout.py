@@ -83,16 +83,15 @@ def choose_payment(v: Visit) -> Response:
 
 def place(v: Visit) -> Response:
     """Place the order."""
-    found = cart.get_cart(v.actor)
+    key = v.form.get("order_key", "")
     if v.kit.bug("checkout-503"):
-        v.context["status"] = 503
-        return v.render("gateway.html", title="Service unavailable", key=v.form.get("order_key", ""))
+        return v.render("gateway.html", 503, title="Service unavailable", key=key)
+    chosen = cart.get_choices(v.actor)
     number = orders.place_order(
-        v.actor, found["address_id"] or 0, found["shipping"] or "", found["payment"] or "", v.form.get("order_key", "")
+        v.actor, chosen["address_id"] or 0, chosen["shipping"] or "", chosen["payment"] or "", key
     )
     if v.kit.bug("place-timeout", f"order {number} was placed"):
-        v.context["status"] = 504
-        return v.render("gateway.html", title="The server did not answer in time", key=v.form.get("order_key", ""))
+        return v.render("gateway.html", 504, title="The server did not answer in time", key=key)
     return v.redirect(f"/checkout/done/{number}")
 
 

@@ -64,7 +64,11 @@ def _listing(v: Visit, shelf: db.Row | None, query: Query) -> Response:
 
 def product(v: Visit) -> Response:
     """A product page."""
-    found = catalog.get_product(v.kit, v.request.path_params["slug"])
+    return _show_product(v, v.request.path_params["slug"])
+
+
+def _show_product(v: Visit, slug: str) -> Response:
+    found = catalog.get_product(v.kit, slug)
     slow = bool(found["reviews"]) and not v.error and v.kit.bug("slow-reviews", found["slug"])
     return v.render(
         "product.html",
@@ -95,9 +99,7 @@ def add(v: Visit) -> Response:
 
 
 def _back_to_product(v: Visit) -> Response:
-    slug = cart.find_variant(v.kit, v.form.get("sku", ""))["slug"]
-    v.request.path_params["slug"] = slug
-    return product(v)
+    return _show_product(v, cart.find_variant(v.kit, v.form.get("sku", ""))["slug"])
 
 
 def update(v: Visit) -> Response:

@@ -7,7 +7,7 @@ from datetime import date
 
 from . import db
 from .actor import Actor
-from .catalog import get_product, note_price_change, plain
+from .catalog import get_product, note_price_change, words
 from .db import Row, ShopError, not_found
 from .orders import STATUSES
 
@@ -86,7 +86,7 @@ def list_products(actor: Actor, text: str = "", category: str = "", page: int = 
     """
     actor.staff()
     where, args = ["1 = 1"], []
-    for word in plain(text).split()[:8]:
+    for word in words(text):
         where.append("instr(p.search, ?)")
         args.append(word)
     if category:

@@ -48,12 +48,17 @@ def count_items(actor: Actor) -> int:
     return int(db.value(actor.kit, "SELECT coalesce(sum(qty), 0) FROM cart_lines WHERE cart_key = ?", actor.cart_key))
 
 
+def get_choices(actor: Actor) -> Row:
+    """What was chosen for the cart so far: coupon, address_id, shipping, payment; and its number of checkouts."""
+    found = db.row(actor.kit, "SELECT * FROM carts WHERE key = ?", actor.cart_key)
+    return found or {"coupon": None, "address_id": None, "shipping": None, "payment": None, "checkouts": 0}
+
+
 def get_cart(actor: Actor) -> Row:
     """The cart priced: ``lines``, ``subtotal_cents``, ``discount_cents``, ``shipping_cents``, ``total_cents``, ...
 
     ``notice`` says why a coupon no longer counts.
     """
-    cart = db.row(actor.kit, "SELECT * FROM carts WHERE key = ?", actor.cart_key)
     lines = db.rows(
         actor.kit,
         "SELECT l.sku, l.qty, p.slug, p.name, v.label, v.stock, p.price_cents + v.extra_cents AS unit_cents,"
@@ -61,7 +66,7 @@ def get_cart(actor: Actor) -> Row:
         " JOIN products p ON p.id = v.product_id WHERE l.cart_key = ? ORDER BY l.rowid",
         actor.cart_key,
     )
-    out: Row = cart or {"coupon": None, "address_id": None, "shipping": None, "payment": None, "checkouts": 0}
+    out = get_choices(actor)
     out["lines"] = lines
     out["count"] = sum(line["qty"] for line in lines)
     out["subtotal_cents"] = sum(line["line_cents"] for line in lines)

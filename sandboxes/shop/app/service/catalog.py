@@ -84,6 +84,11 @@ def plain(text: str) -> str:
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
+def words(text: str) -> list[str]:
+    """What to look for in ``products.search``: the plain words of `text`, in the singular."""
+    return [word.removesuffix("s") if len(word) > 3 else word for word in plain(text).split()[:8]]
+
+
 def find_products(kit: Kit, query: Query) -> Listing:
     """One page of the products that match every condition of `query`."""
     where, args = _conditions(query)
@@ -111,7 +116,7 @@ def _conditions(query: Query) -> tuple[list[str], list[Any]]:
         if wanted:
             where.append(f"p.{column} = ?")
             args.append(wanted)
-    for word in plain(query.text).split()[:8]:
+    for word in words(query.text):
         where.append("instr(p.search, ?)")
         args.append(word)
     if query.min_cents is not None:
