@@ -85,8 +85,8 @@ def test_a_missing_requirement_is_named(tmp_path: Path) -> None:
 
 def test_the_wheel_carries_the_content(repo: Path, tmp_path: Path) -> None:
     """Built and unpacked as pip would, away from the repository: apps and tasks must come along."""
-    code = "import sys; from hatchling.builders.wheel import WheelBuilder as B; print(*B('.').build(directory=sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, capture_output=True, cwd=repo)
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path]
+    subprocess.run(build, check=True, capture_output=True, cwd=repo)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"envsim/py.typed", "worldmodel/py.typed", "envsim/_content/sandboxes/shop/sandbox.toml"} <= names
