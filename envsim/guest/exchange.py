@@ -37,20 +37,14 @@ def drive(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
         return pool.submit(loop.run_until_complete, work).result()
 
 
-async def call(
-    app: Asgi, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
-) -> tuple[int, bytes]:
-    """Status and body of one request. `target` is path and query, percent-encoded.
-
-    Raises:
-        ConnectionResetError: The app dropped the connection.
-    """
+def http_scope(method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, Any]:
+    """The ASGI scope of a request, as a server on `HOST` would give it."""
     split = urlsplit(target)
     sent = [(b"host", HOST.encode())]
     sent += [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in headers]
     if body or method not in ("GET", "HEAD"):
         sent.append((b"content-length", str(len(body)).encode()))
-    scope: dict[str, Any] = {
+    return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
@@ -64,6 +58,17 @@ async def call(
         "server": (HOST, 80),
         "client": ("127.0.0.1", 1),
     }
+
+
+async def call(
+    app: Asgi, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
+) -> tuple[int, bytes]:
+    """Status and body of one request. `target` is path and query, percent-encoded.
+
+    Raises:
+        ConnectionResetError: The app dropped the connection.
+    """
+    scope = http_scope(method, target, headers, body)
     incoming: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
     status, chunks = 0, []
 

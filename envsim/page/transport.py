@@ -8,15 +8,15 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
-from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from envsim.guest.exchange import drive
+from envsim.guest.exchange import HOST as GUEST_HOST
+from envsim.guest.exchange import drive, http_scope
 from envsim.guest.kit import Asgi
 
 Header = tuple[str, str]
-HOST = "app.test"
+HOST = GUEST_HOST
 """The host every app believes it is served on, so that pages are the same through any transport."""
 
 
@@ -110,34 +110,22 @@ class _Exchange:
 
 
 class AsgiTransport:
-    """Calls an ASGI app in this process: no socket, no thread, one private event loop."""
+    """Calls an ASGI app in this process: no socket, no thread.
 
-    def __init__(self, app: Asgi) -> None:
+    Args:
+        app: The app.
+        loop: Event loop to run it on, not used by anyone else meanwhile; None for one of its own.
+    """
+
+    def __init__(self, app: Asgi, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._app = app
-        self._loop = asyncio.new_event_loop()
+        self._owns_loop = loop is None
+        self._loop = loop or asyncio.new_event_loop()
 
     def send(self, request: Request) -> Response:
         """See `Transport.send`."""
-        split = urlsplit(request.target)
         exchange = _Exchange(request.body)
-        headers = [(b"host", HOST.encode())]
-        headers += [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in request.headers]
-        if request.body or request.method not in ("GET", "HEAD"):
-            headers.append((b"content-length", str(len(request.body)).encode()))
-        scope: dict[str, Any] = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": request.method,
-            "scheme": "http",
-            "path": unquote(split.path),
-            "raw_path": split.path.encode(),
-            "query_string": split.query.encode(),
-            "root_path": "",
-            "headers": headers,
-            "server": (HOST, 80),
-            "client": ("127.0.0.1", 1),
-        }
+        scope = http_scope(request.method, request.target, request.headers, request.body)
         try:
             drive(self._loop, self._call(scope, exchange))
         except ConnectionResetError:
@@ -157,7 +145,7 @@ class AsgiTransport:
 
     def close(self) -> None:
         """See `Transport.close`."""
-        if not self._loop.is_closed():
+        if self._owns_loop:
             self._loop.close()
 
 

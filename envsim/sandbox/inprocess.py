@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import weakref
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -17,7 +16,7 @@ from envsim.errors import SandboxLost
 from envsim.guest.exchange import drive
 from envsim.guest.guest import Guest
 from envsim.guest.serve import one_at_a_time
-from envsim.page.transport import AsgiTransport, Request, Response
+from envsim.page.transport import AsgiTransport, Request, Response, WireFault
 from envsim.sandbox.forward import Forwarder
 from envsim.sandbox.runtime import Changes, ResetRequest
 from envsim.sandbox.seed import guest_spec, seed_database
@@ -29,13 +28,16 @@ from envsim.state import StateView
 class InProcessTransport:
     """An `AsgiTransport` that takes turns with everyone else who uses the same clone."""
 
-    def __init__(self, guest: Guest, lock: threading.Lock) -> None:
-        self._transport = AsgiTransport(guest.asgi)
+    def __init__(self, guest: Guest, lock: threading.Lock, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = AsgiTransport(guest.asgi, loop)
+        self._loop = loop
         self._lock = lock
 
     def send(self, request: Request) -> Response:
         """See `Transport.send`."""
         with self._lock:
+            if self._loop.is_closed():
+                raise WireFault("reset")  # as over a socket whose app is gone
             return self._transport.send(request)
 
     def close(self) -> None:
@@ -44,13 +46,13 @@ class InProcessTransport:
 
 
 class InProcessControl:
-    """See `Control`. Calls the guest directly, so it cannot time out, and is lost only once closed."""
+    """See `Control`. Calls the guest directly, so it cannot time out, and is lost only once its loop is closed."""
 
-    def __init__(self, name: str, guest: Guest, lock: threading.Lock) -> None:
+    def __init__(self, name: str, guest: Guest, lock: threading.Lock, loop: asyncio.AbstractEventLoop) -> None:
         self._name = name
         self._guest = guest
         self._lock = lock
-        self._loop = asyncio.new_event_loop()
+        self._loop = loop
 
     def health(self) -> dict[str, Any]:
         """See `Control.health`."""
@@ -102,10 +104,6 @@ class InProcessControl:
         with self._turn() as guest:
             guest.restore(snapshot_id)
 
-    def close(self) -> None:
-        """Release the private event loop; safe to call twice."""
-        self._loop.close()
-
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Guest]:
         with self._lock:
@@ -124,15 +122,14 @@ class InProcessSandbox:
         self.name = new_name(spec.name)
         self._guest = Guest(guest_spec(spec), spec.root, seed_database(spec))
         self._lock = threading.Lock()
-        self.control = InProcessControl(self.name, self._guest, self._lock)
-        self._transports: weakref.WeakSet[InProcessTransport] = weakref.WeakSet()
+        # One for all who take turns: a loop costs three file descriptors, and there may be hundreds of sandboxes.
+        self._loop = asyncio.new_event_loop()
+        self.control = InProcessControl(self.name, self._guest, self._lock, self._loop)
         self._forwarder: Forwarder | None = None
 
     def transport(self) -> InProcessTransport:
         """See `Sandbox.transport`."""
-        transport = InProcessTransport(self._guest, self._lock)
-        self._transports.add(transport)
-        return transport
+        return InProcessTransport(self._guest, self._lock, self._loop)
 
     def url(self) -> str:
         """See `Sandbox.url`."""
@@ -144,9 +141,8 @@ class InProcessSandbox:
         """See `Sandbox.close`."""
         if self._forwarder is not None:
             self._forwarder.close()
-        for transport in list(self._transports):
-            transport.close()
-        self.control.close()
+        with self._lock:
+            self._loop.close()
         self._guest.close()
 
 

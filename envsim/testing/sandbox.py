@@ -153,8 +153,10 @@ def _check_transports(sandbox: Sandbox) -> None:
 
 
 def _check_close(sandbox: Sandbox) -> None:
+    transport = sandbox.transport()
     sandbox.close()
     sandbox.close()
+    transport.close()
     try:
         sandbox.control.state()
     except SandboxLost:

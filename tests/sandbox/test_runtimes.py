@@ -63,6 +63,14 @@ def test_broken_exchanges_look_the_same_everywhere(runtime: str, notes: SandboxS
         sandbox.close()
 
 
+def test_a_closed_sandbox_resets_connections(notes: SandboxSpec) -> None:
+    sandbox = get_runtime("inprocess").start(notes)
+    transport = sandbox.transport()
+    sandbox.close()
+    with pytest.raises(WireFault, match="reset"):
+        transport.send(Request("GET", "/"))
+
+
 @pytest.mark.parametrize("runtime", ["inprocess", "process"])
 def test_oracles_tell_a_bug_from_its_absence(runtime: str, notes: SandboxSpec) -> None:
     sandbox = get_runtime(runtime).start(notes)
