@@ -39,6 +39,8 @@ ARGS = (
     "--font-render-hinting=none",
     "--force-color-profile=srgb",
     "--hide-scrollbars",
+    # All pages are of one app and one thread drives them: a renderer each would only cost starts.
+    "--renderer-process-limit=1",
     "--webrtc-ip-handling-policy=disable_non_proxied_udp",
     # Nothing is resolved but loopback, where the proxies are; contexts see the app through one.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",

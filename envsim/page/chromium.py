@@ -237,26 +237,25 @@ class ChromiumDriver(BaseDriver):
         if double and navigates:
             # The second click of a double click sends the same request again, before the first is answered.
             self._proxy.repeat = 2
-        if attrs.get("type", "").lower() in ("checkbox", "radio"):
-            self._tick(node, 2 if double else 1)
-        else:
-            click = node.dblclick if double and not navigates else node.click
-            self._try("clicked", lambda: click(no_wait_after=True) if click == node.click else click())
+        box = attrs.get("type", "").lower() in ("checkbox", "radio")
+        self._press_mouse(node, times=2 if double and not navigates else 1, box=box)
         if navigates and target.lower() == "_blank":
             self._adopt()
         self._tab.settle()
         self._proxy.repeat = 1
         return self._notice()
 
-    def _tick(self, node: Any, times: int) -> None:
-        for _ in range(times):
-            try:
-                node.click(timeout=500)
-            except Exception as error:
-                if type(error).__name__ != "TimeoutError":
-                    raise
-                # A box that is drawn by its label lies under it: clicking the label does the same.
+    def _press_mouse(self, node: Any, *, times: int, box: bool) -> None:
+        point = node.evaluate(probe.POINT)
+        if point is not None:
+            self._page_now.mouse.click(*point, click_count=times)
+        elif box and node.is_visible():
+            # A box that is drawn by its label lies under it: clicking the label does the same.
+            for _ in range(times):
                 node.evaluate("node => { node.focus(); node.click(); }")
+        else:
+            # Playwright waits, in case whatever covers it goes away.
+            self._try("clicked", lambda: node.click(click_count=times, no_wait_after=True))
 
     def _background(self, element: Element) -> str:
         before = self._active

@@ -78,3 +78,14 @@ SAVE = """() => {
   return edits;
 }"""
 """The counterpart of `RESTORE`."""
+
+POINT = """node => {
+  node.scrollIntoView({ block: 'center', inline: 'center', behavior: 'instant' });
+  const box = [...node.getClientRects()].find(rect => rect.width > 0 && rect.height > 0);
+  if (!box) return null;
+  const x = box.left + box.width / 2, y = box.top + box.height / 2;
+  const hit = document.elementFromPoint(x, y);
+  const own = hit && (node.contains(hit) || hit.closest('label')?.control === node);
+  return own ? [x, y] : null;
+}"""
+"""Scrolls an element into view and returns where a click meets it, or null where none would."""

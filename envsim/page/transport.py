@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import http.cookies
+import select
+import socket
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
-
-import httpx
+from urllib.parse import urlsplit
 
 from envsim.guest.exchange import HOST as GUEST_HOST
 from envsim.guest.exchange import drive, http_scope
@@ -149,45 +151,71 @@ class AsgiTransport:
             self._loop.close()
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP/1.1 over a unix socket."""
+
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__(HOST, timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket; called by `http.client` when there is a request to send."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
 class SocketTransport:
-    """Speaks HTTP/1.1 over a unix socket, or to a base URL.
+    """Speaks HTTP/1.1 over a unix socket, or to a base URL. Sends the very headers `AsgiTransport` does.
 
     Args:
         socket: Path of the app's unix socket; None to use `base_url` over TCP.
-        base_url: Where the app is reached over TCP; ignored with `socket`.
+        base_url: Where the app is reached over TCP, as ``http://host:port``; ignored with `socket`.
         timeout_s: Longest wait for a response.
     """
 
     def __init__(self, *, socket: Path | None = None, base_url: str = "", timeout_s: float = 10.0) -> None:
-        transport = httpx.HTTPTransport(uds=str(socket) if socket else None)
-        self._client = httpx.Client(
-            transport=transport,
-            base_url=f"http://{HOST}" if socket else base_url,
-            timeout=timeout_s,
-            headers={"host": HOST},
-            follow_redirects=False,
-            trust_env=False,
+        split = urlsplit(base_url)
+        self._connection = (
+            UnixConnection(socket, timeout_s)
+            if socket
+            else http.client.HTTPConnection(split.hostname or "127.0.0.1", split.port or 80, timeout=timeout_s)
         )
 
     def send(self, request: Request) -> Response:
         """See `Transport.send`."""
-        outgoing = self._client.build_request(
-            request.method, request.target, headers=list(request.headers), content=request.body or None
-        )
-        # Cookies are the page driver's business; httpx must not add its own.
+        if self._is_stale():
+            self._connection.close()
         try:
-            reply = self._client.send(outgoing)
-        except httpx.TimeoutException:
-            raise WireFault("timeout") from None
-        except httpx.RemoteProtocolError as error:
-            raise WireFault("truncated" if "peer closed" in str(error) else "reset") from None
-        except httpx.TransportError:
-            raise WireFault("reset") from None
-        finally:
-            self._client.cookies.clear()
-        headers = tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in reply.headers.raw)
-        return Response(reply.status_code, headers, reply.content)
+            return self._exchange(request)
+        except BaseException as error:
+            # What is left of this exchange must not be read as the answer to the next.
+            self._connection.close()
+            if isinstance(error, TimeoutError):
+                raise WireFault("timeout") from None
+            if isinstance(error, http.client.IncompleteRead):
+                raise WireFault("truncated") from None
+            if isinstance(error, OSError | http.client.HTTPException):
+                raise WireFault("reset") from None
+            raise
+
+    def _exchange(self, request: Request) -> Response:
+        self._connection.putrequest(request.method, request.target, skip_host=True, skip_accept_encoding=True)
+        for key, value in http_scope(request.method, request.target, request.headers, request.body)["headers"]:
+            self._connection.putheader(key, value)
+        self._connection.endheaders(request.body or None)
+        reply = self._connection.getresponse()
+        body = reply.read()
+        return Response(reply.status, tuple((key.lower(), value) for key, value in reply.getheaders()), body)
+
+    def _is_stale(self) -> bool:
+        """Whether the app closed the connection since the last exchange: then there is something to read, its end."""
+        if self._connection.sock is None:
+            return False
+        poll = select.poll()
+        poll.register(self._connection.sock, select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         """See `Transport.close`."""
-        self._client.close()
+        self._connection.close()
