@@ -25,7 +25,7 @@ __all__ = [
 
 
 def get_policy(name: str) -> Policy:
-    """A new policy by name: ``null``, ``random``, ``oracle``, ``noisy``, ``noisy:P``, ``scripted:FILE``, ``chat:MODEL``.
+    """A new policy: ``null``, ``random``, ``oracle``, ``noisy``, ``noisy:P``, ``scripted:FILE`` or ``chat:MODEL``.
 
     A script holds one action a line, in any form `Action.parse` reads; a chat model is asked at ``$OPENAI_BASE_URL``.
 

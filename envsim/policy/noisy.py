@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from envsim.page.lines import parse_lines
 from envsim.policy.oracle import OraclePolicy
 from envsim.policy.random import RandomPolicy
 from envsim.rng import Rng
@@ -17,8 +18,9 @@ _TYPED = ("fill", "select_option")
 class NoisyPolicy:
     """Before each step of the oracle, with probability `epsilon`, one random action instead.
 
-    Where a slip led to another page it goes back and fills in again what was lost, then goes on
-    as a person would. A slip that changed something is not undone: such an episode may fail.
+    Where a slip led to another page it goes back, clears what covers the page, fills in again what
+    was lost, and goes on, as a person would. A slip that changed something is not undone: such an
+    episode may fail.
 
     Args:
         epsilon: Probability of a slip, in [0, 1].
@@ -28,42 +30,60 @@ class NoisyPolicy:
         self._epsilon = epsilon
         self._oracle = OraclePolicy()
         self._random = RandomPolicy()
-        self._rng = Rng("policy", "noisy", 0)
-        self._home = ""
-        self._typed: list[Action] = []
-        self._repair: list[Action] = []
-        self._slipped = False
-        self._last: Observation | None = None
+        self._begin(0)
 
     def reset(self, task: Task | None, seed: int, tools: list[dict[str, Any]]) -> None:
         """See `Policy.reset`."""
         self._oracle.reset(task, seed, tools)
         self._random.reset(task, seed, tools)
+        self._begin(seed)
+
+    def _begin(self, seed: int) -> None:
         self._rng = Rng("policy", "noisy", seed)
-        self._home, self._typed, self._repair = "", [], []
-        self._slipped, self._last = False, None
+        self._url = ""
+        self._typed: list[Action] = []
+        self._repairs: list[Action] = []
+        self._before: Observation | None = None
+        """What the last slip interrupted, until the oracle acts again."""
+        self._slipped = False
 
     def act(self, observation: Observation) -> Action:
         """See `Policy.act`."""
         if self._slipped:
             self._slipped = False
-            self._repair = self._way_back(observation)
-        if self._repair:
-            return self._repair.pop(0)
-        if observation.url != self._home:
-            self._home, self._typed = observation.url, []
+            self._repairs = self._way_back(observation)
+        if self._before is not None and (clearing := _clear(observation)) is not None:
+            return clearing
+        if self._repairs:
+            return self._repairs.pop(0)
+        if observation.url != self._url:
+            self._url, self._typed = observation.url, []
         if self._rng.chance(self._epsilon):
-            self._slipped, self._last = True, observation
+            # After several slips in a row, the oracle goes on from before the first.
+            self._before, self._slipped = self._before or observation, True
             return self._random.explore(observation)
-        # After a slip of a tool call, the oracle must still see the result of its own last call.
-        seen, self._last = (self._last if self._last is not None and not observation.page else observation), None
+        # A slip of a tool call must not hide the result of the oracle's own last call.
+        seen = self._before if self._before is not None and not observation.page else observation
+        self._before = None
         action = self._oracle.act(seen)
         if action.name in _TYPED:
             self._typed.append(action)
         return action
 
     def _way_back(self, observation: Observation) -> list[Action]:
-        before = self._last
+        before = self._before
         if before is None or not observation.page or observation.page == before.page:
             return []
         return [Action.call("goto", url=before.url), *self._typed]
+
+
+def _clear(observation: Observation) -> Action | None:
+    """How to get rid of a dialog that covers the page, or of a page that did not load."""
+    lines = parse_lines(observation.page) if observation.page else []
+    if not lines:
+        return None
+    if lines[0].role == "dialog":
+        # What declines comes last, by convention.
+        buttons = [line for line in lines if line.role == "button"]
+        return Action.call("click", bid=buttons[-1].ref) if buttons else None
+    return None if any(line.ref for line in lines) else Action.call("goto", url=observation.url)

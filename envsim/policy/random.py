@@ -56,7 +56,7 @@ class RandomPolicy:
     def _browse(self, lines: list[Line]) -> Action:
         targets = [line for line in lines if line.ref and "disabled" not in line.states]
         if not targets or self._rng.chance(0.06):
-            return Action.call(*self._rng.choice([("go_back",), ("go_back",), ("noop",)]))
+            return Action.call(self._rng.choice(["go_back", "go_back", "noop"]))
         if self._rng.chance(0.02):
             # What a confused agent does; the world must answer it with an error.
             return Action.call("click", bid="ezzzz")

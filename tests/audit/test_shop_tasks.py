@@ -144,3 +144,13 @@ def test_noisy_still_often_succeeds(envs: Envs) -> None:
         for s in SEEDS
     ]
     assert 0.4 < sum(reward or 0.0 for reward in done) / len(done) < 1.0
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("task", ["buy-variant", "edit-address", "next-cheapest", "wishlist-pair"])
+def test_oracles_solve_tasks_in_a_real_browser_too(task: str) -> None:
+    env = TaskEnv("shop", driver="chromium")
+    try:
+        assert run_episode(env, OraclePolicy(), seed=3, task=f"{task}@3").outcome.reward == 1.0
+    finally:
+        env.close()

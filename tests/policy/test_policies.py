@@ -238,3 +238,29 @@ def test_policies_by_name(name: str) -> None:
 def test_unknown_policies_say_what_there_is(name: str) -> None:
     with pytest.raises(ContentError):
         get_policy(name)
+
+
+def test_after_a_slip_the_noisy_oracle_clears_the_page_and_fills_in_again() -> None:
+    policy = NoisyPolicy(1.0)
+    policy.reset(make_task('fill("@textbox Value", "9")', 'click("@button Save")'), 0, PRIMITIVES)
+    form = Counter().see()
+    policy.act(form)
+    covered = Observation(
+        url="/",
+        page=format_lines(assign_refs([Line("dialog", "News"), Line("button", "Yes", 1), Line("button", "No", 1)])),
+    )
+    no = next(line.ref for line in parse_lines(covered.page) if line.name == "No")
+    assert policy.act(covered) == Action.call("click", bid=no)
+    assert policy.act(Observation(url="/x", page='heading "This page isn\'t working"')) == Action.call("goto", url="/x")
+    assert policy.act(form) == Action.call("goto", url="/")
+
+
+def test_a_slip_of_a_tool_call_does_not_hide_the_oracles_own_result() -> None:
+    policy = NoisyPolicy(1.0)
+    mine, other = Observation(result='{"id": 7}'), Observation(result='{"id": 8}')
+    oracle = {"save": {"id": "result.id"}}
+    policy.reset(make_task(oracle, 'find(id="{saved.id}")'), 0, [{"name": "other", "parameters": {"type": "object"}}])
+    assert policy.act(mine).name == "other"
+    assert policy.act(other).name == "other"
+    policy._epsilon = 0.0
+    assert policy.act(other) == Action.call("find", id=7)
