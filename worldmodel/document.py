@@ -30,6 +30,7 @@ _CHANGE = re.compile(r'! ("(?:[^"\\]|\\.)*")(?: = (.*))?', re.DOTALL)
 _OUTLINE = re.compile(r'( *)(?:("(?:[^"\\]|\\.)*"): |- )(.*)', re.DOTALL)
 _RAW = "raw "
 _SIGN = "¢"
+_MOST_CENTS = 10**12
 _AMOUNT = re.compile(r"¢[0-9][0-9,]{0,15}\.[0-9]{2}")
 MAX_DEPTH = 40
 """Nesting beyond this is flattened: depth comes from text that a model may have written."""
@@ -60,7 +61,7 @@ def units(value: Any, key: str = "") -> Any:
     if isinstance(value, list):
         return [units(v, key) for v in value]
     if key.endswith("_cents"):
-        if type(value) is int and value >= 0:
+        if type(value) is int and 0 <= value < _MOST_CENTS:
             return f"{_SIGN}{value // 100:,}.{value % 100:02d}"
         if isinstance(value, str) and value.startswith(_SIGN):
             return _SIGN + value

@@ -13,8 +13,8 @@ from worldmodel.render import Slots, Vocabulary, apply_patch, patch, skeleton, v
 from worldmodel.retrieval import Hit, Memory, substitute, substitution
 from worldmodel.session import Sample, Situation
 
-MAX_CONTEXT = 896
-MAX_ANSWER = 320
+MAX_CONTEXT = 640
+MAX_ANSWER = 256
 _SHAPE_OVERLAP = 0.6
 
 
@@ -29,7 +29,7 @@ class Draft:
 
 
 def choose_draft(situation: Situation, memory: Memory, *, without: str | None = None) -> Draft:
-    """The best guess that code alone can make.
+    """The best guess that code alone can make; ground-truth events are no part of it.
 
     The neighbour's answer with its entities replaced by ours; unless this session has seen the same
     request, or the same kind of answer about the same entity, in which case its own earlier answer.
@@ -39,10 +39,20 @@ def choose_draft(situation: Situation, memory: Memory, *, without: str | None = 
     past = _from_past(situation, memory, near)
     if past is not None:
         head = delta_lines(read_delta(near)) if near is not None else ()
-        return Draft((*head, *(line for line in past if line[:1] != "!" and line[:7] != "@event ")), "past", hit)
+        return Draft((*head, *_seen(past)), "past", hit)
     if near is not None:
-        return Draft(near, "near", hit)
-    return Draft(tuple(line for line in situation.current if line[:1] != "!"), "current")
+        return Draft(without_events(near), "near", hit)
+    return Draft(_seen(situation.current), "current")
+
+
+def without_events(lines: Lines) -> Lines:
+    """Lines less ground truth about bugs: the outcome token speaks of those."""
+    return tuple(line for line in lines if not line.startswith("@event "))
+
+
+def _seen(lines: Lines) -> Lines:
+    """What an agent saw of an answer."""
+    return tuple(line for line in without_events(lines) if line[:1] != "!")
 
 
 def _plain(hits: list[Hit]) -> Hit | None:
@@ -123,7 +133,8 @@ class Context:
 def write_context(vocabulary: Vocabulary, situation: Situation, draft: Draft, stable: frozenset[str]) -> Context:
     """The prompt: request, facts, what the current page has beyond the draft, the marked draft.
 
-    Draft lines known to survive (`stable`) are left out; they stay where they are unless edited.
+    Draft lines known to survive (`stable`) and those that were on screen before and stayed for the neighbour
+    too are left out: they stay where they are unless edited.
     """
     slots = Slots()
     parts: list[list[int]] = []
@@ -139,11 +150,14 @@ def write_context(vocabulary: Vocabulary, situation: Situation, draft: Draft, st
         parts.append(tokens)
 
     section(render.REQUEST, situation.request.lines, 160)
-    section(render.FACTS, situation.facts, 240)
+    section(render.FACTS, situation.facts, 72)
     shown = set(draft.lines)
-    section(render.CURRENT, (line for line in situation.current if line not in shown), 240)
+    section(render.CURRENT, (line for line in _seen(situation.current) if line not in shown), 72)
     room = MAX_CONTEXT - sum(map(len, parts)) - 2
-    parts.append(_write_draft(vocabulary, draft, slots, stable, room))
+    frame_lines = (
+        frozenset(body(situation.past[-1][1])) if situation.past and situation.interface == "browser" else stable
+    )
+    parts.append(_write_draft(vocabulary, draft, slots, stable | frame_lines, room))
     return Context([token for part in parts for token in part] + [render.OUT], slots, draft)
 
 
@@ -163,21 +177,31 @@ def _write_draft(vocabulary: Vocabulary, draft: Draft, slots: Slots, stable: fro
     return tokens
 
 
-def write_answer(vocabulary: Vocabulary, context: Context, target: Lines) -> list[int] | None:
-    """The tokens the model should answer with; None if they would not fit."""
+def write_answer(
+    vocabulary: Vocabulary, context: Context, target: Lines, *, known_only: bool = False
+) -> list[int] | None:
+    """The tokens the model should answer with; None if they would not fit.
+
+    With `known_only`, edits are left out that hold a value which stands nowhere in the context: it can only
+    be guessed, and a model trained to guess invents. The draft's lines stay then.
+    """
     name = outcome_of(target)
     outcomes = vocabulary.outcomes
     out = [vocabulary.outcome0 + (outcomes.index(name) if name in outcomes else 0)]
     known = {line: i for i, line in reversed(list(enumerate(context.draft.lines[: render.MAX_LINES])))}
-    for i, j, lines in patch(context.draft.lines, target):
+    for i, j, lines in patch(context.draft.lines, without_events(target)):
         if j >= render.MAX_LINES:
             return None
-        out += [render.EDIT, vocabulary.line0 + i, vocabulary.line0 + j]
+        written: list[int] = []
+        knowable = True
         for line in lines:
             if line in known and len(line) > 8:
-                out.append(vocabulary.line0 + known[line])
+                written.append(vocabulary.line0 + known[line])
             else:
-                out += [*vocabulary.line(line, context.slots, False), render.NL]
+                knowable = knowable and vocabulary.knows(line, context.slots)
+                written += [*vocabulary.line(line, context.slots, False), render.NL]
+        if knowable or not known_only:
+            out += [render.EDIT, vocabulary.line0 + i, vocabulary.line0 + j, *written]
     out.append(render.END)
     return out if len(out) <= MAX_ANSWER else None
 
@@ -187,8 +211,15 @@ def read_answer(vocabulary: Vocabulary, context: Context, tokens: Sequence[int])
     outcome = vocabulary.outcomes[0]
     if tokens and vocabulary.outcome0 <= tokens[0] < vocabulary.outcome0 + len(vocabulary.outcomes):
         outcome = vocabulary.outcomes[tokens[0] - vocabulary.outcome0]
-    if not tokens or tokens[-1] != render.END:
-        return outcome, context.draft.lines
+    lines = context.draft.lines
+    if tokens and tokens[-1] == render.END:
+        lines = _edited(vocabulary, context, tokens)
+    events = tuple(f"@event {dump(name)}" for name in outcome.split("+") if ":" in name)
+    changes = sum(line[:1] == "!" for line in lines)
+    return outcome, (*lines[:changes], *events, *lines[changes:]) if events else lines
+
+
+def _edited(vocabulary: Vocabulary, context: Context, tokens: Sequence[int]) -> Lines:
     edits: list[tuple[int, int, list[str]]] = []
     run: list[int] = []
     at = 1
@@ -206,7 +237,7 @@ def read_answer(vocabulary: Vocabulary, context: Context, tokens: Sequence[int])
         else:
             run.append(token)
         at += 1
-    return outcome, apply_patch(context.draft.lines, edits)
+    return apply_patch(context.draft.lines, edits)
 
 
 def survival(pairs: Iterable[tuple[Draft, Sample]], least: int = 12, share: float = 0.995) -> frozenset[str]:

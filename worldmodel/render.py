@@ -249,6 +249,13 @@ class Vocabulary:
                 return
         out += self.text(text)
 
+    def knows(self, line: str, slots: Slots) -> bool:
+        """Whether every value of `line` is in a slot, whole or in parts."""
+        return all(
+            not is_value or text in slots.index or slots.inside(text) is not None
+            for is_value, text in self.lexicon.pieces(line)
+        )
+
     def text(self, text: str) -> list[int]:
         """Literal text as number and BPE tokens."""
         known = self._cache.get(text)
@@ -301,7 +308,13 @@ def patch(draft: Sequence[str], target: Sequence[str]) -> list[tuple[int, int, l
     Only the first `MAX_LINES` lines can be named; the rest of a longer draft goes with the last edit.
     """
     matcher = difflib.SequenceMatcher(None, draft, target, autojunk=False)
-    return [(i, j, list(target[a:b])) for tag, i, j, a, b in matcher.get_opcodes() if tag != "equal"]
+    edits: list[tuple[int, int, list[str]]] = []
+    for tag, i, j, a, b in matcher.get_opcodes():
+        if tag == "replace" and j - i == b - a:
+            edits += [(i + k, i + k + 1, [target[a + k]]) for k in range(j - i)]
+        elif tag != "equal":
+            edits.append((i, j, list(target[a:b])))
+    return edits
 
 
 def apply_patch(draft: Sequence[str], edits: Iterable[tuple[int, int, Sequence[str]]]) -> Lines:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import time
 from collections import Counter
@@ -50,11 +51,11 @@ class Args:
     """Most optimiser steps; 0: no such limit."""
     minutes: float = 0.0
     """Most minutes of optimisation; 0: no limit. With one, the result depends on the machine's speed."""
-    batch_tokens: int = 8192
+    batch_tokens: int = 3072
     lr: float = 2e-3
-    width: int = 224
+    width: int = 192
     layers: int = 4
-    heads: int = 7
+    heads: int = 6
     kv_heads: int = 1
     held_out: float = 0.1
     seed: int = 0
@@ -158,12 +159,13 @@ def learn_vocabulary(data: Dataset) -> tuple[Vocabulary, Memory]:
         vocab_size=BPE_SIZE,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
-        max_token_length=48,
+        max_token_length=64,
     )
-    # Values are spelt out too when they are in no slot, so a sample of them belongs in the corpus.
-    corpus = [
-        text for _, lines in documents for line in dict.fromkeys(lines) for _, text in lexicon.pieces(line) if text
-    ]
+    # Wording as often as it occurs, so that whole phrases become tokens; each value once, as most are slots.
+    pieces = [piece for _, lines in documents for line in dict.fromkeys(lines) for piece in lexicon.pieces(line)]
+    corpus = [text for is_value, text in pieces if not is_value]
+    corpus = [part for text in corpus for part in re.split(r"\d+", text) if part]
+    corpus += sorted({text for is_value, text in pieces if is_value})
     bpe.train_from_iterator(corpus, trainer)
     outcomes = Counter(outcome_of(sample.target) for sample in found)
     names = ["ok", *(name for name, _ in sorted(outcomes.items(), key=lambda kv: (-kv[1], kv[0])) if name != "ok")]
@@ -177,7 +179,7 @@ def encode(found: Sequence[Sample], vocabulary: Vocabulary, memory: Memory) -> t
     out = []
     for sample, draft in zip(found, drafts, strict=True):
         context = write_context(vocabulary, sample.situation, draft, stable)
-        answer = write_answer(vocabulary, context, sample.target)
+        answer = write_answer(vocabulary, context, sample.target, known_only=True)
         if answer is not None:
             out.append(Example(context.tokens, answer))
     return out, stable
@@ -223,7 +225,10 @@ def optimise(network: WorldModel, examples: Sequence[Example], args: Args, key: 
     started = saved = time.monotonic()
     seen, smooth = 0, 0.0
     network.train()
-    with progress("training", total) as advance, (args.out / "log.jsonl").open("a", encoding="utf-8") as log:
+    with (
+        progress("training", total) as advance,
+        (args.out / "log.jsonl").open("a", buffering=1, encoding="utf-8") as log,
+    ):
         advance(step)
         epoch, order = -1, []
         while step < total:

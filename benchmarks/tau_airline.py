@@ -1,0 +1,173 @@
+"""The world model on real tool traffic: GPT-4o on tau-bench airline, split by held-out task.
+
+    python benchmarks/tau_airline.py
+
+Ingests 160 recorded sessions, trains on three quarters of the tasks, predicts every tool result of the
+others one step at a time (teacher-forced), and rewrites its section of benchmarks/RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from results import machine, markdown_table, update_section
+
+from envsim.ingest.pipeline import ingest
+from envsim.trace import Trace, TraceReader
+from envsim.types import Action
+from worldmodel.checkpoint import load_model
+from worldmodel.metrics import Metrics
+from worldmodel.predict import Predictor, Scored, evaluate, predictors
+from worldmodel.train import Args, train
+from worldmodel.trust import auroc
+
+REPO = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("ENVSIM_DATA", REPO.parent / "shared" / "data")) / "tau_airline_gpt4o" / "trajectories.jsonl"
+WRITES = ("book_", "cancel_", "update_", "send_")
+GROUPS = ("all", "seen", "unseen", "no entity", "seen, writes", "unseen, writes")
+
+Entity = tuple[str, ...]
+
+
+def entity_of(action: Action) -> Entity | None:
+    """What a call is about: a reservation, a user, or a route on a day; None for `think`, `calculate`..."""
+    arguments = action.arguments
+    for key in ("reservation_id", "user_id"):
+        if key in arguments:
+            return (str(arguments[key]),)
+    if "origin" in arguments and "date" in arguments:
+        return (action.name, str(arguments["origin"]), str(arguments["destination"]), str(arguments["date"]))
+    return None
+
+
+def shown(result: str, action: Action) -> set[Entity]:
+    """Entities whose details a result shows."""
+    entity = entity_of(action)
+    found = {entity} if entity and not result.startswith("Error") else set()
+    return found | {(match,) for match in re.findall(r'"reservation_id": "(\w+)"', result)}
+
+
+def split(traces: Path, out: Path) -> tuple[Path, Path]:
+    """Copy the sessions into train/ and test/: every fourth task is held out."""
+    for path in sorted(traces.glob("task-*.jsonl")):
+        task = int(path.name.split("-")[1])
+        folder = out / ("test" if task % 4 == 0 else "train")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / path.name)
+    return out / "train", out / "test"
+
+
+def familiarity(train_traces: Iterable[Trace], test_traces: Iterable[Trace]) -> dict[tuple[str, int], str]:
+    """(session, step) -> whether the call's entity was seen in training or earlier in the session."""
+    known: set[Entity] = set()
+    for trace in train_traces:
+        for step in trace.steps:
+            if step.action is not None and step.action.kind == "call":
+                known |= shown(step.observation.result, step.action)
+    out = {}
+    for trace in test_traces:
+        here = set(known)
+        for step in trace.steps:
+            if step.action is None or step.action.kind != "call":
+                continue
+            entity = entity_of(step.action)
+            out[trace.header.session, step.index] = (
+                "no entity" if entity is None else "seen" if entity in here else "unseen"
+            )
+            here |= shown(step.observation.result, step.action)
+    return out
+
+
+def measure(predictor: Predictor, traces: list[Trace], seen: dict[tuple[str, int], str]) -> dict[str, Any]:
+    """Exact match, field F1 and count by group; for the model also how well its trust ranks."""
+    groups = {name: Metrics("tools") for name in GROUPS}
+    trust: list[tuple[float, bool]] = []
+
+    def keep(item: Scored) -> None:
+        group = seen[item.session, item.index]
+        names = ["all", group] + ([f"{group}, writes"] if item.action.startswith(WRITES) else [])
+        for name in names:
+            if name in groups:
+                groups[name].scores.append(item.score)
+        if item.predicted is not None:
+            trust.append((item.predicted.trust, item.score.exact))
+
+    evaluate(predictor, traces, keep)
+    out: dict[str, Any] = {}
+    for name, metrics in groups.items():
+        summary = metrics.summary()
+        out[name] = {"steps": summary["steps"], "exact": summary["exact"], "f1": summary["f1"]}
+    out["auroc"] = auroc([t for t, _ in trust], [c for _, c in trust])
+    return out
+
+
+def table(results: dict[str, dict[str, Any]], facts: dict[str, Any]) -> str:
+    """The section of RESULTS.md."""
+    counts = next(iter(results.values()))
+    head = [f"{name} ({counts[name]['steps']})" for name in GROUPS]
+    lines = [
+        "## World model on real tool traffic (tau-bench airline, GPT-4o)",
+        "",
+        f"`python benchmarks/tau_airline.py --epochs {facts['epochs']:g} --seed {facts['seed']}` · "
+        f"{facts['train']} training sessions, {facts['test']} sessions of held-out tasks · "
+        f"{facts['parameters'] / 1e6:.1f}M parameters · trained in {facts['seconds']:.0f} s on {facts['machine']}.",
+        "",
+        "Exact match / field F1 of the next tool result, teacher-forced, in percent. *Seen*: the reservation, user or",
+        "route was shown in training or earlier in the session. *Writes*: calls that change the booking database.",
+        "",
+        markdown_table(["predictor", *head], [[name, *(_cell(r[g]) for g in GROUPS)] for name, r in results.items()]),
+    ]
+    area = results["model"]["auroc"]
+    lines += ["", f"AUROC of the model's trust for a right answer: {area:.2f}." if area is not None else ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _cell(figures: dict[str, Any]) -> str:
+    if figures["exact"] is None:
+        return "-"
+    return f"{100 * figures['exact']:.1f} / {100 * figures['f1']:.1f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=REPO / "runs" / "tau_airline")
+    parser.add_argument("--epochs", type=float, default=8.0)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    if not DATA.exists():
+        sys.exit(f"{DATA} is missing. Set ENVSIM_DATA to the folder that holds tau_airline_gpt4o/.")
+    started = time.monotonic()
+    ingest([DATA], options.out / "traces", app="airline", redactor=None)
+    train_dir, test_dir = split(options.out / "traces", options.out)
+    model = train(Args(train_dir, options.out / "model", epochs=options.epochs, seed=options.seed))
+    loaded = load_model(model)
+    sessions = list(TraceReader(test_dir))
+    seen = familiarity(TraceReader(train_dir), sessions)
+    results = {name: measure(p, sessions, seen) for name, p in predictors(loaded).items()}
+    facts = {
+        "epochs": options.epochs,
+        "seed": options.seed,
+        "train": len(TraceReader(train_dir)),
+        "test": len(sessions),
+        "parameters": loaded.config["parameters"],
+        "seconds": loaded.config["training"]["seconds"],
+        "machine": machine(),
+    }
+    text = table(results, facts)
+    update_section("tau_airline", text)
+    (options.out / "results.json").write_text(json.dumps({"facts": facts, "results": results}, indent=2) + "\n")
+    print(text)
+    print(f"{time.monotonic() - started:.0f} s in all; written to benchmarks/RESULTS.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Metrics on cases counted by hand."""
+
+from __future__ import annotations
+
+from envsim.types import Observation, Transition
+from worldmodel.metrics import Metrics, leaves, outcome_class, score
+from worldmodel.trust import Trust, auroc
+
+BEFORE = ("main", '  text "a"', '  text "b"')
+
+
+def page(*texts: str, url: str = "/x", delta: tuple[tuple[object, ...], ...] = ()) -> Transition:
+    lines = "\n".join(["main", *(f'  text "{text}"' for text in texts)])
+    return Transition(observation=Observation(url=url, page=lines), delta=delta)  # type: ignore[arg-type]
+
+
+def test_changed_elements_are_counted_as_multisets() -> None:
+    # Real: -b +c +c; predicted: -b +c +d. Two of three on either side.
+    result = score("browser", BEFORE, page("a", "c", "c"), page("a", "c", "d"))
+    assert (result.precision, result.recall) == (2 / 3, 2 / 3)
+    assert not result.exact
+
+
+def test_copying_scores_nothing_where_something_changed() -> None:
+    result = score("browser", BEFORE, page("a", "c"), page("a", "b"))
+    assert result.f1 == 0.0
+    assert result.precision == 0.0
+
+
+def test_nothing_changed_on_either_side_is_left_out_of_f1() -> None:
+    result = score("browser", BEFORE, page("a", "b"), page("a", "b"))
+    assert result.f1 is None
+    assert result.exact
+
+
+def test_the_url_is_part_of_an_exact_match() -> None:
+    assert not score("browser", BEFORE, page("a", url="/x"), page("a", url="/y")).exact
+
+
+def test_deltas_are_compared_by_the_state_they_lead_to() -> None:
+    state = {"cart": {"pan": 1}}
+    real = page("a", delta=(("cart/pan", 2),))
+    assert score("browser", BEFORE, real, page("a", delta=(("cart", {"pan": 2}),)), state).delta
+    assert not score("browser", BEFORE, real, page("a", delta=(("cart/pan", 3),)), state).delta
+    assert not score("browser", BEFORE, real, page("a"), state).delta
+    assert score("browser", BEFORE, page("a"), page("a", delta=(("cart/pan", 1),)), state).delta
+
+
+def test_no_answer_is_wrong_everywhere() -> None:
+    result = score("browser", BEFORE, page("a"), None)
+    assert not (result.exact or result.delta or result.outcome or result.answered)
+    assert result.f1 == 0.0
+
+
+def result(text: str) -> Transition:
+    return Transition(observation=Observation(result=text))
+
+
+def test_results_are_compared_as_json() -> None:
+    assert score("tools", (), result('{"a": 1, "b": [2]}'), result('{"b":[2],"a":1}')).exact
+    assert not score("tools", (), result('{"a": 1}'), result('{"a": 1.0}')).exact
+    half = score("tools", (), result('{"a": 1, "b": 2}'), result('{"a": 1, "b": 3}'))
+    assert half.f1 == 0.5
+
+
+def test_leaves_carry_their_path() -> None:
+    assert set(leaves('{"a": [1, {"b": null}], "c": {}}')) == {"/a/0 1", "/a/1/b null", "/c {}"}
+
+
+def test_outcome_classes() -> None:
+    assert outcome_class(Observation(result="Error: no")) == "error"
+    assert outcome_class(Observation(result='{"status":404}')) == "error"
+    assert outcome_class(Observation(error="no such ref")) == "error"
+    assert outcome_class(Observation(page='main\n  alert "Card declined"')) == "error"
+    assert outcome_class(Observation(result='{"status":"paid"}')) == "ok"
+
+
+def test_summary_splits_by_state_change() -> None:
+    metrics = Metrics("browser")
+    metrics.scores = [
+        score("browser", BEFORE, page("a", delta=(("x", 1),)), page("a", delta=(("x", 1),))),
+        score("browser", BEFORE, page("c"), page("d")),
+    ]
+    summary = metrics.summary()
+    assert summary["exact"] == 0.5
+    assert summary["exact_changed"] == 1.0
+    assert summary["exact_unchanged"] == 0.0
+    assert summary["delta"] == 1.0
+    assert summary["changed_steps"] == 1
+
+
+def test_trust_learns_which_feature_tells() -> None:
+    rows = [[1.0, -0.1 * i, 0.0, float(i < 20), 0.0, 0.0, 0.0, 0.0] for i in range(40)]
+    correct = [i < 20 for i in range(40)]
+    trust = Trust.fit(rows, correct)
+    area = auroc([trust.probability(row) for row in rows], correct)
+    assert area == 1.0
+    assert trust.probability(rows[0]) > 0.9
+    assert trust.probability(rows[-1]) < 0.1
+    assert Trust.fit(rows[:3], correct[:3]) == Trust()
+    assert auroc([0.5, 0.5], [True, False]) == 0.5
+    assert auroc([0.5], [True]) is None

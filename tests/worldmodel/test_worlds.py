@@ -1,0 +1,117 @@
+"""Worlds made from traces: deterministic, forkable, honest about what they cannot answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from envsim.errors import ContentError, ModelError, UncertainError
+from envsim.page.lines import parse_lines
+from envsim.task import Start, Task
+from envsim.trace import TraceReader
+from envsim.types import Action, Transition
+from envsim.world import World
+from worldmodel import train
+from worldmodel.train import Args
+from worldmodel.world import ModelWorld, ReplayWorld, load_world
+
+
+@pytest.fixture(scope="module")
+def model(tiny_traces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("worlds") / "model"
+    return train.train(Args(tiny_traces, out, epochs=3, width=48, layers=2, heads=3, batch_tokens=2048, device="cpu"))
+
+
+def task(url: str = "/") -> Task:
+    return Task(id="t@0", template="t", app="tiny", interface="browser", split="test", goal="", start=Start(url=url))
+
+
+def wander(world: World, steps: int = 6) -> list[Transition]:
+    out = [world.reset(task(), 3)]
+    for i in range(steps):
+        links = [line for line in parse_lines(out[-1].observation.page) if line.role in ("link", "button")]
+        out.append(world.step(Action.call("click", bid=links[i % len(links)].ref if links else "enone")))
+    return out
+
+
+def test_both_are_worlds(model: Path) -> None:
+    for kind in ("model", "replay"):
+        world = load_world(model, kind=kind, app="tiny")
+        assert isinstance(world, World)
+        assert world.kind == kind
+        assert {tool["name"] for tool in world.tools()} >= {"click", "fill", "goto"}
+        assert world.seed_view()["carts"] == {"me": {}}
+        world.close()
+        world.close()
+
+
+def test_two_processes_would_agree(model: Path) -> None:
+    assert wander(load_world(model)) == wander(load_world(model))
+
+
+def test_a_recorded_start_is_the_recorded_page(model: Path, tiny_traces: Path) -> None:
+    recorded = next(iter(TraceReader(tiny_traces))).steps[0].observation
+    for kind in ("model", "replay"):
+        assert load_world(model, kind=kind).reset(task(), 0).observation == recorded
+
+
+def test_an_unseen_start_is_predicted_or_declined(model: Path) -> None:
+    assert load_world(model).reset(task("/p/copper-kettle"), 0).observation.page
+    with pytest.raises(UncertainError, match="No recorded session"):
+        load_world(model, kind="replay").reset(task("/p/copper-kettle"), 0)
+
+
+def test_a_snapshot_forks_the_whole_episode(model: Path) -> None:
+    world = load_world(model)
+    wander(world, 2)
+    token, state = world.snapshot(), world.state()
+    follow = [Action.call("goto", url=url) for url in ("/c/copper", "/p/copper-kettle", "/cart")]
+    first = [world.step(action) for action in follow]
+    world.restore(token)
+    assert world.state() == state
+    assert [world.step(action) for action in follow] == first
+    world.reset(task(), 3)
+    with pytest.raises(UncertainError, match="token"):
+        world.restore(token)
+
+
+def test_impossible_actions_are_answered_not_raised(model: Path) -> None:
+    world = load_world(model)
+    before = world.reset(task(), 0).observation
+    after = world.step(Action.call("click", bid="enope"))
+    assert "There is no element" in after.observation.error
+    assert after.observation.page == before.page
+    assert world.step(Action.say("hello")).observation.page == before.page
+    assert world.step(Action.call("launch")).observation.error
+
+
+def test_the_believed_state_follows_predicted_deltas(model: Path) -> None:
+    world = load_world(model)
+    world.reset(task(), 0)
+    world.step(Action.call("goto", url="/c/oak"))
+    shown = world.step(Action.call("goto", url="/p/oak-kettle")).observation
+    button = next(line for line in parse_lines(shown.page) if line.name == "Add to cart" and line.role == "button")
+    changed = world.step(Action.call("click", bid=button.ref))
+    cart = world.state()["carts"]["me"]
+    assert changed.delta
+    assert changed.delta[0][0] == f"carts/me/{next(iter(cart))}"
+    assert 0 <= changed.trust <= 1
+    assert world.seed_view()["carts"] == {"me": {}}, "the seed view must not be touched"
+
+
+def test_out_of_order_calls_say_so(model: Path) -> None:
+    world = load_world(model)
+    with pytest.raises(UncertainError, match="reset"):
+        world.step(Action.call("noop"))
+
+
+def test_wrong_requests_for_a_world_are_refused(model: Path) -> None:
+    with pytest.raises(ModelError, match="not of 'shop'"):
+        load_world(model, app="shop")
+    with pytest.raises(ModelError, match="tools"):
+        ModelWorld(model, interface="tools")
+    with pytest.raises(ContentError, match="no learned world"):
+        load_world(model, kind="dream")
+    with pytest.raises(ModelError, match="There is no model"):
+        ReplayWorld(model / "nope")
