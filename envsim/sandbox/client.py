@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from envsim.errors import ContentError, SandboxError, SandboxLost, SandboxStartError, SandboxTimeout
+from envsim.page.transport import UnixConnection
 from envsim.sandbox.runtime import Changes, ResetRequest
 from envsim.state import StateView
 
@@ -20,19 +21,6 @@ CONTROL_TIMEOUT_S = 10.0
 POLL_S = 0.01
 LOG_TAIL = 2_000
 """How much of a log goes into an error message, in characters."""
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket; httpx takes longer, and leaves a refused unix socket open."""
-
-    def __init__(self, path: Path, timeout_s: float) -> None:
-        super().__init__("control", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 class SocketControl:
@@ -51,7 +39,7 @@ class SocketControl:
         self._name = name
         self._explain = explain
         self._timeout_s = timeout_s
-        self._connection = _UnixConnection(path, timeout_s)
+        self._connection = UnixConnection(path, timeout_s)
         self._lock = threading.Lock()
         self._closed = False
 
