@@ -79,10 +79,10 @@ class Session:
         return {key: row for key, row in found.items() if all(row[name] == value for name, value in having.items())}
 
     def sku(self, least: int = 5) -> str:
-        """An article without surcharge, at least so many in stock, and a price with odd cents."""
+        """An article without surcharge, at least so many in stock, and a price that ends in 5 cents."""
         prices = {slug: row["price_cents"] for slug, row in self.rows("products").items()}
         for sku, row in sorted(self.rows("variants", extra_cents=0).items()):
-            if row["stock"] >= least and prices[row["product"]] % 1000:
+            if row["stock"] >= least and prices[row["product"]] % 10:
                 return sku
         raise LookupError("no such article in the seed data")
 

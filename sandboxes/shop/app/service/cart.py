@@ -114,8 +114,8 @@ def _discount(kit: Kit, coupon: Row, lines: list[Row]) -> int:
     if coupon["kind"] == "fixed":
         return min(int(coupon["value"]), subtotal)
     right = (subtotal * int(coupon["value"]) + 50) // 100
-    # Rounding each piece down to whole ten cents first loses a little on every line.
-    wrong = sum(line["qty"] * (line["unit_cents"] * coupon["value"] // 1000 * 10) for line in lines)
+    # Rounded on every piece instead of once.
+    wrong = sum(line["qty"] * ((line["unit_cents"] * coupon["value"] + 50) // 100) for line in lines)
     if wrong != right and kit.bug("coupon-rounding", f"{wrong} instead of {right} cents"):
         return int(wrong)
     return right
