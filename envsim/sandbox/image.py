@@ -105,7 +105,7 @@ def ensure_image(client: Any, spec: SandboxSpec, base: str | None = None, progre
     tag = f"envsim-{spec.name}:{files_hash(files, _image_id(client, base))[:20]}"
     if _image_id(client, tag):
         return tag
-    with (cache_dir() / f"build-{spec.name}.lock").open("w") as lock:
+    with (cache_dir() / "build.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _image_id(client, tag):
             progress(f"downloading what {spec.name} requires")

@@ -42,11 +42,16 @@ def test_the_audit_sees_a_container_without_safeguards(notes: SandboxSpec, monke
     run = ContainerCollection.run
 
     def careless(self: ContainerCollection, image: str, command: list[str], **options: Any) -> Any:
-        for safeguard in ("network_mode", "cap_drop", "security_opt", "read_only", "pids_limit", "mem_limit", "tmpfs"):
+        for safeguard in ("hostname", "cap_drop", "security_opt", "read_only", "pids_limit", "mem_limit", "tmpfs"):
             del options[safeguard]
         del options["memswap_limit"]
         options["volumes"]["/"] = {"bind": str(notes.root.resolve()), "mode": "ro"}
-        return run(self, image, command, **{**options, "user": "0:0", "environment": {"API_KEY": "secret"}})
+        return run(
+            self,
+            image,
+            command,
+            **{**options, "network_mode": "host", "user": "0:0", "environment": {"API_KEY": "secret"}},
+        )
 
     runtime = DockerRuntime()
     runtime.prepare(notes)
@@ -57,7 +62,6 @@ def test_the_audit_sees_a_container_without_safeguards(notes: SandboxSpec, monke
     finally:
         sandbox.close()
     assert [finding["item"] for finding in findings if finding["held"]] == [
-        "nothing inside listens on TCP",
         "control plane not reachable through the app",
         "spec, seed and oracles not served",
         "sockets in a folder only the owner can enter",
