@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from envsim.errors import ContentError, ModelError, UncertainError
 from envsim.page.primitives import tools as primitives
@@ -19,7 +20,7 @@ from envsim.types import Action, JsonValue, Observation, Transition
 from worldmodel.checkpoint import Model, load_model
 from worldmodel.dataset import Reset
 from worldmodel.document import to_transition
-from worldmodel.predict import Replay, answer_batch
+from worldmodel.predict import NearestNeighbour, Replay, answer_batch
 from worldmodel.session import Session, Situation, tool_request
 
 
@@ -178,20 +179,30 @@ class ReplayWorld(TraceWorld):
     """
 
     kind = "replay"
+    recall: ClassVar[type[Replay] | type[NearestNeighbour]] = Replay
 
     def __init__(self, model: Model | Path, app: str | None = None, *, interface: Interface = "browser") -> None:
         super().__init__(model if isinstance(model, Model) else load_model(model, app=app), interface=interface)
-        self._replay = Replay(self.model.memory)
+        self._recall = self.recall(self.model.memory)
 
     def _answer(self, situation: Situation) -> Transition:
-        found = self._replay.find(situation)
+        found = self._recall.answer([situation])[0]
         if found is None:
             first = situation.request.lines[0]
             raise UncertainError(f"No recorded session did {first} in this state. Use world='model' to predict it.")
-        return to_transition(found.target, situation.interface)
+        return found
 
 
-_KINDS: dict[str, type[ModelWorld] | type[ReplayWorld]] = {"model": ModelWorld, "replay": ReplayWorld}
+class NearestNeighbourWorld(ReplayWorld):
+    """A world that answers every situation as the most similar recorded one was answered, word for word."""
+
+    kind = "nearest-neighbour"
+    recall = NearestNeighbour
+
+
+_KINDS: dict[str, type[ModelWorld] | type[ReplayWorld]] = {
+    world.kind: world for world in (ModelWorld, ReplayWorld, NearestNeighbourWorld)
+}
 
 
 def load_world(
