@@ -79,7 +79,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
     """A table on stdout. Cells are shown with ``str()``; None is a dash; text is never read as markup."""
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        # Names, ids and addresses are copied from here, so only the last column, the prose, may wrap.
+        table.add_column(column, overflow="fold", no_wrap=column != columns[-1])
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     # Piped output is for grep and awk: one row a line, however long.
