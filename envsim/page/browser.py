@@ -11,17 +11,23 @@ import contextlib
 import os
 import queue
 import shutil
+import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
-from envsim.errors import PrerequisiteError, SandboxLost, missing_extra
+from envsim.errors import PrerequisiteError, SandboxLost, SandboxTimeout, missing_extra
 
 T = TypeVar("T")
 
 ENV = "ENVSIM_CHROMIUM"
 """Environment variable with the path of the Chromium to use."""
+
+DEADLINE_S = 60
+"""Longest that one piece of work may take, e.g. when a page's script never returns."""
 
 CANDIDATES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 """Tried in this order; the headless shell takes half the memory of a full browser."""
@@ -73,6 +79,9 @@ class Browser:
 
     def __init__(self) -> None:
         self._playwright_browser: Any = None
+        self._stuck = False
+        self.pid = 0
+        """Process id of the browser, 0 until it runs."""
         self._executable = find_chromium()
         self._jobs: queue.SimpleQueue[tuple[Callable[[Any], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._ready: Future[None] = Future()
@@ -83,25 +92,42 @@ class Browser:
     @property
     def alive(self) -> bool:
         """Whether it still takes work."""
-        return self._thread.is_alive()
+        return self._thread.is_alive() and not self._stuck
 
     def call(self, work: Callable[[Any], T]) -> T:
         """The result of ``work(browser)``, done on the browser's thread; `browser` is Playwright's.
 
         Raises:
             SandboxLost: The browser is gone.
+            SandboxTimeout: It did not finish within `DEADLINE_S`; it is given up and not used again.
         """
         if threading.current_thread() is self._thread:
             return work(self._playwright_browser)
-        if not self._thread.is_alive():
-            raise SandboxLost("Chromium is gone. Close the environment and make it again.")
         done: Future[T] = Future()
         self._jobs.put((work, done))
-        return done.result()
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                return done.result(timeout=0.5)
+            except FutureTimeout:
+                if done.done():
+                    raise
+            if not self.alive:
+                raise SandboxLost("Chromium is gone. Reset the environment: it starts a new one.")
+            if time.monotonic() > deadline:
+                self._give_up()
+                raise SandboxTimeout(f"Chromium did not answer within {DEADLINE_S} s. Reset the environment.")
+
+    def _give_up(self) -> None:
+        """Kill a browser that does not answer: a page that spins would spin until this process ends."""
+        self._stuck = True
+        if self.pid:
+            with contextlib.suppress(OSError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """Close the browser; safe to call twice."""
-        if self._thread.is_alive():
+        if self.alive:
             self._jobs.put(None)
             self._thread.join(10)
 
@@ -119,6 +145,7 @@ class Browser:
                     executable_path=self._executable, headless=True, chromium_sandbox=not root, args=list(ARGS)
                 )
                 self._playwright_browser = browser
+                self.pid = _pid_of(browser)
                 self._ready.set_result(None)
                 self._serve(browser)
                 with contextlib.suppress(Exception):
@@ -139,6 +166,15 @@ class Browser:
                 done.set_result(work(browser))
             except BaseException as error:
                 done.set_exception(error)
+                if not browser.is_connected():
+                    return
+
+
+def _pid_of(browser: Any) -> int:
+    session = browser.new_browser_cdp_session()
+    found = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session.detach()
+    return next((int(process["id"]) for process in found if process["type"] == "browser"), 0)
 
 
 _shared: tuple[int, Browser] | None = None

@@ -127,7 +127,6 @@ class ChromiumDriver(BaseDriver):
         self._seen, self._nodes = None, None
         self._proxy.sources.clear()
         self._proxy.notices.clear()
-        old = self._open_tabs
         if self._context is None:
             self._context = browser.new_context(
                 proxy={"server": self._proxy.url},
@@ -140,13 +139,14 @@ class ChromiumDriver(BaseDriver):
                 accept_downloads=False,
             )
             self._context.on("dialog", lambda dialog: dialog.dismiss())
-        elif old:
+        old = self._context.pages
+        if self._open_tabs:
             self._context.clear_cookies()
-            old[0].cdp.send("Storage.clearDataForOrigin", {"origin": ORIGIN, "storageTypes": "all"})
+            self._open_tabs[0].cdp.send("Storage.clearDataForOrigin", {"origin": ORIGIN, "storageTypes": "all"})
         self._open_tabs = [Tab(self._context.new_page())]
         self._active = 0
-        for tab in old:
-            tab.page.close()
+        for page in old:
+            page.close()
 
     def _go(self, url: str) -> str:
         try:

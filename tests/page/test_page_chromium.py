@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from envsim.errors import PrerequisiteError, SandboxError, UncertainError
+from envsim.errors import PrerequisiteError, SandboxError, SandboxTimeout, UncertainError
 from envsim.page import browser
 from envsim.page.chromium import ChromiumDriver
 from envsim.page.driver import PageDriver
@@ -152,6 +154,40 @@ def test_two_drivers_from_two_threads() -> None:
     assert seen == {"one": ["one"], "two": ["two"]}
 
 
+def keep_going(driver: PageDriver) -> None:
+    """Act until something gives."""
+    for _ in range(100):
+        driver.act(Action.call("noop", wait_ms=20))
+        driver.observe()
+
+
+def test_a_browser_that_dies_is_replaced() -> None:
+    with closing(serve("<p>here</p>")) as driver:
+        driver.open("/", {})
+        os.kill(browser.shared().pid, signal.SIGKILL)
+        with pytest.raises(SandboxError, match="Reset the environment"):
+            keep_going(driver)
+    with closing(serve("<p>again</p>")) as driver:
+        driver.open("/", {})
+        assert names(driver) == ["again"]
+
+
+def test_a_script_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    html = "<button onclick='setTimeout(() => { for (;;); }, 50)'>Spin</button>"
+    with closing(serve(html)) as driver:
+        driver.open("/", {})
+        pid = browser.shared().pid
+        assert click(driver, "Spin") == ""
+        monkeypatch.setattr(browser, "DEADLINE_S", 2)
+        with pytest.raises(SandboxTimeout):
+            keep_going(driver)
+        monkeypatch.undo()
+    with closing(serve("<p>again</p>")) as driver:
+        driver.open("/", {})
+        assert names(driver) == ["again"]
+        assert browser.shared().pid != pid
+
+
 def test_sessions_do_not_leak() -> None:
     html = "<script>document.write('<p>' + (localStorage.seen || 'first') + document.cookie + '</p>');"
     html += "localStorage.seen = 'again'; document.cookie = 'c=1'</script>"
@@ -175,7 +211,7 @@ def test_closing_twice_is_fine(chromium_driver: PageDriver) -> None:
     chromium_driver.open("/", {})
     chromium_driver.close()
     chromium_driver.close()
-    with pytest.raises((SandboxError, UncertainError)):
+    with pytest.raises((SandboxError, SandboxTimeout, UncertainError)):
         chromium_driver.act(Action.call("noop"))
 
 
