@@ -245,6 +245,7 @@ class AnswerCheck(_Typed):
     """The whole final answer is `value`, in any notation of its type."""
 
     kind: Literal["answer"]
+    units: list[str] = Field(default=[], description="what may follow a number: days, °C")
     field: str | None = Field(default=None, description="the answer is an object; judge this field of it")
 
     def failure(self, facts: _Facts) -> str | None:
@@ -254,7 +255,7 @@ class AnswerCheck(_Typed):
         answer = facts.record.answer
         if self.field is not None:
             answer = answer.get(self.field) if isinstance(answer, dict) else None
-        if same(self.type, self.value, answer, self.tolerance):
+        if same(self.type, self.value, answer, self.tolerance, self.units):
             return None
         return f"The answer {_short(answer)} is not the {self.type} {_short(self.value)}."
 

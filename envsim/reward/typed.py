@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -154,7 +154,7 @@ def parse(kind: ValueType, value: Any) -> Any:
     return _PARSERS[kind](value)
 
 
-def same(kind: ValueType, expected: Any, actual: Any, tolerance: float = 0.0) -> bool:
+def same(kind: ValueType, expected: Any, actual: Any, tolerance: float = 0.0, units: Iterable[str] = ()) -> bool:
     """Whether two values, each in any notation, are the same as `kind`.
 
     Args:
@@ -162,8 +162,9 @@ def same(kind: ValueType, expected: Any, actual: Any, tolerance: float = 0.0) ->
         expected: What is right.
         actual: What the agent gave.
         tolerance: Largest absolute difference, for money (major units) and number.
+        units: What may follow a number: ``["days"]`` reads "14 days" as 14.
     """
-    left, right = parse(kind, expected), parse(kind, actual)
+    left, right = parse(kind, expected), parse(kind, _without_unit(actual, units))
     if left is None or right is None:
         return False
     if kind == "set":
@@ -176,6 +177,15 @@ def same(kind: ValueType, expected: Any, actual: Any, tolerance: float = 0.0) ->
     if isinstance(left, Decimal):
         return bool(abs(left - right) <= Decimal(str(tolerance)))
     return bool(left == right)
+
+
+def _without_unit(value: Any, units: Iterable[str]) -> Any:
+    if isinstance(value, str):
+        text = normalise(value)
+        for unit in sorted(map(normalise, units), key=len, reverse=True):
+            if text.endswith(unit):
+                return text.removesuffix(unit)
+    return value
 
 
 def mentions(kind: ValueType, expected: Any, message: str, tolerance: float = 0.0) -> bool:

@@ -73,6 +73,15 @@ def test_number_tolerance_is_absolute() -> None:
     assert not same("number", 3, "3 items")
 
 
+def test_units_may_follow_a_number_where_they_are_allowed() -> None:
+    units = ["days", "working days", "°C"]
+    for answer in ("14", "14 days", "14 working days.", "14 °C", "14℃"):
+        assert same("number", 14, answer, units=units), answer
+    for answer in ("14 weeks", "days", "about 14 days", "14 days 3", "4 days"):
+        assert not same("number", 14, answer, units=units), answer
+    assert not same("number", 14, "14 days")
+
+
 @given(st.dates(date(1900, 1, 1), date(2100, 12, 31)))
 def test_date_reads_every_unambiguous_notation(day: date) -> None:
     month = day.strftime("%B")
