@@ -210,9 +210,9 @@ class ChromiumDriver(BaseDriver):
 
     def _node(self, element: Element) -> Any:
         index = int(element.live.get("index", "-1"))
-        handle = self._nodes.evaluate_handle("(found, at) => found.nodes[at]", index) if self._nodes else None
+        handle = self._nodes.evaluate_handle(probe.NODE, index) if self._nodes else None
         node = handle.as_element() if handle is not None else None
-        if node is None or not node.evaluate("node => node.isConnected"):
+        if node is None:
             raise ActionError("The element is no longer on the page; look again.")
         return node
 
@@ -286,7 +286,6 @@ class ChromiumDriver(BaseDriver):
 
     def _fill(self, element: Element, value: str) -> None:
         node = self._node(element)
-        node.focus()
         self._try("filled", lambda: node.fill(value))
 
     def _select(self, element: Element, options: list[Element]) -> None:

@@ -46,6 +46,9 @@ PROBE = """() => {
 The page itself is left as it is: the attributes are written into an inert copy.
 """
 
+NODE = "(found, at) => found.nodes[at]?.isConnected ? found.nodes[at] : null"
+"""The element at an index of what `PROBE` returned, or null if it has left the page."""
+
 RESTORE = """edits => {
   const nodes = [document.documentElement, ...document.documentElement.querySelectorAll('*')];
   for (const [at, live] of edits) {
