@@ -6,14 +6,15 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from envsim.errors import ContentError, SandboxLost, SandboxStartError, SandboxTimeout
+from envsim.errors import ContentError, PrerequisiteError, SandboxLost, SandboxStartError, SandboxTimeout
 from envsim.page.transport import Request, WireFault
-from envsim.sandbox import registry
+from envsim.sandbox import registry, sweep
 from envsim.sandbox.audit import audit
 from envsim.sandbox.client import SocketControl
 from envsim.sandbox.inprocess import InProcessRuntime
@@ -22,8 +23,9 @@ from envsim.sandbox.owner import Owner
 from envsim.sandbox.process import ProcessRuntime, ProcessSandbox
 from envsim.sandbox.runtime import ResetRequest, Sandbox, get_runtime
 from envsim.sandbox.seed import seed_database
-from envsim.sandbox.spec import SandboxSpec
+from envsim.sandbox.spec import SandboxSpec, load_spec
 from envsim.testing import check_sandbox
+from envsim.testing.sandbox import open_pages
 
 RUNTIMES = ["inprocess", "process", pytest.param("docker", marks=pytest.mark.docker)]
 
@@ -44,6 +46,29 @@ def write_notes(sandbox: Sandbox, cookies: dict[str, str]) -> None:
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_conforms(runtime: str, notes: SandboxSpec) -> None:
     check_sandbox(get_runtime(runtime).start(notes), write_notes)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_every_clone_we_ship_conforms(runtime: str, repo: Path) -> None:
+    clones = sorted((repo / "sandboxes").glob("*/sandbox.toml"))
+    assert clones
+    for path in clones:
+        check_sandbox(get_runtime(runtime).start(load_spec(path)))
+
+
+def test_200_dirty_resets_of_the_shop_show_one_hash(repo: Path) -> None:
+    spec = load_spec(repo / "sandboxes" / "shop" / "sandbox.toml")
+    sandbox = get_runtime("inprocess").start(spec)
+    request = ResetRequest(seed=4, bugs=spec.select_bugs("production"), login=spec.login)
+    hashes, ends = set(), set()
+    for _ in range(200):
+        cookies = sandbox.control.reset(request)
+        hashes.add(sandbox.control.hash())
+        open_pages(sandbox, cookies)
+        ends.add(sandbox.control.hash())
+    sandbox.close()
+    assert (len(hashes), len(ends)) == (1, 1)
+    assert hashes != ends
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -246,3 +271,11 @@ def test_a_client_that_never_reads_holds_up_nobody(runtime: str, notes: SandboxS
             assert time.monotonic() - started < 5
     finally:
         sandbox.close()
+
+
+def test_without_the_docker_package_only_docker_is_missing(monkeypatch: pytest.MonkeyPatch, notes: SandboxSpec) -> None:
+    monkeypatch.setitem(sys.modules, "docker", None)
+    with pytest.raises(PrerequisiteError, match=r"pip install 'envsim\[docker\]'"):
+        get_runtime("docker")
+    assert sweep.gc() == []
+    get_runtime("process").start(notes).close()
