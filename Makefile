@@ -12,6 +12,8 @@ WORKERS ?= 2
 PYTEST_ARGS ?=
 
 BIN := .venv/bin
+# Someone watching sees pip's progress; a log gets errors only.
+QUIET := $(shell test -t 2 || echo -qq)
 # The package is installed editable: only its metadata makes a venv stale.
 METADATA := pyproject.toml hatch_build.py
 
@@ -41,12 +43,12 @@ setup-tests: .venv/.installed-dev
 	scripts/setup-tests.sh
 
 .venv/.installed-dev: .venv/.installed-all
-	$(BIN)/pip install --quiet -e '.[dev]'
+	$(BIN)/pip install $(QUIET) -e '.[dev]'
 	@touch $@
 
 .venv/.installed-all: $(METADATA) | $(BIN)/python
-	$(BIN)/pip install --quiet '$(TORCH)' || $(BIN)/pip install --quiet torch
-	$(BIN)/pip install --quiet -e '.[all]'
+	$(BIN)/pip install $(QUIET) '$(TORCH)' || $(BIN)/pip install $(QUIET) torch
+	$(BIN)/pip install $(QUIET) -e '.[all]'
 	@touch $@
 
 $(BIN)/python:
