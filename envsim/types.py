@@ -40,6 +40,9 @@ StateDelta = tuple[tuple[JsonValue, ...], ...]
 MAX_ACTION_CHARS = 16_384
 """Longest text accepted as one action; more is refused before it is parsed."""
 
+MAX_INTEGER_BITS = 1024
+"""Longest whole number in an action."""
+
 MAX_ACTION_DEPTH = 64
 """Deepest nesting of lists and objects in an action: far above any tool's, far below any parser's."""
 
@@ -278,6 +281,10 @@ def _check_json(value: Any, depth: int = -1) -> None:
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError("a number is not finite")
+    elif isinstance(value, int):
+        # A hexadecimal literal can be longer than Python is willing to print in decimal.
+        if value.bit_length() > MAX_INTEGER_BITS:
+            raise ValueError(f"a whole number has more than {MAX_INTEGER_BITS} bits")
     elif isinstance(value, dict):
         for key, item in value.items():
             _check_json(key, depth)

@@ -3,10 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from envsim.errors import ContentError
+from envsim.errors import ActionError, ContentError
 from envsim.reward.checks import Record, Verdict, evaluate, parse_check
 from envsim.task import Task
+from envsim.types import Action
 
 BEFORE: dict[str, Any] = {
     "orders": {"1": {"status": "paid", "total": 500}, "2": {"status": "shipped", "total": 900}},
@@ -167,3 +170,27 @@ def test_agent_text_is_never_interpreted() -> None:
     nasty = "'] | [0] {0} ${x} __import__('os')"
     assert judge({"kind": "answer", "value": "x"}, answered=True, answer=nasty, said=(nasty,)).reward == 0.0
     assert judge({"kind": "answer", "value": nasty}, answered=True, answer=nasty).reward == 1.0
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**1000), 2**1000) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=40),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)  # fmt: skip
+RIGHT = {"money": "$7.25", "number": 7, "date": "2026-03-02", "text": "seven", "set": ["a", "b"], "boolean": True}
+
+
+@given(JSON, st.sampled_from(sorted(RIGHT)), st.text(max_size=60))
+def test_no_answer_can_break_a_check(answer: Any, kind: str, said: str) -> None:
+    checks = [
+        {"kind": "answer", "type": kind, "value": RIGHT[kind], "tolerance": 0.5, "units": ["days"]},
+        {"kind": "answer", "type": kind, "value": RIGHT[kind], "field": "a"},
+        {"kind": "not_said", "type": kind, "value": RIGHT[kind]},
+    ]
+    assert all(result.reason for result in judge(*checks, answered=True, answer=answer, said=(said,)).results)
+
+
+def test_a_number_too_long_to_print_is_no_action() -> None:
+    with pytest.raises(ActionError, match="more than 1024 bits"):
+        Action.parse(f"answer(0x{'f' * 5000})")
