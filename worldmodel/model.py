@@ -148,19 +148,27 @@ class WorldModel(nn.Module):
         """Hidden (..., C) -> logits (..., V), through the transposed embedding."""
         return F.linear(hidden, self.embed.weight)
 
-    def loss(self, tokens: Tensor, answer: Tensor) -> Tensor:
-        """Mean cross-entropy over answers.
+    def loss(self, tokens: Tensor, answer: Tensor, read: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy over answers, and that plus `read` times the one over contexts.
+
+        Reading what is given as well as writing what is asked trains the embeddings and the copying
+        heads on every token, not on the few that answers have.
 
         Args:
-            tokens: (B, T), padded at the end.
-            answer: (B, T) bool, true where a token is part of an answer and so to be predicted.
+            tokens: (B, T), padded at the end with token 0.
+            answer: (B, T) bool, true where a token is part of an answer.
+            read: Weight of the context.
         """
         batch, time = tokens.shape
         positions = torch.arange(time, device=tokens.device).expand(batch, time)
         hidden = self.hidden(tokens, positions)[:, :-1]  # (B, T-1, C)
+        following = tokens[:, 1:]
         wanted = answer[:, 1:]
-        # The wide output layer is computed only where it is trained: most tokens are context.
-        return F.cross_entropy(self.logits(hidden[wanted]).float(), tokens[:, 1:][wanted])
+        written = F.cross_entropy(self.logits(hidden[wanted]).float(), following[wanted])
+        if not read:
+            return written, written
+        given = (following != 0) & ~wanted
+        return written, written + read * F.cross_entropy(self.logits(hidden[given]).float(), following[given])
 
     def parameters_count(self) -> int:
         """Number of trained parameters."""

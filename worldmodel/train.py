@@ -37,6 +37,8 @@ from worldmodel.session import Sample
 from worldmodel.trust import Trust, auroc, features
 
 BPE_SIZE = 2048
+READ_WEIGHT = 0.25
+"""Weight of the loss on contexts beside that on answers."""
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,7 @@ def optimise(network: WorldModel, examples: Sequence[Example], args: Args, key: 
             if batch:
                 loss = update(network, optimizer, collate(batch, device), learning_rate(args.lr, step, done))
                 seen += sum(map(len, batch))
-                smooth = loss if not smooth else 0.95 * smooth + 0.05 * loss
+                smooth = loss if not smooth else 0.9 * smooth + 0.1 * loss
             step += 1
             now = time.monotonic()
             pace = (now - started) / (step - first)
@@ -270,12 +272,12 @@ def update(network: WorldModel, optimizer: torch.optim.Optimizer, batch: tuple[T
         group["lr"] = lr
     tokens, answer = batch
     with torch.autocast(tokens.device.type, torch.bfloat16, enabled=tokens.device.type == "cuda"):
-        loss = network.loss(tokens, answer)
+        written, loss = network.loss(tokens, answer, READ_WEIGHT)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
-    return float(loss.detach())
+    return float(written.detach())
 
 
 def calibrate(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from envsim.page.lines import Line, assign_refs, format_lines
+from envsim.page.lines import Line, assign_refs, format_lines, parse_lines
 from envsim.rng import Rng
 from envsim.state import diff
 from envsim.trace import Header, Step, TraceWriter
@@ -82,9 +82,13 @@ def record(root: Path, count: int, seed: int = 0, steps: int = 8) -> Path:
         rng = Rng(seed, "tiny-shop", number)
         shop = TinyShop()
         header = Header(
-            session=f"s{seed}-{number}", app="tiny", source="test", interface="browser", task=f"t{number % 12}@{number}",
+            session=f"s{seed}-{number}",
+            app="tiny",
+            source="test",
+            interface="browser",
+            task=f"t{number % 12}@{number}",
             meta={"start": {"url": "/", "login": None, "setup": []}},
-        )  # fmt: skip
+        )
         writer = TraceWriter(root, header, state=shop.state())
         observation = shop.page("/")
         writer.write(Step(index=0, observation=observation))
@@ -99,17 +103,13 @@ def record(root: Path, count: int, seed: int = 0, steps: int = 8) -> Path:
 
 
 def _wander(shop: TinyShop, shown: Observation, quantity: str, rng: Rng) -> tuple[Action, Observation, str]:
-    from envsim.page.lines import parse_lines
-
     lines = parse_lines(shown.page)
     button = next((line for line in lines if line.role == "button"), None)
     choice = next((line for line in lines if line.role == "combobox"), None)
     if button is not None and button.name == "Add to cart":
         if choice is not None and rng.chance(0.4):
             wanted = rng.choice(["1", "2", "3"])
-            new = [Line(l.role, l.name, l.depth, l.ref, l.url, wanted if l is choice else l.value,
-                        {**l.states, "focused": ""} if l is choice else {k: v for k, v in l.states.items() if k != "focused"})
-                   for l in lines]  # fmt: skip
+            new = [_chosen(line, wanted) if line is choice else _unfocused(line) for line in lines]
             page = format_lines(new)
             action = Action.call("select_option", bid=choice.ref, options=wanted)
             return action, shown.model_copy(update={"page": page}), wanted
@@ -124,9 +124,17 @@ def _wander(shop: TinyShop, shown: Observation, quantity: str, rng: Rng) -> tupl
     return Action.call("click", bid=link.ref), shop.page(link.url), "1"
 
 
+def _chosen(line: Line, value: str) -> Line:
+    return replace(line, value=value, states={**line.states, "focused": ""})
+
+
+def _unfocused(line: Line) -> Line:
+    return replace(line, states={key: text for key, text in line.states.items() if key != "focused"})
+
+
 @pytest.fixture(scope="session")
 def tiny_traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return record(tmp_path_factory.mktemp("tiny") / "traces", 40)
+    return record(tmp_path_factory.mktemp("tiny") / "traces", 30)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from worldmodel.predict import evaluate, predictors
 from worldmodel.retrieval import Memory
 from worldmodel.train import Args, learn_vocabulary
 
-SMALL = {"epochs": 4.0, "width": 48, "layers": 2, "heads": 3, "batch_tokens": 2048, "device": "cpu"}
+SMALL = {"epochs": 5.0, "width": 48, "layers": 2, "heads": 3, "batch_tokens": 1024, "lr": 4e-3, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +62,17 @@ def test_retrieval_never_returns_the_task_itself(tiny_traces: Path, tmp_path: Pa
 def test_retrieval_prefers_the_same_request(tiny_traces: Path, tmp_path: Path) -> None:
     data = dataset.build(tiny_traces, tmp_path)
     _, memory = learn_vocabulary(data)
-    for sample in data.samples[:40]:
+    again = Memory(memory.samples, memory.lexicon)
+    for sample in memory.samples[:40]:
         hits = memory.nearest(sample.situation, 5)
         assert hits[0].sample.situation.request == sample.situation.request
-        assert Memory(data.samples, memory.lexicon).nearest(sample.situation, 5) == hits
+        assert hits[0].exact
+        assert again.nearest(sample.situation, 5) == hits
 
 
 def test_training_lowers_the_loss_and_beats_copying(model: Path, tiny_held_out: Path) -> None:
     log = [json.loads(line) for line in (model / "log.jsonl").read_text().splitlines()]
-    assert log[-1]["loss"] < 0.7 * log[0]["loss"]
+    assert log[-1]["loss"] < 0.6 * log[0]["loss"]
     found = predictors(model)
     sessions = list(TraceReader(tiny_held_out))
     exact = {name: evaluate(found[name], sessions)["browser"].summary() for name in found}
@@ -130,10 +133,12 @@ def test_nothing_on_disk_can_execute(model: Path) -> None:
         (lambda m: (m / "model.safetensors").write_bytes(b"\x80\x04 not tensors"), "damaged"),
         (lambda m: (m / "model.safetensors").unlink(), "is missing"),
         (lambda m: (m / "dataset/samples.json").write_text('{"lines": [], "samples": [[1]]}'), "damaged"),
-        (lambda m: shutil.rmtree(m), "There is no model"),
+        (shutil.rmtree, "There is no model"),
     ],
 )
-def test_a_damaged_model_is_refused_in_a_sentence(model: Path, tmp_path: Path, damage, says: str) -> None:
+def test_a_damaged_model_is_refused_in_a_sentence(
+    model: Path, tmp_path: Path, damage: Callable[[Path], object], says: str
+) -> None:
     copy = tmp_path / "model"
     shutil.copytree(model, copy)
     damage(copy)

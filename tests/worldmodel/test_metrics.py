@@ -48,7 +48,7 @@ def test_deltas_are_compared_by_the_state_they_lead_to() -> None:
 
 def test_no_answer_is_wrong_everywhere() -> None:
     result = score("browser", BEFORE, page("a"), None)
-    assert not (result.exact or result.delta or result.outcome or result.answered)
+    assert (result.exact, result.delta, result.outcome, result.answered) == (False,) * 4
     assert result.f1 == 0.0
 
 
@@ -90,7 +90,7 @@ def test_summary_splits_by_state_change() -> None:
 
 
 def test_trust_learns_which_feature_tells() -> None:
-    rows = [[1.0, -0.1 * i, 0.0, float(i < 20), 0.0, 0.0, 0.0, 0.0] for i in range(40)]
+    rows = [[1.0, -0.1 * (i % 5), -0.5, float(i < 20), 0.0, 0.0, 0.0, 0.7] for i in range(40)]
     correct = [i < 20 for i in range(40)]
     trust = Trust.fit(rows, correct)
     area = auroc([trust.probability(row) for row in rows], correct)
