@@ -19,7 +19,7 @@ from typing import Any
 
 import typer
 
-from envsim.cli.common import JsonFlag, print_json, print_table
+from envsim.cli.common import JsonFlag, print_json
 from envsim.content import list_apps, list_templates, roots
 from envsim.errors import EnvsimError, PrerequisiteError
 from envsim.page.browser import find_chromium
@@ -63,8 +63,11 @@ def doctor(as_json: JsonFlag = False) -> None:
     if as_json:
         print_json({"ok": healthy, "checks": [asdict(check) for check in checks]})
     else:
-        rows = [(_word(check), check.name, check.detail, check.fix and f"Run: {check.fix}") for check in checks]
-        print_table(("", "what", "found", "to add it"), rows)
+        for check in checks:
+            # Lines, not a table: a command that is folded cannot be copied.
+            print(f"{_word(check):<8} {check.name}: {check.detail}")
+            if check.fix:
+                print(f"{'':<8} Run: {check.fix}")
     raise typer.Exit(0 if healthy else 1)
 
 
