@@ -18,6 +18,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 
 class EnvsimError(Exception):
     """Root of the tree; `exit_code` is what a console script returns for it."""
@@ -51,7 +54,13 @@ class PrerequisiteError(EnvsimError):
 
     def __init__(self, message: str, *, command: str) -> None:
         super().__init__(f"{message} Run: {command}")
+        self.message = message
         self.command = command
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default an exception is rebuilt from its text alone, which loses the command: one
+        # raised in a worker process would then break the pool instead of reaching the user.
+        return functools.partial(type(self), command=self.command), (self.message,)
 
 
 class SandboxError(EnvsimError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from envsim.errors import ContentError, PrerequisiteError
+from envsim.errors import ContentError, PrerequisiteError, missing_extra
 from envsim.policy import get_policy
 from envsim.policy.chat import ChatPolicy
 from envsim.types import Action, Message, Observation
@@ -160,3 +161,10 @@ def test_by_name(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     assert agent.act(Observation()) == Action.say("hi")
     with pytest.raises(ContentError, match="chat:MODEL"):
         get_policy("chat")
+
+
+def test_what_a_worker_process_raises_reaches_its_parent() -> None:
+    error = missing_extra("torch", "worldmodel")
+    # What a process pool does to an exception on its way home.
+    rebuilt = copy.copy(error)
+    assert (type(rebuilt), str(rebuilt), rebuilt.command) == (type(error), str(error), error.command)
