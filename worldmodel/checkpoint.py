@@ -40,6 +40,8 @@ class Model:
     memory: Memory
     stable: frozenset[str]
     trust: Trust
+    accept: float
+    """Least mean log-probability at which an edit is taken over into the answer."""
     data: Dataset
 
     @property
@@ -89,14 +91,14 @@ def load_model(root: Path, *, app: str | None = None, device: str = "cpu") -> Mo
         network = WorldModel(Config(**config["sizes"]))
         network.load_state_dict(_load_tensors(root / "model.safetensors"))
         trust = Trust(tuple(config["trust"]["weights"]), config["trust"]["fitted_on"])
-        stable = frozenset(config["stable"])
+        stable, accept = frozenset(config["stable"]), float(config["accept"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0][:160]
         raise ModelError(f"{root} is damaged ({reason}). Train the model again.") from None
     network.to(device).eval()
     # Sessions held out for calibration were never trained on, but are as good to retrieve from as any.
     memory = Memory(data.samples, vocabulary.lexicon)
-    return Model(root, config, network, vocabulary, memory, stable, trust, data)
+    return Model(root, config, network, vocabulary, memory, stable, trust, accept, data)
 
 
 def read_vocabulary(state: dict[str, Any]) -> Vocabulary:

@@ -76,10 +76,18 @@ class Answer:
     """One decoded answer."""
 
     tokens: list[int] = field(default_factory=list)
-    logprob: float = 0.0
-    """Mean natural log-probability of its tokens under the mask."""
-    least: float = 0.0
-    """Smallest log-probability of any token."""
+    logprobs: list[float] = field(default_factory=list)
+    """Natural log-probability of each token under the mask."""
+
+    @property
+    def mean(self) -> float:
+        """Mean log-probability; 0 is certainty."""
+        return sum(self.logprobs) / max(1, len(self.logprobs))
+
+    @property
+    def least(self) -> float:
+        """Log-probability of the least likely token."""
+        return min(self.logprobs, default=0.0)
 
 
 @torch.inference_mode()
@@ -118,8 +126,7 @@ def decode(
         for row, (i, (token, logprob)) in enumerate(zip(alive, picked, strict=True)):
             answer = answers[i]
             answer.tokens.append(token)
-            answer.logprob += logprob
-            answer.least = min(answer.least, logprob)
+            answer.logprobs.append(logprob)
             if not grammars[i].take(token):
                 keep.append(row)
         if not keep:
@@ -133,8 +140,6 @@ def decode(
         seen = torch.cat((seen, torch.ones(len(alive), 1, dtype=torch.bool, device=device)), 1)
         where = (seen.shape[1] - 1 - pads)[:, None]  # (B, 1)
         hidden = model.hidden(last, where, seen[:, None, None], cache)[:, -1]
-    for answer in answers:
-        answer.logprob /= max(1, len(answer.tokens))
     return answers
 
 

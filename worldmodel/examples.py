@@ -15,6 +15,8 @@ from worldmodel.session import Sample, Situation
 
 MAX_CONTEXT = 640
 MAX_ANSWER = 256
+ACCEPT_ALL = -1e9
+"""No log-probability is less."""
 _SHAPE_OVERLAP = 0.6
 
 
@@ -206,38 +208,55 @@ def write_answer(
     return out if len(out) <= MAX_ANSWER else None
 
 
-def read_answer(vocabulary: Vocabulary, context: Context, tokens: Sequence[int]) -> tuple[str, Lines]:
-    """Outcome and document of a finished answer. An answer without ``<end>`` leaves the draft as it is."""
+def read_answer(
+    vocabulary: Vocabulary,
+    context: Context,
+    tokens: Sequence[int],
+    logprobs: Sequence[float] = (),
+    accept: float = ACCEPT_ALL,
+) -> tuple[str, Lines]:
+    """Outcome and document of an answer.
+
+    Args:
+        vocabulary: The model's.
+        context: What was answered.
+        tokens: The answer; one without ``<end>`` leaves the draft as it is.
+        logprobs: Log-probability of each token, where edits are to be judged by it.
+        accept: Least mean log-probability of an edit's tokens; the draft stands where one is less sure.
+    """
     outcome = vocabulary.outcomes[0]
     if tokens and vocabulary.outcome0 <= tokens[0] < vocabulary.outcome0 + len(vocabulary.outcomes):
         outcome = vocabulary.outcomes[tokens[0] - vocabulary.outcome0]
     lines = context.draft.lines
     if tokens and tokens[-1] == render.END:
-        lines = _edited(vocabulary, context, tokens)
+        edits = _edits(vocabulary, context, tokens)
+        sure = [edit for at, to, edit in edits if not logprobs or sum(logprobs[at:to]) >= accept * (to - at)]
+        lines = apply_patch(lines, sure)
     events = tuple(f"@event {dump(name)}" for name in outcome.split("+") if ":" in name)
     changes = sum(line[:1] == "!" for line in lines)
     return outcome, (*lines[:changes], *events, *lines[changes:]) if events else lines
 
 
-def _edited(vocabulary: Vocabulary, context: Context, tokens: Sequence[int]) -> Lines:
-    edits: list[tuple[int, int, list[str]]] = []
-    run: list[int] = []
-    at = 1
-    while at < len(tokens) - 1:
-        token = tokens[at]
-        if token == render.EDIT:
-            edits.append((tokens[at + 1] - vocabulary.line0, tokens[at + 2] - vocabulary.line0, []))
-            at += 3
-            continue
-        if token == render.NL:
-            edits[-1][2].append(vocabulary.read(run, context.slots).replace("\n", " "))
-            run = []
-        elif vocabulary.line0 <= token < vocabulary.text0:
-            edits[-1][2].append(context.draft.lines[token - vocabulary.line0])
-        else:
-            run.append(token)
-        at += 1
-    return apply_patch(context.draft.lines, edits)
+def _edits(
+    vocabulary: Vocabulary, context: Context, tokens: Sequence[int]
+) -> list[tuple[int, int, tuple[int, int, list[str]]]]:
+    """The edits of a finished answer, each with the range of its tokens."""
+    starts = [at for at, token in enumerate(tokens) if token == render.EDIT]
+    out = []
+    for start, end in zip(starts, [*starts[1:], len(tokens) - 1], strict=True):
+        lines: list[str] = []
+        run: list[int] = []
+        for token in tokens[start + 3 : end]:
+            if token == render.NL:
+                lines.append(vocabulary.read(run, context.slots).replace("\n", " "))
+                run = []
+            elif vocabulary.line0 <= token < vocabulary.text0:
+                lines.append(context.draft.lines[token - vocabulary.line0])
+            else:
+                run.append(token)
+        first, last = tokens[start + 1] - vocabulary.line0, tokens[start + 2] - vocabulary.line0
+        out.append((start, end, (first, last, lines)))
+    return out
 
 
 def survival(pairs: Iterable[tuple[Draft, Sample]], least: int = 12, share: float = 0.995) -> frozenset[str]:

@@ -86,7 +86,7 @@ def answer_batch(
     answers = decode(model.network, model.vocabulary, contexts, keys or [None] * len(contexts))
     out = []
     for situation, context, answer in zip(situations, contexts, answers, strict=True):
-        _, lines = read_answer(model.vocabulary, context, answer.tokens)
+        _, lines = read_answer(model.vocabulary, context, answer.tokens, answer.logprobs, model.accept)
         trust = model.trust.probability(features(answer, context.draft))
         out.append(to_transition(lines, situation.interface, trust))
     return out

@@ -26,15 +26,14 @@ from envsim.errors import ModelError
 from envsim.rng import Rng
 from envsim.state import state_hash
 from worldmodel import dataset, render
+from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import load_checkpoint, load_model, save_checkpoint, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
-from worldmodel.decode import decode
-from worldmodel.examples import choose_draft, outcome_of, read_answer, survival, write_answer, write_context
+from worldmodel.examples import choose_draft, outcome_of, survival, write_answer, write_context
 from worldmodel.model import Config, WorldModel
 from worldmodel.render import Lexicon, Vocabulary
 from worldmodel.retrieval import Memory
 from worldmodel.session import Sample
-from worldmodel.trust import Trust, auroc, features
 
 BPE_SIZE = 2048
 READ_WEIGHT = 0.25
@@ -53,11 +52,11 @@ class Args:
     """Most optimiser steps; 0: no such limit."""
     minutes: float = 0.0
     """Most minutes of optimisation; 0: no limit. With one, the result depends on the machine's speed."""
-    batch_tokens: int = 3072
+    batch_tokens: int = 2048
     lr: float = 2e-3
-    width: int = 192
+    width: int = 160
     layers: int = 4
-    heads: int = 6
+    heads: int = 5
     kv_heads: int = 1
     held_out: float = 0.1
     seed: int = 0
@@ -101,7 +100,7 @@ def train(args: Args) -> Path:
     network = WorldModel(config).to(device)
     log = optimise(network, examples, args, key)
     network.eval()
-    trust, report = calibrate(network, vocabulary, memory, stable, data.part(HELD_OUT))
+    fitted = calibrate(network, vocabulary, memory, stable, data.part(HELD_OUT))
     extra = {
         "key": key,
         "app": data.manifest["app"],
@@ -110,8 +109,9 @@ def train(args: Args) -> Path:
         "parameters": network.parameters_count(),
         "examples": len(examples),
         "training": log,
-        "calibration": report,
-        "trust": asdict(trust),
+        "calibration": fitted.report,
+        "trust": asdict(fitted.trust),
+        "accept": fitted.accept,
     }
     save_model(args.out, network, vocabulary, stable, extra)
     for path in args.out.glob("checkpoint-*"):
@@ -278,37 +278,3 @@ def update(network: WorldModel, optimizer: torch.optim.Optimizer, batch: tuple[T
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
     return float(written.detach())
-
-
-def calibrate(
-    network: WorldModel,
-    vocabulary: Vocabulary,
-    memory: Memory,
-    stable: frozenset[str],
-    held_out: Sequence[Sample],
-    most: int = 300,
-) -> tuple[Trust, dict[str, Any]]:
-    """Answer held-out samples and fit the trust estimate on which answers were right."""
-    chosen = [held_out[i] for i in sorted(Rng(0, "calibrate").sample(range(len(held_out)), most))]
-    rows: list[list[float]] = []
-    correct: list[bool] = []
-    with progress("calibrating", len(chosen)) as advance:
-        for start in range(0, len(chosen), 16):
-            part = chosen[start : start + 16]
-            contexts = [write_context(vocabulary, s.situation, choose_draft(s.situation, memory), stable) for s in part]
-            for sample, context, answer in zip(
-                part, contexts, decode(network, vocabulary, contexts, [None] * len(part)), strict=True
-            ):
-                _, lines = read_answer(vocabulary, context, answer.tokens)
-                rows.append(features(answer, context.draft))
-                correct.append(lines == sample.target)
-            advance(len(part))
-    trust = Trust.fit(rows, correct)
-    # Half fits, half scores, so that the reported AUROC is not of the points it was fitted on.
-    half = Trust.fit(rows[::2], correct[::2])
-    area = auroc([half.probability(row) for row in rows[1::2]], correct[1::2])
-    return trust, {
-        "samples": len(rows),
-        "exact": round(sum(correct) / len(correct), 4) if correct else None,
-        "auroc": round(area, 4) if area is not None else None,
-    }

@@ -24,7 +24,7 @@ def features(answer: Answer, draft: Draft) -> list[float]:
     hit = draft.hit
     return [
         1.0,
-        max(answer.logprob, -5.0),
+        max(answer.mean, -5.0),
         max(answer.least, -5.0),
         float(hit is not None and hit.exact),
         float(hit is not None and hit.similar),
