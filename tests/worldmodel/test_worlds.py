@@ -9,6 +9,7 @@ import pytest
 from envsim.errors import ContentError, ModelError, UncertainError
 from envsim.page.lines import parse_lines
 from envsim.task import Start, Task
+from envsim.testing.world import check_world
 from envsim.trace import TraceReader
 from envsim.types import Action, Transition
 from envsim.world import World
@@ -44,6 +45,10 @@ def test_both_are_worlds(model: Path) -> None:
         assert world.seed_view()["carts"] == {"me": {}}
         world.close()
         world.close()
+
+
+def test_the_model_conforms(model: Path) -> None:
+    check_world(lambda: load_world(model), [task(), task("/c/oak")], seeds=(0,), steps=6)
 
 
 def test_two_processes_would_agree(model: Path) -> None:
