@@ -21,7 +21,7 @@ from envsim.state import StateView
 from envsim.task import Interface, Task
 from envsim.task_template import TaskTemplate, select_templates
 from envsim.trace import Step
-from envsim.types import Action, JsonValue, Observation, Outcome, Transition
+from envsim.types import Action, JsonValue, Observation, Outcome, OutcomeKind, Transition
 from envsim.world import World
 from envsim.worlds import open_world
 
@@ -142,7 +142,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             options: ``task`` picks a template or instance for this episode; ``session`` names its trace.
 
         Raises:
-            SandboxError: No sandbox could be started, twice in a row.
+            SandboxError: No sandbox could be started, twice in a row; `outcome` says so too.
+            UncertainError: The world does not know this start; `outcome` says so too.
             ContentError: The task cannot be set up; says what to correct.
         """
         super().reset(seed=seed)
@@ -151,7 +152,11 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         self.outcome = None
         options = options or {}
         self.task = self._choose(episode_seed, options.get("task"))
-        transition = self.world.reset(self.task, episode_seed)
+        try:
+            transition = self.world.reset(self.task, episode_seed)
+        except (SandboxError, UncertainError) as error:
+            self.outcome = Outcome(kind=_kind_of(error), reward=None, reason=str(error))
+            raise
         self._steps = 0
         before = self.world.state()
         self._recorder.begin(self.task, self.world, episode_seed, before, options.get("session"))
@@ -178,10 +183,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         except ActionError as error:
             raw = action if isinstance(action, str) else repr(action)
             transition = Transition(observation=self._unchanged(error=str(error)))
-        except SandboxError as error:
-            return self._break_off("infra", str(error), parsed)
-        except UncertainError as error:
-            return self._break_off("sim_uncertain", str(error), parsed)
+        except (SandboxError, UncertainError) as error:
+            return self._break_off(error, parsed)
         self._see(transition)
         self._recorder.write(
             Step(
@@ -234,10 +237,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             return self._encode(), 0.0, False, False, info
         try:
             outcome = self._judge()
-        except SandboxError as error:
-            return self._break_off("infra", str(error), None, written=True)
-        except UncertainError as error:
-            return self._break_off("sim_uncertain", str(error), None, written=True)
+        except (SandboxError, UncertainError) as error:
+            return self._break_off(error, None, written=True)
         self._end(outcome, info)
         reward = UNSCORABLE if outcome.reward is None else outcome.reward
         return self._encode(), reward, ended, truncated, info
@@ -253,14 +254,14 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         return Outcome(kind="policy", reward=verdict.reward, reason=verdict.reason)
 
     def _break_off(
-        self, kind: str, reason: str, action: Action | None, *, written: bool = False
+        self, error: SandboxError | UncertainError, action: Action | None, *, written: bool = False
     ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """End the episode unscorable, whatever the world's state."""
         self.observation = self._unchanged(error="The environment failed; this episode is not scored.")
         if not written:
             self._recorder.write(Step(index=self._steps, action=action, observation=self.observation))
         info = self._info(Transition(observation=self.observation, trust=0.0))
-        self._end(Outcome(kind=kind, reward=None, reason=reason), info)
+        self._end(Outcome(kind=_kind_of(error), reward=None, reason=str(error)), info)
         return self._encode(), UNSCORABLE, False, True, info
 
     def _end(self, outcome: Outcome, info: dict[str, Any]) -> None:
@@ -313,6 +314,10 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             # A model has no looks, and after a failure there is no page.
             return np.zeros(spaces.SCREENSHOT_SHAPE, np.uint8)
         return _decode_png(png)
+
+
+def _kind_of(error: SandboxError | UncertainError) -> OutcomeKind:
+    return "infra" if isinstance(error, SandboxError) else "sim_uncertain"
 
 
 def _check_modes(render_mode: str | None, screenshot: bool, driver: str, interface: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from envsim.env import TaskEnv
+from envsim.errors import ContentError, SandboxError, UncertainError
 from envsim.policy import Policy, get_policy
 from envsim.rng import draw
 from envsim.types import Outcome
@@ -59,15 +60,20 @@ def run_episode(
         session: Name of the trace.
         name: Of the policy, for the result.
     """
-    env.reset(seed=seed, options={"task": task, "session": session})
-    assert env.task is not None
-    policy.reset(env.task, seed, env.tools)
-    ended = False
     steps = 0
-    while not ended:
-        _, _, terminated, truncated, _ = env.step(policy.act(env.observation))
-        ended = terminated or truncated
-        steps += 1
+    try:
+        env.reset(seed=seed, options={"task": task, "session": session})
+    except (SandboxError, UncertainError):
+        # A bad rollout is data, not a crash: the outcome is typed, and the next job goes on.
+        if env.outcome is None:
+            raise
+    else:
+        assert env.task is not None
+        policy.reset(env.task, seed, env.tools)
+        while env.outcome is None:
+            env.step(policy.act(env.observation))
+            steps += 1
+    assert env.task is not None
     assert env.outcome is not None
     return Rollout(name, env.task.id, seed, steps, env.outcome, session or "")
 
@@ -107,8 +113,13 @@ def run_jobs(
         env_options: Arguments of `TaskEnv`; ``record`` is the directory of the traces.
         workers: Processes to use; 1 runs here.
         on_done: Called in this process after each episode.
+
+    Raises:
+        ContentError: The record directory is a file.
     """
     record = env_options.get("record")
+    if record is not None and Path(record).exists() and not Path(record).is_dir():
+        raise ContentError(f"{record} is a file. Give a directory for the traces.")
     todo = [job for job in jobs if record is None or not is_complete(Path(record) / f"{job.session}.jsonl")]
     for job in todo:
         if record is not None:

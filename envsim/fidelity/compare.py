@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from envsim.env import TaskEnv
-from envsim.errors import missing_extra
+from envsim.errors import UncertainError, missing_extra
 from envsim.fidelity.decision import Decision, compare_outcomes
 from envsim.fidelity.free_running import FreeRunning, replay
 from envsim.fidelity.report import Example, Report, Row
@@ -148,14 +148,16 @@ def _reference(setup: Setup, jobs: list[Job], watch: Watch) -> tuple[list[Rollou
 
 def _run(env: TaskEnv, jobs: Sequence[Job], done: Callable[[], None]) -> tuple[list[Rollout], float]:
     """The rollouts of `jobs` and steps per second, the first start of the world left out."""
-    env.reset(seed=0)
+    with contextlib.suppress(UncertainError):
+        env.reset(seed=0)
     rollouts: list[Rollout] = []
     start = time.perf_counter()
     for job in jobs:
         rollouts.append(run_episode(env, get_policy(job.policy), seed=job.seed, name=job.policy))
         done()
     elapsed = time.perf_counter() - start
-    return rollouts, sum(rollout.steps for rollout in rollouts) / elapsed
+    steps = sum(rollout.steps for rollout in rollouts)
+    return rollouts, steps / elapsed if steps else float("nan")
 
 
 def _free_running(world: World, recordings: Sequence[Trace], watch: Watch) -> FreeRunning:

@@ -168,3 +168,17 @@ def test_the_oracle_runs_through_the_one_loop(shelf):
     result = run_episode(env, get_policy("oracle"), seed=2, name="oracle")
     assert (result.outcome.reward, result.steps, result.policy) == (1.0, 2, "oracle")
     assert run_episode(env, get_policy("null"), seed=2).outcome.reward == 0.0
+
+
+def test_a_reset_that_fails_is_a_typed_rollout_and_refuses_steps(shelf):
+    class Gone(FakeWorld):
+        def reset(self, task, seed):
+            raise UncertainError("Never seen. Record it.")
+
+    env = make(shelf, Gone())
+    with pytest.raises(UncertainError):
+        env.reset(seed=1)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step("look()")
+    result = run_episode(env, get_policy("oracle"), seed=1)
+    assert (result.steps, result.outcome.kind, result.outcome.reward) == (0, "sim_uncertain", None)
