@@ -12,43 +12,19 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from envsim.errors import ActionError
 from envsim.page.lines import Line, assign_refs, format_lines, join_options, parse_line, split_options
 from envsim.page.primitives import read_call
 from envsim.types import Action, Observation
-from worldmodel.document import dump
+from worldmodel.requests import CHOICES, FIELDS, FORMS, TOGGLES, Request, get, scope_of, shown, submit
 
 BLANK = "about:blank"
-FIELDS = frozenset({"textbox", "searchbox", "spinbutton", "slider"})
-CHOICES = frozenset({"combobox", "listbox"})
-TOGGLES = frozenset({"checkbox", "radio", "switch"})
 CLICKABLE = frozenset({"button", "summary", "tab", "menuitem", "switch"})
-FORMS = frozenset({"form", "search", "dialog"})
-GROUPS = frozenset({"region", "group", "listitem", "article", "row", "list", "table"})
 MAX_HISTORY = 50
 MAX_TABS = 20
 MAX_FILL = 8_192
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of the app: lines of text, most telling first."""
-
-    lines: tuple[str, ...]
-
-    @property
-    def key(self) -> str:
-        """Equal for equal requests."""
-        return "\n".join(self.lines)
-
-
-def get(url: str) -> Request:
-    """A page load. Query values are given a second time, decoded, as pages will show them."""
-    url = url.partition("#")[0]
-    query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-    return Request((f"get {dump(url)}", *(f"{dump(key)} = {dump(value)}" for key, value in query)))
 
 
 @dataclass(frozen=True)
@@ -172,11 +148,6 @@ def read_page(page: str) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def shown(line: Line) -> str:
-    """How messages name an element."""
-    return f'{line.role} "{line.name}" [{line.ref}]' if line.name else f"{line.role} [{line.ref}]"
-
-
 def flag(line: Line, name: str, on: bool) -> Line:
     """`line` with one state switched."""
     states = {key: value for key, value in line.states.items() if key != name}
@@ -184,55 +155,6 @@ def flag(line: Line, name: str, on: bool) -> Line:
 
 
 # -- forms ---------------------------------------------------------------------------------------------
-
-
-def scope_of(lines: Sequence[Line], position: int) -> tuple[int, int]:
-    """The part ``[start, end)`` of the page that a control submits with.
-
-    That is the named form around it or, as unnamed forms leave no line, the nearest group around
-    it that holds a field; the control alone where there is none.
-    """
-    depth = lines[position].depth
-    best = (position, position + 1)
-    for start in range(position - 1, -1, -1):
-        if lines[start].depth >= depth:
-            continue
-        depth = lines[start].depth
-        if lines[start].role not in FORMS and (lines[start].role not in GROUPS or best[1] - best[0] > 1):
-            continue
-        end = next((i for i in range(start + 1, len(lines)) if lines[i].depth <= depth), len(lines))
-        if lines[start].role in FORMS:
-            return start, end
-        if any(is_field(line) for line in lines[start:end]):
-            best = (start, end)
-    return best
-
-
-def is_field(line: Line) -> bool:
-    """Whether a form sends what this line holds."""
-    return line.role in FIELDS or line.role in CHOICES or line.role in TOGGLES
-
-
-def submit(tab: Tab, position: int, how: str) -> Request:
-    """The request a control makes: what was pressed, where it stands, what its form holds."""
-    lines = tab.lines
-    line = lines[position]
-    start, end = scope_of(lines, position)
-    out = [f"{how} {line.role} {dump(line.name)} on {dump(tab.url)}"]
-    if start != position and lines[start].name:
-        out.append(f"in {dump(lines[start].name)}")
-    elif (near := next((x for x in reversed(lines[:position]) if x.role in _LANDMARKS and x.name), None)) is not None:
-        out.append(f"near {dump(near.name)}" + (f" -> {near.url}" if near.url else ""))
-    secrets = dict(tab.secrets)
-    for other in lines[start:end]:
-        if other.role in FIELDS or other.role in CHOICES:
-            out.append(f"{dump(other.name)} = {dump(secrets.get(other.name, other.value or ''))}")
-        elif other.role in TOGGLES and "checked" in other.states:
-            out.append(f"{dump(other.name)} checked")
-    return Request(tuple(out))
-
-
-_LANDMARKS = frozenset({"link", "row", "heading"})
 
 
 def _send(state: BrowserState, position: int, how: str) -> Step:
@@ -250,7 +172,7 @@ def _send(state: BrowserState, position: int, how: str) -> Step:
                 problem = "check this box"
             if problem:
                 raise RefusedError(state.focus(i), f"The form was not sent: {shown(line)}: please {problem}.")
-    return replace(state, travel=0), submit(state.tab, position, how)
+    return replace(state, travel=0), submit(state.tab.lines, state.tab.url, dict(state.tab.secrets), position, how)
 
 
 # -- the primitives --------------------------------------------------------------------------------------

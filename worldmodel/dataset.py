@@ -20,8 +20,8 @@ from envsim.rng import uniform
 from envsim.state import StateView, diff, state_hash
 from envsim.trace import Trace, TraceReader, read_blob, write_blob
 from envsim.types import JsonValue
-from worldmodel.browser import Request
 from worldmodel.document import Lines, delta_lines
+from worldmodel.requests import Request
 from worldmodel.session import Sample, Situation, samples, start_of
 
 VERSION = 2

@@ -18,8 +18,9 @@ from envsim.state import StateView, apply, split_path
 from envsim.task import Start
 from envsim.trace import Step, Trace
 from envsim.types import Action, JsonValue, Observation, Transition
-from worldmodel.browser import BrowserState, Request
+from worldmodel.browser import BrowserState
 from worldmodel.document import Lines, dump, meta, to_lines, units
+from worldmodel.requests import Request
 
 MAX_FACTS = 24
 """Rows of the state view kept for one request; the model's own room for them is smaller."""

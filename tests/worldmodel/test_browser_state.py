@@ -8,7 +8,8 @@ from envsim.page.http import HttpDriver
 from envsim.page.lines import format_lines
 from envsim.page.transport import Request, Response
 from envsim.types import Action, Observation
-from worldmodel.browser import BrowserState, get
+from worldmodel.browser import BrowserState
+from worldmodel.requests import get
 
 PAGE = """<!doctype html><title>T</title><nav><a href="/a">A</a><a href="https://elsewhere.example/">Away</a></nav>
 <main><h1>Form</h1><form aria-label="Order" method="post" action="/order">
