@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from worldmodel import render
 from worldmodel.document import Lines, body, delta_lines, dump, meta, read_delta
@@ -243,7 +244,7 @@ def _edits(
     """The edits of a finished answer, each with the range of its tokens."""
     starts = [at for at, token in enumerate(tokens) if token == render.EDIT]
     out = []
-    for start, end in zip(starts, [*starts[1:], len(tokens) - 1], strict=True):
+    for start, end in pairwise([*starts, len(tokens) - 1]):
         lines: list[str] = []
         run: list[int] = []
         for token in tokens[start + 3 : end]:
