@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from envsim.state import StateView
@@ -9,6 +10,11 @@ from envsim.task import Task
 from envsim.trace import Header, Step, TraceWriter
 from envsim.types import Outcome
 from envsim.world import World
+
+
+def file_name(policy: str) -> str:
+    """A policy's name as part of a session's: ``noisy:0.3`` -> ``noisy=0.3``."""
+    return re.sub(r"[^A-Za-z0-9._@=+-]", "-", policy.replace(":", "="))
 
 
 class Recorder:
@@ -66,7 +72,7 @@ class Recorder:
 
     def _free(self, task: Task, world: str, seed: int) -> str:
         assert self._root is not None
-        parts = (task.id.replace("@", "-"), self._policy, world, str(seed))
+        parts = (task.id.replace("@", "-"), file_name(self._policy), world, str(seed))
         stem = name = "-".join(part for part in parts if part)
         count = 1
         while (self._root / f"{name}.jsonl").exists():

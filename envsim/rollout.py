@@ -12,6 +12,7 @@ from typing import Any
 from envsim.env import TaskEnv
 from envsim.errors import ContentError, SandboxError, UncertainError
 from envsim.policy import Policy, get_policy
+from envsim.recorder import file_name
 from envsim.rng import draw
 from envsim.types import Outcome
 
@@ -81,7 +82,7 @@ def run_episode(
 def plan(app: str, policies: Iterable[str], episodes: int, seed: int) -> list[Job]:
     """The jobs of a rollout command: `episodes` per policy, the same episode seeds for each policy."""
     return [
-        Job(policy, index, draw(seed, "episode", index) % 2**31, f"{app}-{policy}-{seed}-{index:05d}")
+        Job(policy, index, draw(seed, "episode", index) % 2**31, f"{app}-{file_name(policy)}-{seed}-{index:05d}")
         for policy in policies
         for index in range(episodes)
     ]
