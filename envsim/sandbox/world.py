@@ -243,4 +243,4 @@ def _driver(name: str, sandbox: Sandbox) -> PageDriver:
     # Playwright is an extra: the module that needs it is loaded only when asked for.
     from envsim.page.chromium import ChromiumDriver  # noqa: PLC0415
 
-    return ChromiumDriver(sandbox.url())
+    return ChromiumDriver(sandbox.transport())
