@@ -28,7 +28,9 @@ class Demo:
         app: App to clone.
         episodes: Training episodes per policy.
         held_out: Held-out episodes per policy and world.
-        policies: What is rolled out, in training and in the comparison.
+        recorded: Policies whose sessions the model learns from. The noisier ones leave the trodden
+            path, where a model trained on successes alone would know nothing.
+        policies: Policies whose outcomes are compared.
         minutes: Time for training the world model.
         seed: Of everything.
         workers: Processes for rollouts.
@@ -38,6 +40,7 @@ class Demo:
     app: str = "shop"
     episodes: int = 120
     held_out: int = 12
+    recorded: tuple[str, ...] = ("oracle", "noisy", "noisy:0.5", "random")
     policies: tuple[str, ...] = ("oracle", "noisy", "random")
     minutes: float = 4.0
     seed: int = 0
@@ -64,8 +67,8 @@ def run_demo(demo: Demo, watch: Watch) -> tuple[Report, Path]:
 
 def record(demo: Demo, traces: Path, watch: Watch) -> None:
     """Roll the policies out on the training tasks, with the bugs production has."""
-    jobs = plan(demo.app, demo.policies, demo.episodes, demo.seed)
-    done = watch(f"Rolling out {', '.join(demo.policies)} in the {demo.app}", len(jobs))
+    jobs = plan(demo.app, demo.recorded, demo.episodes, demo.seed)
+    done = watch(f"Rolling out {', '.join(demo.recorded)} in the {demo.app}", len(jobs))
     options: dict[str, Any] = {"app": demo.app, "split": "train", "record": traces}
     run_jobs(jobs, options, workers=demo.workers, on_done=lambda _: done())
 

@@ -22,8 +22,8 @@ packages() {
     have_chromium || echo chromium chromium-headless-shell fonts-liberation fonts-dejavu-core
     if ! engine_answers; then
         command -v dockerd >/dev/null || echo docker.io
-        command -v debootstrap >/dev/null || echo debootstrap
     fi
+    command -v debootstrap >/dev/null || echo debootstrap
 }
 
 install_packages() {
