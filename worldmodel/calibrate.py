@@ -14,14 +14,14 @@ from worldmodel.document import Lines
 from worldmodel.examples import ACCEPT_ALL, Context, choose_draft, read_answer, write_context
 from worldmodel.metrics import overlap
 from worldmodel.model import WorldModel
-from worldmodel.render import Vocabulary
+from worldmodel.render import KINDS, Vocabulary
 from worldmodel.retrieval import Memory
 from worldmodel.session import Sample
 from worldmodel.trust import Trust, auroc, features
 
-THRESHOLDS = (ACCEPT_ALL, -1.2, -0.9, -0.7, -0.5, -0.35, -0.25, -0.15, -0.08, -0.04, -0.01)
-"""Candidates for the least mean log-probability of an edit."""
-MOST = 300
+THRESHOLDS = (ACCEPT_ALL, -1.2, -0.9, -0.7, -0.5, -0.35, -0.25, -0.15, -0.08, -0.04, -0.01, 1.0)
+"""Candidates for the least mean log-probability of an edit; the last accepts none."""
+MOST = 400
 BATCH = 16
 
 Decoded = tuple[Sample, Context, Answer]
@@ -32,7 +32,7 @@ class Calibration:
     """What was fitted, and how well the model did meanwhile."""
 
     trust: Trust
-    accept: float
+    accept: dict[str, float]
     report: dict[str, Any]
 
 
@@ -48,7 +48,7 @@ def calibrate(
             contexts = [write_context(vocabulary, s.situation, choose_draft(s.situation, memory), stable) for s in part]
             decoded += zip(part, contexts, decode(network, vocabulary, contexts, [None] * len(part)), strict=True)
             advance(len(part))
-    accept = max(THRESHOLDS, key=lambda threshold: _quality(vocabulary, decoded, threshold)) if decoded else ACCEPT_ALL
+    accept = {kind: _threshold(vocabulary, [d for d in decoded if d[1].draft.kind == kind]) for kind in KINDS}
     correct = [_read(vocabulary, item, accept) == item[0].target for item in decoded]
     rows = [features(answer, context.draft) for _, context, answer in decoded]
     # Half fits, half scores, so that the reported AUROC is not of the points it was fitted on.
@@ -63,16 +63,23 @@ def calibrate(
     return Calibration(Trust.fit(rows, correct), accept, report)
 
 
-def _read(vocabulary: Vocabulary, item: Decoded, accept: float) -> Lines:
+def _read(vocabulary: Vocabulary, item: Decoded, accept: dict[str, float]) -> Lines:
     _, context, answer = item
     return read_answer(vocabulary, context, answer.tokens, answer.logprobs, accept)[1]
 
 
-def _quality(vocabulary: Vocabulary, decoded: Sequence[Decoded], accept: float) -> float:
+def _threshold(vocabulary: Vocabulary, decoded: Sequence[Decoded]) -> float:
+    """The best threshold for drafts of one kind; of equals the strictest, as the draft is the safer answer."""
+    if not decoded:
+        return THRESHOLDS[-1]
+    return max(reversed(THRESHOLDS), key=lambda threshold: _quality(vocabulary, decoded, threshold))
+
+
+def _quality(vocabulary: Vocabulary, decoded: Sequence[Decoded], threshold: float) -> float:
     """Whole answers that are right, plus the F1 of all their lines: the second settles near ties."""
     total = 0.0
     for item in decoded:
-        lines, target = _read(vocabulary, item, accept), item[0].target
+        lines, target = _read(vocabulary, item, dict.fromkeys(KINDS, threshold)), item[0].target
         precision, recall = overlap(Counter(lines), Counter(target))
         total += (lines == target) + (2 * precision * recall / (precision + recall) if precision + recall else 0.0)
     return total

@@ -22,7 +22,7 @@ from envsim.state import canonical
 from worldmodel import dataset
 from worldmodel.dataset import Dataset, read_json, write_json
 from worldmodel.model import Config, WorldModel
-from worldmodel.render import Lexicon, Vocabulary
+from worldmodel.render import KINDS, Lexicon, Vocabulary
 from worldmodel.retrieval import Memory
 from worldmodel.trust import Trust
 
@@ -40,8 +40,8 @@ class Model:
     memory: Memory
     stable: frozenset[str]
     trust: Trust
-    accept: float
-    """Least mean log-probability at which an edit is taken over into the answer."""
+    accept: dict[str, float]
+    """By kind of draft, the least mean log-probability at which an edit is taken over into the answer."""
     data: Dataset
 
     @property
@@ -91,7 +91,7 @@ def load_model(root: Path, *, app: str | None = None, device: str = "cpu") -> Mo
         network = WorldModel(Config(**config["sizes"]))
         network.load_state_dict(_load_tensors(root / "model.safetensors"))
         trust = Trust(tuple(config["trust"]["weights"]), config["trust"]["fitted_on"])
-        stable, accept = frozenset(config["stable"]), float(config["accept"])
+        stable, accept = frozenset(config["stable"]), {kind: float(config["accept"][kind]) for kind in KINDS}
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0][:160]
         raise ModelError(f"{root} is damaged ({reason}). Train the model again.") from None
@@ -110,7 +110,9 @@ def read_vocabulary(state: dict[str, Any]) -> Vocabulary:
     return Vocabulary(bpe, Lexicon(frozenset(state["literals"])), state["outcomes"])
 
 
-def save_checkpoint(root: Path, step: int, network: WorldModel, optimizer: torch.optim.Optimizer, key: str) -> None:
+def save_checkpoint(
+    root: Path, step: int, seconds: float, network: WorldModel, optimizer: torch.optim.Optimizer, key: str
+) -> None:
     """Write ``checkpoint-<step>`` under `root` whole or not at all, then remove older ones."""
     scratch = root / ".checkpoint"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -123,7 +125,7 @@ def save_checkpoint(root: Path, step: int, network: WorldModel, optimizer: torch
         if isinstance(value, Tensor)
     }
     _save_tensors(scratch / "optimizer.safetensors", moments)
-    write_json(scratch / "state.json", {"step": step, "key": key})
+    write_json(scratch / "state.json", {"step": step, "seconds": seconds, "key": key})
     target = root / f"checkpoint-{step:07d}"
     shutil.rmtree(target, ignore_errors=True)
     scratch.rename(target)
@@ -131,8 +133,12 @@ def save_checkpoint(root: Path, step: int, network: WorldModel, optimizer: torch
         shutil.rmtree(old)
 
 
-def load_checkpoint(root: Path, network: WorldModel, optimizer: torch.optim.Optimizer, key: str) -> int:
-    """Restore the newest checkpoint made under the same `key`; the step to go on from, 0 without one."""
+def load_checkpoint(root: Path, network: WorldModel, optimizer: torch.optim.Optimizer, key: str) -> tuple[int, float]:
+    """Restore the newest checkpoint made under the same `key`.
+
+    Returns:
+        The step to go on from and the seconds spent so far; zeros without a checkpoint.
+    """
     for path in sorted(root.glob("checkpoint-*"), reverse=True):
         state = read_json(path / "state.json")
         if state["key"] != key:
@@ -144,8 +150,8 @@ def load_checkpoint(root: Path, network: WorldModel, optimizer: torch.optim.Opti
             index, _, field = name.partition(".")
             entries.setdefault(int(index), {})[field] = value
         optimizer.load_state_dict({"state": entries, "param_groups": known["param_groups"]})
-        return int(state["step"])
-    return 0
+        return int(state["step"]), float(state["seconds"])
+    return 0, 0.0
 
 
 def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

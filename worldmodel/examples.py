@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -29,6 +29,15 @@ class Draft:
     source: str
     """``"past"`` (this session), ``"near"`` (a neighbour), ``"current"`` (nothing better)."""
     hit: Hit | None = None
+
+    @property
+    def kind(self) -> str:
+        """One of `render.KINDS`."""
+        if self.source != "near" or self.hit is None:
+            return "past" if self.source == "past" else "current"
+        return next(
+            (name for name, holds in zip(("exact", "page", "similar"), self.hit.kind, strict=True) if holds), "other"
+        )
 
 
 def choose_draft(situation: Situation, memory: Memory, *, without: str | None = None) -> Draft:
@@ -165,7 +174,7 @@ def write_context(vocabulary: Vocabulary, situation: Situation, draft: Draft, st
 
 
 def _write_draft(vocabulary: Vocabulary, draft: Draft, slots: Slots, stable: frozenset[str], room: int) -> list[int]:
-    tokens = [render.DRAFT]
+    tokens = [render.DRAFT, vocabulary.kind0 + render.KINDS.index(draft.kind)]
     for number, line in enumerate(draft.lines[: render.MAX_LINES]):
         if line in stable:
             continue
@@ -214,7 +223,7 @@ def read_answer(
     context: Context,
     tokens: Sequence[int],
     logprobs: Sequence[float] = (),
-    accept: float = ACCEPT_ALL,
+    accept: Mapping[str, float] | None = None,
 ) -> tuple[str, Lines]:
     """Outcome and document of an answer.
 
@@ -223,7 +232,8 @@ def read_answer(
         context: What was answered.
         tokens: The answer; one without ``<end>`` leaves the draft as it is.
         logprobs: Log-probability of each token, where edits are to be judged by it.
-        accept: Least mean log-probability of an edit's tokens; the draft stands where one is less sure.
+        accept: By kind of draft, the least mean log-probability of an edit's tokens; the draft stands where one
+            is less sure. None accepts all.
     """
     outcome = vocabulary.outcomes[0]
     if tokens and vocabulary.outcome0 <= tokens[0] < vocabulary.outcome0 + len(vocabulary.outcomes):
@@ -231,7 +241,8 @@ def read_answer(
     lines = context.draft.lines
     if tokens and tokens[-1] == render.END:
         edits = _edits(vocabulary, context, tokens)
-        sure = [edit for at, to, edit in edits if not logprobs or sum(logprobs[at:to]) >= accept * (to - at)]
+        least = accept[context.draft.kind] if accept else ACCEPT_ALL
+        sure = [edit for at, to, edit in edits if not logprobs or sum(logprobs[at:to]) >= least * (to - at)]
         lines = apply_patch(lines, sure)
     events = tuple(f"@event {dump(name)}" for name in outcome.split("+") if ":" in name)
     changes = sum(line[:1] == "!" for line in lines)

@@ -33,6 +33,9 @@ MAX_LINES = 384
 MAX_NUMBER = 100
 MAX_OUTCOMES = 32
 SPECIALS = ("<pad>", "<request>", "<facts>", "<current>", "<draft>", "<out>", "<edit>", "<nl>", "<end>", "<skip>")
+KINDS = ("past", "exact", "page", "similar", "other", "current")
+"""Where a draft is from, best first: this session; a neighbour with the same request, with the same page, with a
+request of the same kind, with any other; the current page for want of any."""
 PAD, REQUEST, FACTS, CURRENT, DRAFT, OUT, EDIT, NL, END, SKIP = range(len(SPECIALS))
 
 _SPAN = re.compile(r'"((?:[^"\\]|\\.)*)"|-> (\S+)')
@@ -215,7 +218,8 @@ class Vocabulary:
         self.bpe = bpe
         self.lexicon = lexicon
         self.outcomes = list(outcomes)[:MAX_OUTCOMES]
-        self.outcome0 = len(SPECIALS)
+        self.kind0 = len(SPECIALS)
+        self.outcome0 = self.kind0 + len(KINDS)
         self.number0 = self.outcome0 + MAX_OUTCOMES
         self.slot0 = self.number0 + MAX_NUMBER
         self.line0 = self.slot0 + MAX_SLOTS

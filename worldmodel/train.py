@@ -223,8 +223,9 @@ def optimise(network: WorldModel, examples: Sequence[Example], args: Args, key: 
     total = min(total, args.steps) if args.steps else total
     decay = [p for p in network.parameters() if p.ndim > 1]
     optimizer = torch.optim.AdamW(decay, lr=args.lr, betas=(0.9, 0.95), weight_decay=0.05)
-    step = first = load_checkpoint(args.out, network, optimizer, key)
-    started = saved = time.monotonic()
+    step, spent = load_checkpoint(args.out, network, optimizer, key)
+    first, saved = step, time.monotonic()
+    started = saved - spent
     seen, smooth = 0, 0.0
     network.train()
     with (
@@ -245,9 +246,9 @@ def optimise(network: WorldModel, examples: Sequence[Example], args: Args, key: 
                 smooth = loss if not smooth else 0.9 * smooth + 0.1 * loss
             step += 1
             now = time.monotonic()
-            pace = (now - started) / (step - first)
+            pace = (now - started - spent) / (step - first)
             left = pace * (total - step)
-            advance(1, f"training  loss {smooth:.3f}  {seen / (now - started):,.0f} tok/s  {left:,.0f} s left")
+            advance(1, f"training  loss {smooth:.3f}  {seen / (now - started - spent):,.0f} tok/s  {left:,.0f} s left")
             if step % 20 == 0 or step == total:
                 log.write(
                     json.dumps({"step": step, "loss": round(smooth, 4), "seconds": round(now - started, 1)}) + "\n"
@@ -255,7 +256,7 @@ def optimise(network: WorldModel, examples: Sequence[Example], args: Args, key: 
             if args.minutes and now - started > 60 * args.minutes:
                 break
             if now - saved > args.checkpoint_s:
-                save_checkpoint(args.out, step, network, optimizer, key)
+                save_checkpoint(args.out, step, now - started, network, optimizer, key)
                 saved = now
     return {"steps": step, "loss": round(smooth, 4), "tokens": seen, "seconds": round(time.monotonic() - started, 1)}
 
