@@ -5,13 +5,12 @@ An instance is a pure function of (template, seed, seed view): the same in any p
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from envsim.content import find_app, list_templates
 from envsim.errors import ActionError, ContentError
@@ -21,6 +20,7 @@ from envsim.reward.checks import parse_check, parse_checks
 from envsim.rng import Rng
 from envsim.state import StateView
 from envsim.task import Interface, Split, Start, Task
+from envsim.toml import read_toml
 from envsim.types import Action
 
 ATTEMPTS = 200
@@ -254,17 +254,7 @@ def load_template(path: Path) -> TaskTemplate:
     Raises:
         ContentError: Unreadable, not TOML, or a key that does not fit; names the file and the key.
     """
-    try:
-        template = TaskTemplate.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContentError(f"Cannot read {path}: {error}. Check the path and its permissions.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ContentError(f"{path} is not valid TOML: {error}. Correct that line.") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = "".join(f"{part}: " if i == len(first["loc"]) - 1 else f"{part}." for i, part in enumerate(first["loc"]))
-        message = first["msg"].removeprefix("Value error, ").rstrip(".")
-        raise ContentError(f"{path}: {key}{message}. Correct or remove it.") from None
+    template = read_toml(path, TaskTemplate)
     for key, expected in (("id", path.stem), ("app", path.parent.name)):
         if getattr(template, key) != expected:
             raise ContentError(f"{path}: {key}: must be {expected!r}, as its path says. Correct or move it.")

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from envsim.errors import ContentError
+from envsim.toml import read_toml
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
 Entry = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
 
 BugClass = Literal[
-    "stale-cache", "lost-update", "double-submit", "stock-race", "partial-write", "pagination", "sort-instability",
-    "timezone", "rounding", "encoding", "session-expiry", "csrf-rotation", "permission-drift", "server-error",
-    "rate-limit", "timeout-after-commit", "truncated-body", "schema-drift", "modal", "slow-render", "layout-variant",
-    "disabled-clickable", "lying-toast", "captcha",
+    "stale-cache",
+    "lost-update",
+    "double-submit",
+    "stock-race",
+    "partial-write",
+    "pagination",
+    "sort-instability",
+    "timezone",
+    "rounding",
+    "encoding",
+    "session-expiry",
+    "csrf-rotation",
+    "permission-drift",
+    "server-error",
+    "rate-limit",
+    "timeout-after-commit",
+    "truncated-body",
+    "schema-drift",
+    "modal",
+    "slow-render",
+    "layout-variant",
+    "disabled-clickable",
+    "lying-toast",
+    "captcha",
 ]
 """The 24 classes of failure; a bug belongs to exactly one."""
 
@@ -112,14 +132,4 @@ def load_spec(path: Path) -> SandboxSpec:
     Raises:
         ContentError: Unreadable, not TOML, or a key that does not fit; names the file and the key.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        return SandboxSpec.model_validate({**data, "root": path.parent})
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContentError(f"Cannot read {path}: {error}. Check the path and its permissions.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ContentError(f"{path} is not valid TOML: {error}. Correct that line.") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ContentError(f"{path}: key {key!r}: {first['msg']}. Correct or remove it.") from None
+    return read_toml(path, SandboxSpec, root=path.parent)

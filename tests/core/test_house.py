@@ -21,7 +21,7 @@ ALL = sorted(
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "rng", "state"),
-    ("types", "content", "expressions"),
+    ("types", "content", "expressions", "toml"),
     ("trace", "task", "spaces"),
     ("world",),
     ("guest",),
