@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -56,6 +57,9 @@ def stages() -> Iterator[Watch]:
 
         def watch(what: str, parts: int) -> Callable[[], None]:
             bars.close()
+            if not sys.stderr.isatty():
+                # A log has no bar to redraw; it should still say what takes the time.
+                note(f"{what}...")
             advance = bars.enter_context(progress(what, total=parts))
             return lambda: advance()  # noqa: PLW0108  (a watcher takes no arguments)
 
