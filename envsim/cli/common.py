@@ -120,9 +120,6 @@ def progress(description: str, total: float | None = None) -> Iterator[Advance]:
         ``advance(steps=1, description=None)``: moves the bar and may change its text.
     """
     console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        # A log has no bar to redraw; it should still say what takes the time.
-        note(f"{description}...")
     columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
     if total is not None:
         columns += [BarColumn(), MofNCompleteColumn()]
