@@ -71,7 +71,9 @@ def compare(setup: Setup, *, watch: Watch = _unwatched) -> Report:
         ContentError: An unknown app, policy or split.
         ModelError: The model cannot be used for this app.
     """
-    jobs = plan(setup.app, setup.policies, setup.episodes, setup.seed)
+    with _env(setup, "model"):
+        # A model that cannot be used must say so before minutes are spent on the reference.
+        jobs = plan(setup.app, setup.policies, setup.episodes, setup.seed)
     reference, reference_speed = _reference(setup, jobs, watch)
     recordings = list(TraceReader(setup.held_out))
     one_step = _one_step(setup, recordings, watch)
