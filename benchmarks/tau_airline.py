@@ -140,7 +140,7 @@ def _cell(figures: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=REPO / "runs" / "tau_airline")
-    parser.add_argument("--epochs", type=float, default=8.0)
+    parser.add_argument("--epochs", type=float, default=14.0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if not DATA.exists():
