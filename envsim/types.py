@@ -18,6 +18,7 @@ from envsim.errors import ActionError
 from envsim.state import StateView
 
 __all__ = [
+    "AGENT_TOOLS",
     "Action",
     "ActionKind",
     "Event",
@@ -101,7 +102,8 @@ class Action(Frozen):
 
         Accepts an `Action`; its JSON (text or dict); an OpenAI tool call or assistant message;
         or a call string such as ``click("e4kq2")``. Call strings are read as literals and
-        never evaluated.
+        never evaluated. A call of ``answer`` or ``send_msg_to_user`` is an answer or a message
+        in every form, unless JSON says ``"kind": "call"``.
 
         Raises:
             ActionError: `raw` is none of these; the message says what was expected.
@@ -121,12 +123,12 @@ class Action(Frozen):
         if not isinstance(raw, dict):
             raise ActionError('An action is a JSON object or a call such as click("e4kq2").')
         try:
-            return cls.model_validate(_from_chat(raw))
+            return _from_json(raw)
         except (ValidationError, ValueError) as error:
             raise ActionError(f"The action does not fit its schema: {_first_line(error)}.") from None
 
     def to_call(self) -> str:
-        """The call string of this action; ``Action.parse(a.to_call()) == a`` for every action.
+        """The call string of this action; ``Action.parse(a.to_call()) == a`` up to `MAX_ACTION_CHARS`.
 
         A call whose names Python cannot spell (``orders.list``, an argument ``from``) becomes JSON.
         """
@@ -134,7 +136,7 @@ class Action(Frozen):
             return f"send_msg_to_user({_literal(self.text)})"
         if self.kind == "answer":
             return f"answer({_literal(self.value)})" if self.value is not None else "answer()"
-        if self.name in ("send_msg_to_user", "answer") or not all(map(_spells, (self.name, *self.arguments))):
+        if self.name in _NOT_CALLS or not all(map(_spells, (self.name, *self.arguments))):
             return json.dumps({"kind": "call", "name": self.name, "arguments": self.arguments}, ensure_ascii=False)
         return f"{self.name}({', '.join(f'{k}={_literal(v)}' for k, v in self.arguments.items())})"
 
@@ -202,6 +204,23 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "report_infeasible": ("reason",),
 }
 
+_NOT_CALLS: dict[str, tuple[str, ...]] = {"send_msg_to_user": ("text",), "answer": ("value",)}
+"""Names that are called as tools are, but speak to the user: nothing the world carries out."""
+
+
+def _tool(name: str, description: str, argument: str, *, required: bool = True) -> dict[str, Any]:
+    properties = {argument: {"type": "string"}}
+    parameters = {"type": "object", "properties": properties, "required": [argument] if required else []}
+    return {"name": name, "description": description, "parameters": parameters}
+
+
+AGENT_TOOLS: tuple[dict[str, Any], ...] = (
+    _tool("answer", "End the task. Give the value alone where the goal asks a question.", "value", required=False),
+    _tool("report_infeasible", "End the task because its goal cannot be reached.", "reason"),
+    _tool("send_msg_to_user", "Say something to the user.", "text"),
+)
+"""What any agent can call beside the world's own tools, as OpenAI function schemas."""
+
 
 def _parse_call(text: str) -> Action:
     try:
@@ -224,46 +243,50 @@ def _parse_call(text: str) -> Action:
 
 
 def _assemble(name: str, positional: list[Any], keyword: dict[str, Any]) -> Action:
-    if name == "send_msg_to_user":
-        names: tuple[str, ...] = ("text",)
-    elif name == "answer":
-        names = ("value",)
-    else:
-        names = POSITIONAL.get(name, ())
+    names = _NOT_CALLS.get(name) or POSITIONAL.get(name, ())
     if len(positional) > len(names):
         raise ActionError(f"{name}() takes {len(names)} positional arguments, not {len(positional)}; name the others.")
     arguments = dict(zip(names, positional, strict=False))
     if clash := arguments.keys() & keyword.keys():
         raise ActionError(f"{name}() got {sorted(clash)[0]!r} twice; give it once.")
-    arguments |= keyword
+    return _named(name, arguments | keyword)
+
+
+def _named(name: str, arguments: Any) -> Action:
+    """The action that a call of `name` is, whatever form it came in."""
     try:
+        if name in _NOT_CALLS and (unknown := arguments.keys() - set(_NOT_CALLS[name])):
+            raise ValueError(f"it takes {_NOT_CALLS[name][0]!r} only, not {min(unknown)!r}")
         if name == "send_msg_to_user":
-            return Action.say(**arguments)
+            if "text" not in arguments:
+                raise ValueError("'text' is missing")
+            return Action.say(arguments["text"])
         if name == "answer":
-            return Action.answer(**arguments)
+            return Action.answer(arguments.get("value"))
         return Action(kind="call", name=name, arguments=arguments)
-    except (ValidationError, TypeError) as error:
-        raise ActionError(f"The arguments of {name}() do not fit: {_first_line(error)}.") from None
+    except ValueError as error:
+        raise ActionError(f"The arguments of {name[:80]}() do not fit: {_first_line(error)}.") from None
 
 
-def _from_chat(raw: dict[str, Any]) -> dict[str, Any]:
-    """An assistant message or OpenAI tool call as the fields of an Action."""
+def _from_json(raw: dict[str, Any]) -> Action:
+    """The action an assistant message, an OpenAI tool call, or an action's own JSON is."""
     if calls := raw.get("tool_calls"):
         if not isinstance(calls, list) or len(calls) != 1 or not isinstance(calls[0], dict):
             raise ValueError("send exactly one tool call per step")
         raw = calls[0]
     if isinstance(function := raw.get("function"), dict):
         raw = function
-    if "kind" in raw:
-        return raw
-    if isinstance(raw.get("name"), str):
-        arguments = raw.get("arguments", {})
-        if isinstance(arguments, str):
-            arguments = json.loads(arguments or "{}")
-        return {"kind": "call", "name": raw["name"], "arguments": arguments}
-    if isinstance(raw.get("content"), str):
-        return {"kind": "say", "text": raw["content"]}
-    return raw
+    if "kind" not in raw:
+        if isinstance(name := raw.get("name"), str):
+            arguments = raw.get("arguments", {})
+            if isinstance(arguments, str):
+                arguments = json.loads(arguments or "{}")
+            if not isinstance(arguments, dict):
+                raise ValueError("arguments: not a JSON object")
+            return _named(name, arguments)
+        if isinstance(raw.get("content"), str):
+            return Action.say(raw["content"])
+    return Action.model_validate(raw)
 
 
 def _spells(name: str) -> bool:

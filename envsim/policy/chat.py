@@ -14,30 +14,13 @@ import httpx
 
 from envsim.errors import ActionError, PrerequisiteError
 from envsim.task import Task
-from envsim.types import Action, Observation
+from envsim.types import AGENT_TOOLS, Action, Observation
 
 SYSTEM = (
     "You act for a user in a web application, one tool call at a time. Elements are named by the ref in square "
     "brackets. Applications have faults: check that what you did took effect before you finish. When the goal is "
     "reached, call answer, with a value if the goal asks a question; if it cannot be reached, call report_infeasible."
 )
-_ENDINGS: list[dict[str, Any]] = [
-    {
-        "name": "answer",
-        "description": "End the task. Give the value alone where the goal asks a question.",
-        "parameters": {"type": "object", "properties": {"value": {"type": "string"}}},
-    },
-    {
-        "name": "report_infeasible",
-        "description": "End the task because its goal cannot be reached.",
-        "parameters": {"type": "object", "properties": {"reason": {"type": "string"}}, "required": ["reason"]},
-    },
-    {
-        "name": "send_msg_to_user",
-        "description": "Say something to the user.",
-        "parameters": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
-    },
-]
 _OMITTED = "(an earlier view, left out)"
 _REPAIRS = 2
 """How often the model may correct an unreadable action before the episode is given up."""
@@ -83,7 +66,7 @@ class ChatPolicy:
         """See `Policy.reset`. The task is not looked at: the goal is in the observation."""
         del task
         self._seed = seed
-        self._tools = [{"type": "function", "function": tool} for tool in [*tools, *_ENDINGS]]
+        self._tools = [{"type": "function", "function": tool} for tool in [*tools, *AGENT_TOOLS]]
         self._messages = [{"role": "system", "content": SYSTEM}]
         self._pending = ""
 
@@ -120,14 +103,7 @@ class ChatPolicy:
         self._messages.append({**kept, "tool_calls": calls[:1]} if calls else kept)
         if not calls:
             return Action.say(str(message.get("content") or ""))
-        action = Action.parse({"tool_calls": calls[:1]})
-        match action.name:
-            case "answer":
-                return Action.answer(action.arguments.get("value"))
-            case "send_msg_to_user":
-                return Action.say(str(action.arguments.get("text", "")))
-            case _:
-                return action
+        return Action.parse({"tool_calls": calls[:1]})
 
     def _ask(self) -> dict[str, Any]:
         body = {

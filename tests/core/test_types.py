@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 from typing import Any
 
 import pytest
@@ -19,8 +20,13 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
-NAMES = st.sampled_from([*POSITIONAL, "get_order", "list_flights", "x"])
-ARGUMENTS = st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), JSON, max_size=3)
+NAMES = st.sampled_from([*POSITIONAL, "get_order", "list_flights", "x", "answer", "send_msg_to_user"])
+ARGUMENTS = st.dictionaries(
+    st.from_regex(r"[a-z_]{1,8}", fullmatch=True).filter(lambda name: not keyword.iskeyword(name))
+    | st.sampled_from(["value", "text"]),
+    JSON,
+    max_size=3,
+)
 ACTIONS = (
     st.builds(lambda name, arguments: Action(kind="call", name=name, arguments=arguments), NAMES, ARGUMENTS)
     | st.builds(Action.say, TEXT)
@@ -31,6 +37,24 @@ ACTIONS = (
 @given(ACTIONS)
 def test_the_call_string_reads_back(action: Action) -> None:
     assert repr(Action.parse(action.to_call())) == repr(action)
+
+
+@given(st.sampled_from(["answer", "send_msg_to_user", "get_order"]), ARGUMENTS)
+def test_a_call_is_the_same_action_in_every_form(name: str, arguments: dict[str, Any]) -> None:
+    """A model that answers with a tool call ends the episode as one that writes answer("x") does."""
+    spelt = f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    forms: list[Any] = [
+        spelt, json.dumps({"name": name, "arguments": arguments}), function,
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "function": function}]},
+    ]  # fmt: skip
+    read = []
+    for form in forms:
+        try:
+            read.append(repr(Action.parse(form)))
+        except ActionError:
+            read.append("refused")
+    assert len(set(read)) == 1
 
 
 @given(ACTIONS)
@@ -79,6 +103,15 @@ def test_awkward_names_read_back_too(action: Action) -> None:
         ('{"name": "f", "arguments": {"a": 1}}', Action.call("f", a=1)),
         ('{"name": "f", "arguments": "{\\"a\\": 1}"}', Action.call("f", a=1)),
         ('{"name": "f", "arguments": ""}', Action.call("f")),
+        ('{"name": "answer", "arguments": {"value": 5}}', Action.answer(5)),
+        ('{"name": "answer", "arguments": "{}"}', Action.answer()),
+        ('{"name": "send_msg_to_user", "arguments": {"text": "hi"}}', Action.say("hi")),
+        ('{"kind": "call", "name": "answer", "arguments": {"value": 5}}', Action.call("answer", value=5)),
+        (
+            {"tool_calls": [{"id": "c", "type": "function",
+             "function": {"name": "answer", "arguments": "{\"value\": \"x\"}"}}]},
+            Action.answer("x"),
+        ),
         ({"role": "assistant", "content": "hello"}, Action.say("hello")),
         (
             {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function",
@@ -130,6 +163,13 @@ def test_every_form_is_read(raw: Any, expected: Action) -> None:
         '{"kind": "say", "txt": "misspelt"}',
         '{"kind": "call"}',
         '{"name": "f", "arguments": [1]}',
+        '{"name": "answer", "arguments": [1]}',
+        '{"name": "answer", "arguments": {"value": 1, "reason": "x"}}',
+        '{"name": "send_msg_to_user", "arguments": {}}',
+        '{"name": "send_msg_to_user", "arguments": {"text": 5}}',
+        '{"name": "send_msg_to_user", "arguments": {"text": "hi", "to": "ada"}}',
+        "answer(reason='x')",
+        "send_msg_to_user()",
         '{"name": "f", "arguments": "{"}',
         '{"tool_calls": [{}, {}]}',
         '{"tool_calls": "x"}',

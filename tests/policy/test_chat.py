@@ -123,6 +123,12 @@ def test_a_model_that_never_makes_sense_gives_up(server: Server) -> None:
     assert server.script == []
 
 
+def test_an_ending_with_arguments_nobody_declared_is_explained_too(server: Server) -> None:
+    server.script = [call("answer", '{"result": "$5"}'), call("answer", '{"value": "$5"}')]
+    assert policy(server).act(Observation()) == Action.answer("$5")
+    assert "it takes 'value' only" in server.asked[1]["messages"][-1]["content"]
+
+
 def test_an_overloaded_endpoint_is_asked_again(server: Server) -> None:
     server.script = [(429, {}), (503, {}), say("hi")]
     assert policy(server).act(Observation()) == Action.say("hi")
