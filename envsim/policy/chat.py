@@ -53,7 +53,8 @@ class ChatPolicy:
         self.model = model
         self._base = (base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1").rstrip("/")
         key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
-        self._client = httpx.Client(timeout=timeout_s, headers={"authorization": f"Bearer {key}"})
+        self._headers = {"authorization": f"Bearer {key}"}
+        self._timeout = timeout_s
         self._keep = keep
         self._attempts = attempts
         self._sleep = sleep
@@ -114,7 +115,10 @@ class ChatPolicy:
             if attempt:
                 self._sleep(min(2.0**attempt, 30.0))
             try:
-                reply = self._client.post(f"{self._base}/chat/completions", json=body)
+                # A connection per reply: nothing stays open between episodes, and nobody has to close a policy.
+                reply = httpx.post(
+                    f"{self._base}/chat/completions", json=body, headers=self._headers, timeout=self._timeout
+                )
             except httpx.TransportError as error:
                 failure = str(error) or type(error).__name__
                 continue

@@ -27,6 +27,7 @@ class Server(ThreadingHTTPServer):
         self.script: list[tuple[int, Any]] = []
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.hung_up = threading.Semaphore(0)
 
     @property
     def url(self) -> str:
@@ -35,6 +36,11 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
+    protocol_version = "HTTP/1.1"  # keeps connections open for as long as the client does
+
+    def handle(self) -> None:
+        super().handle()
+        self.server.hung_up.release()
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -157,6 +163,15 @@ def test_no_endpoint_at_all() -> None:
     agent.reset(None, 0, [])
     with pytest.raises(PrerequisiteError, match="did not answer in 1 attempts"):
         agent.act(Observation())
+
+
+def test_no_connection_outlives_its_reply(server: Server) -> None:
+    server.script = [say("hi"), say("again")]
+    agent = policy(server)
+    agent.act(Observation())
+    agent.act(Observation())
+    for _ in range(2):
+        assert server.hung_up.acquire(timeout=5)
 
 
 def test_by_name(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
