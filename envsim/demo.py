@@ -58,7 +58,7 @@ def run_demo(demo: Demo, watch: Watch) -> tuple[Report, Path]:
     record(demo, traces, watch)
     trainer.train(trainer.Args(traces=traces, out=model, minutes=demo.minutes, seed=demo.seed))
     setup = Setup(
-        app=demo.app, model=model, traces=traces, held_out=demo.out / "held-out", policies=demo.policies,
+        app=demo.app, model=model, held_out=demo.out / "held-out", policies=demo.policies,
         episodes=demo.held_out, seed=demo.seed + 1,
     )  # fmt: skip
     report = compare(setup, watch=watch)
@@ -67,10 +67,13 @@ def run_demo(demo: Demo, watch: Watch) -> tuple[Report, Path]:
 
 def record(demo: Demo, traces: Path, watch: Watch) -> None:
     """Roll the policies out on the training tasks, with the bugs production has."""
-    jobs = plan(demo.app, demo.recorded, demo.episodes, demo.seed)
+    options: dict[str, Any] = {"app": demo.app, "split": "train"}
+    jobs = plan(options, demo.recorded, demo.episodes, demo.seed)
+    # Sessions of an earlier version of the shop or its tasks are not of this demo's input.
+    for stale in {path.stem for path in traces.glob("*.jsonl")} - {job.session for job in jobs}:
+        (traces / f"{stale}.jsonl").unlink()
     done = watch(f"Rolling out {', '.join(demo.recorded)} in the {demo.app}", len(jobs))
-    options: dict[str, Any] = {"app": demo.app, "split": "train", "record": traces}
-    run_jobs(jobs, options, workers=demo.workers, on_done=lambda _: done())
+    run_jobs(jobs, {**options, "record": traces}, workers=demo.workers, on_done=lambda _: done())
 
 
 def _load_trainer() -> Any:

@@ -105,6 +105,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         policy: str = "",
     ) -> None:
         _check_modes(render_mode, screenshot, driver, interface)
+        if max_steps is not None and max_steps < 1:
+            raise ContentError(f"max_steps={max_steps} leaves no step. Give 1 or more, or None for each task's own.")
         self.app = app
         self.templates: list[TaskTemplate]
         self.templates, self._fixed_seed = select_templates(app, task=task, split=split, interface=interface)
@@ -149,16 +151,17 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         super().reset(seed=seed)
         episode_seed = seed if seed is not None else int(self.np_random.integers(2**31))
         self._recorder.close()
-        self.outcome = None
+        # Until all of it has worked there is no episode to step.
+        self.task, self.outcome = None, None
         options = options or {}
-        self.task = self._choose(episode_seed, options.get("task"))
         try:
+            self.task = self._choose(episode_seed, options.get("task"))
             transition = self.world.reset(self.task, episode_seed)
+            before = self.world.state()
         except (SandboxError, UncertainError) as error:
             self.outcome = Outcome(kind=_kind_of(error), reward=None, reason=str(error))
             raise
         self._steps = 0
-        before = self.world.state()
         self._recorder.begin(self.task, self.world, episode_seed, before, options.get("session"))
         self._heard = _Heard(before=before)
         self._see(transition)
@@ -274,7 +277,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
     @property
     def _limit(self) -> int:
         assert self.task is not None
-        return self._max_steps or self.task.max_steps
+        return self.task.max_steps if self._max_steps is None else self._max_steps
 
     def _choose(self, seed: int, wanted: str | None) -> Task:
         templates, fixed = self.templates, self._fixed_seed

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from envsim.content import find_app, list_templates
 from envsim.env import TaskEnv
 from envsim.errors import ContentError, SandboxError, UncertainError
 from envsim.policy import Policy, get_policy
 from envsim.recorder import file_name
 from envsim.rng import draw
+from envsim.sandbox.seed import folder_hash
+from envsim.state import state_hash
 from envsim.types import Outcome
 
 
@@ -74,18 +77,45 @@ def run_episode(
         while env.outcome is None:
             env.step(policy.act(env.observation))
             steps += 1
-    assert env.task is not None
     assert env.outcome is not None
-    return Rollout(name, env.task.id, seed, steps, env.outcome, session or "")
+    # Where not even the task could be drawn, because its world did not start, there is none to name.
+    return Rollout(name, env.task.id if env.task else task or "", seed, steps, env.outcome, session or "")
 
 
-def plan(app: str, policies: Iterable[str], episodes: int, seed: int) -> list[Job]:
-    """The jobs of a rollout command: `episodes` per policy, the same episode seeds for each policy."""
+def plan(env_options: Mapping[str, Any], policies: Iterable[str], episodes: int, seed: int) -> list[Job]:
+    """The jobs of a rollout: `episodes` per policy, the same episode seeds for each policy.
+
+    A session's name ends in a digest of all that its bytes depend on (the environment's options, the
+    app's and its tasks' files), so a recording is only ever taken for another of the same.
+
+    Args:
+        env_options: Arguments of `TaskEnv`.
+        policies: Names; each counts once.
+        episodes: Per policy.
+        seed: Of the whole rollout.
+
+    Raises:
+        ContentError: An unknown app or policy.
+    """
+    app = env_options["app"]
+    settings = {key: str(value) for key, value in env_options.items() if key not in ("record", "app")}
+    files = [*list_templates(app).values()]
+    if env_options.get("model") is not None:
+        files.append(Path(env_options["model"]) / "config.json")
+    mark = state_hash([settings, folder_hash(find_app(app)), *map(_content, files)])[:8]
+    names = list(dict.fromkeys(policies))
+    for name in names:
+        get_policy(name)
     return [
-        Job(policy, index, draw(seed, "episode", index) % 2**31, f"{app}-{file_name(policy)}-{seed}-{index:05d}")
-        for policy in policies
+        Job(name, index, draw(seed, "episode", index) % 2**31, f"{app}-{file_name(name)}-{seed}-{index:05d}-{mark}")
+        for name in names
         for index in range(episodes)
     ]
+
+
+def _content(path: Path) -> str:
+    # A missing model is reported by whoever opens it.
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def is_complete(path: Path) -> bool:
@@ -119,12 +149,13 @@ def run_jobs(
         ContentError: The record directory is a file.
     """
     record = env_options.get("record")
-    if record is not None and Path(record).exists() and not Path(record).is_dir():
-        raise ContentError(f"{record} is a file. Give a directory for the traces.")
-    todo = [job for job in jobs if record is None or not is_complete(Path(record) / f"{job.session}.jsonl")]
+    root = Path(record) if record is not None else None
+    if root is not None and any(part.exists() and not part.is_dir() for part in (root, *root.parents)):
+        raise ContentError(f"{root} is not a directory. Give a directory for the traces.")
+    todo = [job for job in jobs if root is None or not is_complete(root / f"{job.session}.jsonl")]
     for job in todo:
-        if record is not None:
-            (Path(record) / f"{job.session}.jsonl").unlink(missing_ok=True)
+        if root is not None:
+            (root / f"{job.session}.jsonl").unlink(missing_ok=True)
     results: dict[tuple[str, int], Rollout] = {}
     for rollout, job in _run_all(todo, env_options, workers):
         results[job.policy, job.index] = rollout
@@ -145,30 +176,34 @@ def _run_all(todo: list[Job], options: dict[str, Any], workers: int) -> Iterator
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(options,)) as pool:
         waiting: dict[Future[Rollout], Job] = {pool.submit(_run_in_worker, job): job for job in todo}
-        for future in as_completed(waiting):
-            yield future.result(), waiting[future]
+        try:
+            for future in as_completed(waiting):
+                yield future.result(), waiting[future]
+        except BaseException:
+            # An error or an interrupt must show now, not after everything that is still queued.
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
 class _Worker:
-    """One process's environments, one per policy so that traces carry its name."""
+    """One process's environment and policy; remade when a job is of another policy, whose name its traces carry."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
-        self._envs: dict[str, TaskEnv] = {}
+        self._current: tuple[str, TaskEnv, Policy] | None = None
 
     def run(self, job: Job) -> Rollout:
-        if job.policy not in self._envs:
+        if self._current is None or self._current[0] != job.policy:
             self.close()
-            self._envs[job.policy] = TaskEnv(**self._options, policy=job.policy)
+            self._current = (job.policy, TaskEnv(**self._options, policy=job.policy), get_policy(job.policy))
+        _, env, policy = self._current
         session = job.session if self._options.get("record") is not None else None
-        return run_episode(
-            self._envs[job.policy], get_policy(job.policy), seed=job.seed, session=session, name=job.policy
-        )
+        return run_episode(env, policy, seed=job.seed, session=session, name=job.policy)
 
     def close(self) -> None:
-        for env in self._envs.values():
-            env.close()
-        self._envs.clear()
+        if self._current is not None:
+            self._current[1].close()
+            self._current = None
 
 
 _worker: _Worker | None = None

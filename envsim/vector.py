@@ -6,18 +6,21 @@ whole batch to one worker's exception; this one returns plain strings and isolat
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from envsim.env import UNSCORABLE, TaskEnv
-from envsim.errors import EnvsimError
-from envsim.types import Action
+from envsim.errors import ContentError, EnvsimError, SandboxError
+from envsim.spaces import SCREENSHOT_SHAPE, encode
+from envsim.types import Action, Observation
 
 _THREADED = frozenset({"process", "docker"})
 """Runtimes that are waited for; an in-process app keeps this process busy, where threads only cost."""
@@ -37,12 +40,17 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
 
     Args:
         num_envs: How many members.
-        **kwargs: For every `TaskEnv`; see there.
+        **kwargs: For every `TaskEnv`; see there. Gymnasium hands them over as they are.
+
+    Raises:
+        ContentError: As `TaskEnv`, or a `World` instance for more than one member.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": ["ansi", "rgb_array"]}
 
     def __init__(self, *, num_envs: int = 1, **kwargs: Any) -> None:
+        if num_envs > 1 and not isinstance(kwargs.get("world", "sandbox"), str):
+            raise ContentError("A World of your own cannot be shared by members. Name a world, or use one environment.")
         self.num_envs = num_envs
         self.envs = [TaskEnv(**kwargs) for _ in range(num_envs)]
         self.render_mode = self.envs[0].render_mode
@@ -50,6 +58,7 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
         self.single_action_space = self.envs[0].action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
+        self._screenshot = bool(kwargs.get("screenshot"))
         self._ended = [False] * num_envs
         self._last: list[dict[str, Any]] = [{} for _ in range(num_envs)]
         waits = kwargs.get("runtime") in _THREADED or kwargs.get("driver") == "chromium"
@@ -60,17 +69,17 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
     ) -> tuple[Batch, dict[str, Any]]:
         """Begin an episode in every member; member i gets ``seed + i`` from a single seed.
 
-        Raises:
-            SandboxError: A member could not be started. Unlike in `step` there is no episode yet to end.
+        A member that cannot be started has empty observations and ``info["outcome"] == "infra"``;
+        the next step tries it again.
         """
         if seed is None or isinstance(seed, int):
             seeds: list[int | None] = [None if seed is None else seed + i for i in range(self.num_envs)]
         else:
             seeds = list(seed)
-        replies = self._each(lambda i: self.envs[i].reset(seed=seeds[i], options=options))
-        self._ended = [False] * self.num_envs
-        self._last = [observation for observation, _ in replies]
-        return self._batch(), self._infos([info for _, info in replies])
+        replies = self._each(lambda i: self._reset_member(i, seeds[i], options))
+        self._last = [observation for observation, _, _ in replies]
+        self._ended = [failed for _, _, failed in replies]
+        return self._batch(), self._infos([info for _, info, _ in replies])
 
     def step(
         self, actions: Sequence[str | Action]
@@ -117,13 +126,34 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
                 observation, info = env.reset()
                 return observation, 0.0, False, False, info
             return env.step(action)
+        except gymnasium.error.Error:
+            raise
         except Exception as error:
             # TaskEnv.step types the failures it knows; what arrives here is a failed reset or a
             # defect. A fresh world is the only state we can vouch for: the next step resets it.
+            observation, info = self._failed(env, error)
+            return dict(self._last[index]) | observation, UNSCORABLE, False, True, info
+
+    def _reset_member(self, index: int, seed: int | None, options: dict[str, Any] | None) -> tuple[Any, ...]:
+        env = self.envs[index]
+        try:
+            return (*env.reset(seed=seed, options=options), False)
+        except SandboxError as error:
+            observation, info = self._failed(env, error)
+            return self._blank() | observation, info, True
+
+    def _blank(self) -> dict[str, Any]:
+        blank: dict[str, Any] = dict(encode(Observation()))
+        if self._screenshot:
+            blank["screenshot"] = np.zeros(SCREENSHOT_SHAPE, np.uint8)
+        return blank
+
+    @staticmethod
+    def _failed(env: TaskEnv, error: Exception) -> tuple[dict[str, Any], dict[str, Any]]:
+        with contextlib.suppress(Exception):
             env.world.close()
-            observation = dict(self._last[index]) | {"error": "The environment failed; this episode is not scored."}
-            info = {"outcome": "infra", "reason": f"{type(error).__name__}: {error}", "success": False}
-            return observation, UNSCORABLE, False, True, info
+        info = {"outcome": "infra", "reason": f"{type(error).__name__}: {error}", "success": False}
+        return {"error": "The environment failed; this episode is not scored."}, info
 
     def _each(self, call: Callable[[int], Any]) -> list[Any]:
         if self._pool is None:

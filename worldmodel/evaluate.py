@@ -29,18 +29,16 @@ class OneStep:
     worst: tuple[Example, ...] = field(default=())
 
 
-def one_step(model: Path, traces: Path, recordings: Sequence[Trace]) -> Iterator[tuple[str, OneStep]]:
+def one_step(model: Path, recordings: Sequence[Trace]) -> Iterator[tuple[str, OneStep]]:
     """Measure the model, then every baseline, teacher-forced on `recordings`.
 
     Args:
-        model: Model directory.
-        traces: What it was trained on; the model directory holds all that baselines need of it.
+        model: Model directory; it holds all that baselines need of the training traces.
         recordings: Real sessions it was not trained on, of one interface.
 
     Raises:
         ModelError: The model cannot be read.
     """
-    del traces
     for name, predictor in predictors(load_model(model)).items():
         yield name, measure(predictor, recordings)
 

@@ -72,7 +72,7 @@ def fail(message: str, exit_code: int = 2) -> NoReturn:
 
 def print_json(value: Any) -> None:
     """`value` as JSON on stdout, indented, with a final newline."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:

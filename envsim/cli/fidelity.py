@@ -14,12 +14,11 @@ import typer
 from envsim.cli.common import JsonFlag, note, print_json, print_table, progress
 from envsim.fidelity import gate
 from envsim.fidelity.compare import Setup, Watch, compare
-from envsim.fidelity.report import table, write_report
+from envsim.fidelity.report import plain, table, write_report
 
 
 def fidelity(
     model: Annotated[Path, typer.Option("--model", "--candidate", help="Directory of the trained model.")],
-    traces: Annotated[Path, typer.Option(help="The traces it was trained on; the baselines answer from them.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Directory for report.json and report.html.")],
     app: Annotated[str, typer.Option(help="App to compare on.")] = "shop",
     policy: Annotated[str, typer.Option(help="Policies, comma separated.")] = "oracle,noisy,random",
@@ -35,14 +34,14 @@ def fidelity(
     for expression in require or ():
         gate.parse(expression)
     setup = Setup(
-        app=app, model=model, traces=traces, held_out=out / "held-out", policies=tuple(policy.split(",")),
+        app=app, model=model, held_out=out / "held-out", policies=tuple(policy.split(",")),
         episodes=episodes, seed=seed, split=split, bugs=bugs, interface=interface,
     )  # fmt: skip
     with stages() as watch:
         report = compare(setup, watch=watch)
     page = write_report(report, out)
     if as_json:
-        print_json([asdict(row) for row in report.rows])
+        print_json(plain([asdict(row) for row in report.rows]))
     else:
         print_table(*table(report))
     note(f"Wrote {page}")

@@ -8,11 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from envsim.cli.common import JsonFlag, note, print_json, print_table, progress
+from envsim.env import TaskEnv
 from envsim.errors import ContentError
 from envsim.fidelity.intervals import rate
-from envsim.policy import get_policy
 from envsim.rollout import Rollout, plan, run_jobs
-from envsim.task_template import select_templates
 
 
 def rollout(
@@ -39,21 +38,19 @@ def rollout(
     policies = [name.strip() for name in policy.split(",") if name.strip()]
     if not policies:
         raise ContentError("No policy was named. Try: --policy oracle,random")
-    for name in policies:
-        get_policy(name)
-    # Bad names must fail here, in one sentence, not in a worker process.
-    select_templates(app, task=task, split=split, interface=interface)
     options: dict[str, Any] = {
         "app": app, "task": task, "split": split, "interface": interface, "world": world, "model": model,
         "runtime": runtime, "driver": driver, "bugs": bugs, "record": out,
     }  # fmt: skip
-    jobs = plan(app, policies, episodes, seed)
+    jobs = plan(options, policies, episodes, seed)
+    # Bad names must fail here, in one sentence, and also where every episode is already recorded.
+    TaskEnv(**options | {"record": None}).close()
     with progress(f"Rolling out {', '.join(policies)}", total=len(jobs)) as advance:
         done = run_jobs(jobs, options, workers=workers, on_done=lambda _: advance())
         advance(len(jobs) - len(done))
     if skipped := len(jobs) - len(done):
         note(f"{skipped} episodes were already recorded in {out} and were kept.")
-    rows = [_summary(name, [item for item in done if item.policy == name]) for name in policies]
+    rows = [_summary(name, [item for item in done if item.policy == name]) for name in dict.fromkeys(policies)]
     if as_json:
         print_json(rows)
     else:

@@ -16,7 +16,7 @@ from envsim.fidelity.decision import Decision, compare_outcomes
 from envsim.fidelity.free_running import FreeRunning, replay
 from envsim.fidelity.report import Example, Report, Row
 from envsim.policy import get_policy
-from envsim.rollout import Job, Rollout, plan, run_episode
+from envsim.rollout import Job, Rollout, plan, run_episode, run_jobs
 from envsim.task import Task
 from envsim.task_template import find_template
 from envsim.trace import Trace, TraceReader
@@ -42,8 +42,7 @@ class Setup:
     Attributes:
         app: Name of the app.
         model: Directory of the trained model.
-        traces: Directory of the traces it was trained on; the baselines answer from them.
-        held_out: Directory for the reference's recordings on held-out tasks; reused when complete.
+        held_out: Directory for the reference's recordings on held-out tasks; those of the same input are reused.
         policies: Names of the policies.
         episodes: Per policy.
         seed: Of everything.
@@ -54,7 +53,6 @@ class Setup:
 
     app: str
     model: Path
-    traces: Path
     held_out: Path
     policies: tuple[str, ...] = ("oracle", "noisy", "random")
     episodes: int = 20
@@ -73,9 +71,9 @@ def compare(setup: Setup, *, watch: Watch = _unwatched) -> Report:
     """
     with _env(setup, "model"):
         # A model that cannot be used must say so before minutes are spent on the reference.
-        jobs = plan(setup.app, setup.policies, setup.episodes, setup.seed)
+        jobs = plan(_options(setup, REFERENCE), setup.policies, setup.episodes, setup.seed)
     reference, reference_speed = _reference(setup, jobs, watch)
-    recordings = list(TraceReader(setup.held_out))
+    recordings = _recordings(setup, jobs, watch)
     one_step = _one_step(setup, recordings, watch)
     rows = [Row(REFERENCE, 1.0, 1.0, 1.0, 1.0, reference_speed)]
     decisions: dict[str, Decision] = {}
@@ -105,7 +103,7 @@ def compare(setup: Setup, *, watch: Watch = _unwatched) -> Report:
         free_running=free,
         examples=one_step.examples,
         facts=_facts(setup, recordings, jobs),
-        command=f"envsim fidelity --app {setup.app} --model MODEL --traces TRACES --episodes {setup.episodes} "
+        command=f"envsim fidelity --app {setup.app} --model MODEL --episodes {setup.episodes} "
         f"--seed {setup.seed} --split {setup.split} -o REPORT",
     )
 
@@ -127,7 +125,7 @@ def _one_step(setup: Setup, recordings: Sequence[Trace], watch: Watch) -> OneSte
     done = watch("Predicting held-out steps", len(LEARNED))
     figures: dict[str, Mapping[str, float]] = {}
     examples: list[Example] = []
-    for kind, result in measure(setup.model, setup.traces, recordings):
+    for kind, result in measure(setup.model, recordings):
         figures[kind] = result.figures
         if kind == "model":
             examples = [Example(*item) for item in result.worst]
@@ -136,16 +134,16 @@ def _one_step(setup: Setup, recordings: Sequence[Trace], watch: Watch) -> OneSte
 
 
 def _reference(setup: Setup, jobs: list[Job], watch: Watch) -> tuple[list[Rollout], float]:
-    done = watch(f"Running held-out tasks in the {REFERENCE}", len(jobs))
     # Recording costs time that the other worlds do not spend: timed runs do not record.
     with _env(setup, REFERENCE) as env:
-        rollouts, speed = _run(env, jobs, done)
-    for policy in setup.policies:
-        with _env(setup, REFERENCE, record=setup.held_out, policy=policy) as env:
-            for job in jobs:
-                if job.policy == policy and not (setup.held_out / f"{job.session}.jsonl").exists():
-                    run_episode(env, get_policy(policy), seed=job.seed, session=job.session, name=policy)
-    return rollouts, speed
+        return _run(env, jobs, watch(f"Running held-out tasks in the {REFERENCE}", len(jobs)))
+
+
+def _recordings(setup: Setup, jobs: list[Job], watch: Watch) -> list[Trace]:
+    done = watch(f"Recording held-out tasks in the {REFERENCE}", len(jobs))
+    run_jobs(jobs, {**_options(setup, REFERENCE), "record": setup.held_out}, on_done=lambda _: done())
+    reader = TraceReader(setup.held_out)
+    return [reader.read(setup.held_out / f"{job.session}.jsonl") for job in jobs]
 
 
 def _run(env: TaskEnv, jobs: Sequence[Job], done: Callable[[], None]) -> tuple[list[Rollout], float]:
@@ -174,12 +172,16 @@ def _task_of(trace: Trace, world: World) -> Task:
     return find_template(trace.header.app, template).instantiate(int(seed), world.seed_view())
 
 
+def _options(setup: Setup, world: str) -> dict[str, Any]:
+    return {
+        "app": setup.app, "split": setup.split, "interface": setup.interface, "world": world, "bugs": setup.bugs,
+        "model": None if world == REFERENCE else setup.model,
+    }  # fmt: skip
+
+
 @contextlib.contextmanager
-def _env(setup: Setup, world: str, **extra: Any) -> Iterator[TaskEnv]:
-    env = TaskEnv(
-        setup.app, split=setup.split, world=world, bugs=setup.bugs, interface=setup.interface,  # type: ignore[arg-type]
-        model=None if world == REFERENCE else setup.model, **extra,
-    )  # fmt: skip
+def _env(setup: Setup, world: str) -> Iterator[TaskEnv]:
+    env = TaskEnv(**_options(setup, world))
     try:
         yield env
     finally:
@@ -190,7 +192,6 @@ def _facts(setup: Setup, recordings: Sequence[Trace], jobs: Sequence[Job]) -> di
     steps = sum(len(trace.steps) - 1 for trace in recordings)
     templates = sorted({trace.header.task.partition("@")[0] for trace in recordings})
     return {
-        "training sessions": str(len(TraceReader(setup.traces))),
         "held-out sessions": f"{len(recordings)} ({steps} steps)",
         "held-out task templates": ", ".join(templates),
         "policies": ", ".join(setup.policies),

@@ -45,11 +45,11 @@ def compare_outcomes(reference: Sequence[Rollout], candidate: Sequence[Rollout])
     Episodes the *reference* could not score (infrastructure) say nothing and are left out.
 
     Raises:
-        ValueError: The two sets are not of the same policies, tasks and seeds.
+        ValueError: The two sets are not of the same policies and seeds.
     """
     theirs = {_key(rollout): rollout for rollout in candidate}
     if {_key(rollout) for rollout in reference} != theirs.keys():
-        raise ValueError("both worlds must be run on the same policies, tasks and seeds")
+        raise ValueError("both worlds must be run on the same policies and seeds")
     pairs = [(real, theirs[_key(real)]) for real in reference if real.outcome.reward is not None]
     scored = [(real, sim) for real, sim in pairs if sim.outcome.reward is not None]
     agree = sum(_passed(real) == _passed(sim) for real, sim in scored)
@@ -72,8 +72,9 @@ def _row(policy: str, scored: list[tuple[Rollout, Rollout]]) -> PolicyRow:
     )
 
 
-def _key(rollout: Rollout) -> tuple[str, str, int]:
-    return (rollout.policy, rollout.task, rollout.seed)
+def _key(rollout: Rollout) -> tuple[str, int]:
+    # Not by task: the seed chooses it, and a world that could not start has none to name.
+    return (rollout.policy, rollout.seed)
 
 
 def _passed(rollout: Rollout) -> bool:

@@ -104,7 +104,7 @@ def table(report: Report) -> tuple[list[str], list[list[str]]]:
 def write_report(report: Report, root: Path) -> Path:
     """Write ``report.json`` and ``report.html`` into `root`; the path of the latter."""
     root.mkdir(parents=True, exist_ok=True)
-    (root / "report.json").write_text(json.dumps(_plain(asdict(report)), indent=2) + "\n", encoding="utf-8")
+    (root / "report.json").write_text(json.dumps(plain(asdict(report)), indent=2) + "\n", encoding="utf-8")
     page = root / "report.html"
     page.write_text(render_html(report), encoding="utf-8")
     return page
@@ -166,10 +166,10 @@ def _cell(key: str, value: float | None) -> str:
     return f"{value:,.0f}" if key == "steps_per_s" else f"{value:.3f}"
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no NaN: a figure that could not be measured is null."""
+def plain(value: Any) -> Any:
+    """`value` with null for every figure that could not be measured: JSON has no NaN."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from envsim.errors import ContentError, SandboxError, UncertainError
 from envsim.page.driver import PageDriver
@@ -17,6 +17,7 @@ from envsim.task import Interface, Task
 from envsim.types import Action, Event, JsonValue, Observation, Transition
 
 DRIVERS = ("http", "chromium")
+T = TypeVar("T")
 
 
 class SandboxWorld:
@@ -66,17 +67,12 @@ class SandboxWorld:
     def seed_view(self) -> StateView:
         """See `World.seed_view`."""
         if self._seed_view is None:
-            self._open()
-            self._seed_view = self._live().control.seed_view()
+            self._seed_view = self._twice(self._read_seed_view)
         return self._seed_view
 
     def reset(self, task: Task, seed: int) -> Transition:
         """See `World.reset`. A sandbox that fails is replaced once before the failure is reported."""
-        try:
-            return self._reset(task, seed)
-        except SandboxError:
-            self.close()
-            return self._reset(task, seed)
+        return self._twice(lambda: self._reset(task, seed))
 
     def step(self, action: Action) -> Transition:
         """See `World.step`."""
@@ -119,6 +115,17 @@ class SandboxWorld:
             surface.close()
         if sandbox is not None:
             sandbox.close()
+
+    def _twice(self, attempt: Callable[[], T]) -> T:
+        try:
+            return attempt()
+        except SandboxError:
+            self.close()
+            return attempt()
+
+    def _read_seed_view(self) -> StateView:
+        self._open()
+        return self._live().control.seed_view()
 
     def _reset(self, task: Task, seed: int) -> Transition:
         if task.interface != self.interface:

@@ -7,7 +7,7 @@ import gymnasium
 import pytest
 
 from envsim.env import TaskEnv
-from envsim.errors import ContentError, UncertainError
+from envsim.errors import ContentError, SandboxLost, UncertainError
 from envsim.policy import get_policy
 from envsim.rollout import run_episode
 from envsim.testing import FakeWorld
@@ -182,3 +182,32 @@ def test_a_reset_that_fails_is_a_typed_rollout_and_refuses_steps(shelf):
         env.step("look()")
     result = run_episode(env, get_policy("oracle"), seed=1)
     assert (result.steps, result.outcome.kind, result.outcome.reward) == (0, "sim_uncertain", None)
+
+
+@pytest.mark.parametrize("part", ["seed_view", "state"])
+def test_a_world_that_fails_anywhere_in_a_reset_gives_a_typed_rollout(shelf, part):
+    class Gone(FakeWorld):
+        pass
+
+    def fail(self):
+        raise SandboxLost("gone. Reset to get another.")
+
+    world = Gone()
+    setattr(Gone, part, fail)
+    result = run_episode(make(shelf, world), get_policy("oracle"), seed=1)
+    assert (result.steps, result.outcome.kind, result.outcome.reward) == (0, "infra", None)
+
+
+def test_a_refused_reset_leaves_no_old_episode_to_step(shelf):
+    env = make(shelf)
+    env.reset(seed=1)
+    with pytest.raises(ContentError):
+        env.reset(options={"task": "nope"})
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step("look()")
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_step_limit_leaves_a_step(shelf, limit):
+    with pytest.raises(ContentError, match="max_steps"):
+        make(shelf, max_steps=limit)

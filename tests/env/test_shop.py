@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 
 from envsim.content import find_app
 from envsim.env import TaskEnv
-from envsim.errors import SandboxLost
+from envsim.errors import ContentError, SandboxLost
 from envsim.rollout import is_complete, plan, run_jobs
 from envsim.sandbox.runtime import get_runtime
 from envsim.sandbox.spec import load_spec
@@ -121,8 +121,8 @@ def test_two_processes_write_the_same_bytes_for_a_seed(tmp_path):
 
 
 def test_an_interrupted_rollout_resumes(tmp_path):
-    jobs = plan("shop", ["random"], 3, 5)
     options = {"app": "shop", "split": "train", "record": tmp_path, "max_steps": 4}
+    jobs = plan(options, ["random", "random"], 3, 5)
     first = run_jobs(jobs, options)
     paths = [tmp_path / f"{job.session}.jsonl" for job in jobs]
     whole = [path.read_bytes() for path in paths]
@@ -132,3 +132,32 @@ def test_an_interrupted_rollout_resumes(tmp_path):
     again = run_jobs(jobs, options)
     assert [path.read_bytes() for path in paths] == whole
     assert again == first[:2]
+
+
+def test_a_recording_is_only_taken_for_another_of_the_same_input(tmp_path):
+    options = {"app": "shop", "split": "train", "max_steps": 2}
+    other = options | {"bugs": "none"}
+    names = {job.session for job in plan(options, ["random"], 2, 5)}
+    assert names == {job.session for job in plan(options | {"record": tmp_path}, ["random"], 2, 5)}
+    assert not names & {job.session for job in plan(other, ["random"], 2, 5)}
+    assert len(run_jobs(plan(options, ["null"], 2, 5), options | {"record": tmp_path})) == 2
+    assert len(run_jobs(plan(other, ["null"], 2, 5), other | {"record": tmp_path})) == 2
+    assert len(list(tmp_path.glob("*.jsonl"))) == 4
+
+
+def test_a_file_in_the_way_of_a_recording_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    options = {"app": "shop", "record": tmp_path / "file" / "traces"}
+    with pytest.raises(ContentError, match="not a directory"):
+        run_jobs(plan(options, ["null"], 1, 0), options)
+
+
+def test_an_error_in_a_worker_stops_the_rest(tmp_path):
+    script = tmp_path / "script"
+    script.write_text("answer()")
+    options = {"app": "shop", "split": "train", "record": tmp_path / "traces"}
+    jobs = plan(options, [f"scripted:{script}"], 1, 0) + plan(options, ["null"], 400, 0)
+    script.unlink()
+    with pytest.raises(ContentError, match="script"):
+        run_jobs(jobs, options, workers=2)
+    assert len(list((tmp_path / "traces").glob("*.jsonl"))) < 300

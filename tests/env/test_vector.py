@@ -8,7 +8,7 @@ import pytest
 
 import envsim.vector
 from envsim.env import TaskEnv
-from envsim.errors import SandboxLost
+from envsim.errors import ContentError, SandboxLost
 from envsim.registration import register_all
 from envsim.testing import FakeWorld
 
@@ -86,3 +86,40 @@ def test_one_action_per_member(envs):
     envs.reset(seed=0)
     with pytest.raises(ValueError, match="16"):
         envs.step(["look()"])
+
+
+def test_a_member_that_cannot_start_is_infra_from_the_reset_on(envs):
+    world = envs.unwrapped.envs[2].world
+    works, world.reset = world.reset, lambda task, seed: (_ for _ in ()).throw(SandboxLost("gone. Wait."))
+    observations, infos = envs.reset(seed=0)
+    assert envs.observation_space.contains(observations)
+    assert infos["outcome"][2] == "infra"
+    assert observations["goal"][2] == ""
+    assert all(goal for i, goal in enumerate(observations["goal"]) if i != 2)
+    world.reset = works
+    observations, rewards, *_ = envs.step(["look()"] * 16)
+    assert all(observations["goal"])
+    assert not np.isnan(rewards).any()
+
+
+def test_a_close_that_fails_loses_one_member_only(envs):
+    envs.reset(seed=0)
+    world = envs.unwrapped.envs[1].world
+
+    def fail(*_):
+        raise RuntimeError("a defect")
+
+    world.step, world.close = fail, fail
+    _, rewards, *_ = envs.step(["look()"] * 16)
+    assert np.flatnonzero(np.isnan(rewards)).tolist() == [1]
+    del world.step, world.close
+
+
+def test_stepping_before_the_first_reset_is_refused(envs):
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        envs.step(["look()"] * 16)
+
+
+def test_one_world_is_not_shared_by_members(shelf):
+    with pytest.raises(ContentError, match="cannot be shared"):
+        envsim.vector.TaskVectorEnv(app="shelf", interface="tools", num_envs=2, world=FakeWorld())
