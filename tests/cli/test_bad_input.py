@@ -57,7 +57,7 @@ UNKNOWN_NAMES = [
     ("envsim rollout -o o --app shop --policy nope", "'nope'", "oracle"),
     ("envsim rollout -o o --app shop --split nope", "'nope'", "'train'"),
     ("envsim rollout -o o --app shop --task nope", "'nope'", "Its tasks are"),
-    ("envsim rollout -o o --app shop --interface nope", "nope", "docs/tasks.md"),
+    ("envsim rollout -o o --app shop --interface nope", "nope", "browser"),
     ("envsim rollout -o o --app shop --world nope", "'nope'", "sandbox"),
     ("envsim rollout -o o --app shop --world model", "model", "worldmodel train"),
     ("envsim rollout -o o --app shop --runtime nope", "'nope'", "docker"),
@@ -69,7 +69,7 @@ UNKNOWN_NAMES = [
     ("envsim ingest nope -o o", "nope", "Give a file"),
     ("envsim ingest nope -o o --format pcap", "nope", "Give a file"),
     ("envsim ingest x -o o --no-redact --redact-key k", "exclude each other", "Leave one out"),
-    ("envsim fidelity --model nope --traces nope -o o", "nope", "worldmodel train"),
+    ("envsim fidelity --model nope -o o", "nope", "worldmodel train"),
     ("worldmodel train nope -o m", "nope", "Give a trace directory"),
     ("worldmodel info nope", "nope", "worldmodel train"),
 ]
