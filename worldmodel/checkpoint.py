@@ -67,8 +67,22 @@ def save_model(
     write_json(root / "config.json", config)
 
 
-def load_model(root: Path, *, app: str | None = None, device: str = "cpu") -> Model:
+def pick_device(name: str) -> str:
+    """``"auto"`` is CUDA where there is one."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError("There is no CUDA device on this machine. Use --device cpu.")
+    return name
+
+
+def load_model(root: Path, *, app: str | None = None, device: str = "auto") -> Model:
     """Read a model directory.
+
+    Args:
+        root: The directory.
+        app: Refuse a model of another app.
+        device: As `pick_device` reads it.
 
     Raises:
         ModelError: Missing, damaged, of another version, or trained for another app than `app`.
@@ -95,7 +109,7 @@ def load_model(root: Path, *, app: str | None = None, device: str = "cpu") -> Mo
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0][:160]
         raise ModelError(f"{root} is damaged ({reason}). Train the model again.") from None
-    network.to(device).eval()
+    network.to(pick_device(device)).eval()
     # Sessions held out for calibration were never trained on, but are as good to retrieve from as any.
     memory = Memory(data.samples, vocabulary.lexicon)
     return Model(root, config, network, vocabulary, memory, stable, trust, accept, data)

@@ -81,6 +81,8 @@ def build(traces: Path, out: Path, *, held_out: float = 0.1, seed: int = 0) -> D
             return known
     reader = TraceReader(traces)
     sessions = list(reader)
+    if not sessions:
+        raise TraceError(f"{traces} holds no session that can be read. Record some with: envsim rollout")
     apps = sorted({trace.header.app for trace in sessions})
     if len(apps) > 1:
         raise TraceError(f"{traces} mixes traces of {', '.join(apps)}. Train one model per app, from a directory each.")

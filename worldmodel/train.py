@@ -27,7 +27,7 @@ from envsim.rng import Rng
 from envsim.state import state_hash
 from worldmodel import dataset, render
 from worldmodel.calibrate import calibrate
-from worldmodel.checkpoint import load_checkpoint, load_model, save_checkpoint, save_model
+from worldmodel.checkpoint import load_checkpoint, load_model, pick_device, save_checkpoint, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.examples import choose_draft, outcome_of, survival, write_answer, write_context
 from worldmodel.model import Config, WorldModel
@@ -136,15 +136,6 @@ def finished(out: Path, key: str) -> bool:
         return bool(load_model(out).config["key"] == key)
     except ModelError:
         return False
-
-
-def pick_device(name: str) -> str:
-    """``"auto"`` is CUDA where there is one."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ModelError("There is no CUDA device on this machine. Use --device cpu.")
-    return name
 
 
 def learn_vocabulary(data: Dataset) -> tuple[Vocabulary, Memory]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -216,7 +217,19 @@ def load_world(
     """
     if kind not in _KINDS:
         raise ContentError(f"There is no learned world {kind!r}. Use one of: {', '.join(_KINDS)}.")
-    return _KINDS[kind](Path(model), app, interface=interface)
+    root = Path(model)
+    try:
+        written = (root / "config.json").stat().st_mtime_ns
+    except OSError:
+        written = 0
+    return _KINDS[kind](_shared_model(root.resolve(), app, written), interface=interface)
+
+
+@lru_cache(maxsize=4)
+def _shared_model(root: Path, app: str | None, written_ns: int) -> Model:
+    """One copy for all worlds of this process: a model is only ever read."""
+    del written_ns
+    return load_model(root, app=app)
 
 
 def _start_key(start: Start) -> str:
