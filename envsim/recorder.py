@@ -49,6 +49,8 @@ class Recorder:
             seed=seed,
             policy=self._policy,
             bugs=dict(world.bugs),
+            # Primitives of pages are the same everywhere; an app's own operations are part of what was seen.
+            tools=tuple(world.tools()) if task.interface == "tools" else (),
             meta={"split": task.split, "start": task.start.model_dump(mode="json")},
         )
         self._writer = TraceWriter(self._root, header, state=state)

@@ -183,7 +183,8 @@ def _tools(sessions: Sequence[Trace]) -> list[dict[str, Any]]:
         for tool in trace.header.tools:
             recorded[str(tool.get("name"))] = dict(tool)
         for step in trace.steps:
-            if step.action is not None and step.action.kind == "call":
+            # Where a trace lists its tools, a call of another is an agent's mistake.
+            if not trace.header.tools and step.action is not None and step.action.kind == "call":
                 known = called.setdefault(step.action.name, {})
                 known.update({key: _json_type(value) for key, value in step.action.arguments.items()})
     for name, types in called.items():

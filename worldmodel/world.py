@@ -49,6 +49,7 @@ class TraceWorld(ABC):
         self.bugs: Mapping[str, float] = dict(model.data.manifest["bugs"])
         self._seed_view = model.data.view(model.data.manifest["seed_view"])
         self._recorded = self._find_resets()
+        self._tools = {str(tool["name"]) for tool in model.data.manifest["tools"]}
         self._session: Session | None = None
         self._seed = 0
         self._step = 0
@@ -106,6 +107,9 @@ class TraceWorld(ABC):
         """See `World.step`."""
         session = self._live()
         self._step += 1
+        if self.interface == "tools" and action.kind == "call" and action.name not in self._tools:
+            known = ", ".join(sorted(self._tools))
+            return Transition(observation=Observation(error=f"there is no tool {action.name!r}; the tools are: {known}"))
         asked = session.ask(action)
         if isinstance(asked, Transition):
             return asked

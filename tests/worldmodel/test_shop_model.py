@@ -1,0 +1,77 @@
+"""A model of the shop, barely trained, behind the same gymnasium id as the sandbox."""
+
+import gymnasium
+import pytest
+
+from envsim.errors import ModelError
+from envsim.fidelity.compare import Setup, compare
+from envsim.rollout import plan, run_jobs
+from envsim.task_template import load_tasks
+from envsim.testing import check_world
+from worldmodel.train import Args, train
+from worldmodel.world import load_world
+
+
+@pytest.fixture(scope="module", params=["browser", "tools"])
+def made(request, tmp_path_factory):
+    """Interface and directory of a model trained for five steps on real sessions."""
+    root = tmp_path_factory.mktemp("shop-model")
+    options = {"app": "shop", "split": "train", "interface": request.param, "record": root / "traces"}
+    run_jobs(plan(options, ["oracle", "random"], 6, 0), options)
+    train(Args(root / "traces", root / "model", steps=5, width=32, layers=1, heads=2, device="cpu"))
+    return request.param, root / "model"
+
+
+def test_the_model_conforms_to_the_world_protocol(made):
+    interface, model = made
+    seed_view = load_world(model, "model", "shop", interface).seed_view()
+    tasks = [template.instantiate(3, seed_view) for template in load_tasks("shop", None, interface)[:3]]
+    check_world(lambda: load_world(model, "model", "shop", interface), tasks, steps=8)
+    check_world(lambda: load_world(model, "nearest-neighbour", "shop", interface), tasks, steps=8)
+
+
+def test_the_same_id_serves_the_model(made):
+    interface, model = made
+    env = gymnasium.make("envsim:envsim/Shop-v0", world="model", model=model, interface=interface, split="train")
+    sandbox = gymnasium.make("envsim:envsim/Shop-v0", interface=interface, split="train")
+    assert env.observation_space == sandbox.observation_space
+    assert env.action_space == sandbox.action_space
+    ours, theirs = env.reset(seed=5)[0], sandbox.reset(seed=5)[0]
+    assert ours["goal"] == theirs["goal"]
+    *_, truncated, info = env.step("noop()" if interface == "browser" else "list_categories()")
+    assert not truncated
+    assert 0 <= info["trust"] <= 1
+    assert env.step("answer()")[4]["outcome"] == "policy"
+    env.close()
+    sandbox.close()
+
+
+def test_members_share_one_model(made):
+    interface, model = made
+    envs = gymnasium.make_vec(
+        "envsim:envsim/Shop-v0", num_envs=3, world="model", model=model, interface=interface, split="train"
+    )
+    observations, _ = envs.reset(seed=0)
+    assert envs.observation_space.contains(observations)
+    assert len({id(env.world.model) for env in envs.unwrapped.envs}) == 1
+    envs.close()
+
+
+def test_the_comparison_covers_every_world(made, tmp_path):
+    interface, model = made
+    setup = Setup("shop", model, tmp_path / "held-out", policies=("oracle",), episodes=2, interface=interface)
+    report = compare(setup)
+    names = [row.world for row in report.rows]
+    assert names[:4] == ["sandbox", "model", "replay", "nearest-neighbour"]
+    assert "copy-previous" in names
+    for row in report.rows[:4]:
+        assert 0 <= row.page_exact <= 1
+        assert 0 <= row.outcome_agreement <= 1
+    assert len(list((tmp_path / "held-out").glob("*.jsonl"))) == 2
+    assert [row.world for row in compare(setup).rows] == names
+
+
+def test_a_model_of_another_app_is_refused(made, monkeypatch, tmp_path):
+    _, model = made
+    with pytest.raises(ModelError, match="shop"):
+        load_world(model, "model", "wiki", "browser")
