@@ -6,7 +6,8 @@ means "the draft as it is", so there is no input and no set of weights that lead
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -90,6 +91,18 @@ class Answer:
         return min(self.logprobs, default=0.0)
 
 
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """One step of a small model is shorter than waking a second thread, and on a shared machine far shorter."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@_one_thread()
 @torch.inference_mode()
 def decode(
     model: WorldModel, vocabulary: Vocabulary, contexts: Sequence[Context], keys: Sequence[tuple[int | str, ...] | None]
