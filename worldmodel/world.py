@@ -108,8 +108,8 @@ class TraceWorld(ABC):
         session = self._live()
         self._step += 1
         if self.interface == "tools" and action.kind == "call" and action.name not in self._tools:
-            known = ", ".join(sorted(self._tools))
-            return Transition(observation=Observation(error=f"there is no tool {action.name!r}; the tools are: {known}"))
+            error = f"there is no tool {action.name!r}; the tools are: {', '.join(sorted(self._tools))}"
+            return Transition(observation=Observation(error=error))
         asked = session.ask(action)
         if isinstance(asked, Transition):
             return asked
