@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from envsim.ingest.records import Format, Losses, Record, json_or_none, session_name
 from envsim.trace import End, Header, Step, Trace
 from envsim.types import Action, JsonValue, Message, Observation, Outcome
@@ -46,12 +48,17 @@ def read(path: Path, app: str, losses: Losses) -> Iterator[Record]:
         if value is None:
             yield Record(where, error="it is not JSON", raw=raw)
             continue
+        name = _name(value) or (path.stem, where)
         try:
-            trace = to_trace(value, app=app or path.stem, fallback_name=session_name(path.stem, where), losses=losses)
+            trace = to_trace(value, app=app or path.stem, fallback_name=session_name(*name), losses=losses)
+        except ValidationError as error:
+            # Not pydantic's own text, which quotes what was sent.
+            first = error.errors()[0]
+            yield Record(where, error=f"{first['loc'][0] if first['loc'] else 'action'}: {first['msg']}", raw=raw)
         except ValueError as error:
             yield Record(where, error=str(error), raw=raw)
         else:
-            yield Record(where, trace, raw=raw)
+            yield Record(where, trace, name=name, raw=raw)
 
 
 FORMAT = Format("chat", "chat-completions messages with tool calls, one session per line", sniff, read)
@@ -80,7 +87,7 @@ def to_trace(session: Any, *, app: str, fallback_name: str, losses: Losses) -> T
         steps.add(message)
     built = steps.finish()
     header = Header(
-        session=_name(record, fallback_name),
+        session=session_name(*(_name(record) or (fallback_name,))),
         app=str(record.get("app") or record.get("domain") or app),
         source="chat",
         interface="tools",
@@ -128,7 +135,10 @@ class _Steps:
         elif role in ("tool", "function"):
             self._result(message)
         else:
-            raise ValueError(f"it has a message with the unknown role {role[:40]!r}")
+            # Whole or not at all: half an address would get past the redactor.
+            raise ValueError(
+                f"it has a message with {f'the unknown role {role!r}' if len(role) <= 40 else 'no known role'}"
+            )
 
     def finish(self) -> list[Step]:
         """The steps. A call that was never answered says nothing about the app and is dropped."""
@@ -237,14 +247,16 @@ def _is_array_of_sessions(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(_messages_of(item) is not None for item in value)
 
 
-def _name(record: dict[str, Any], fallback: str) -> str:
+def _name(session: Any) -> tuple[object, ...]:
+    """The parts of the session's own name; none where it has no id."""
+    record: dict[str, Any] = session if isinstance(session, dict) else {}
     for key in IDS:
         if isinstance(value := record.get(key), str | int) and str(value):
-            return session_name(value)
+            return (value,)
     if "task_id" in record:
         trial = record.get("trial")
-        return session_name("task", record["task_id"], *(() if trial is None else ("trial", trial)))
-    return fallback
+        return ("task", record["task_id"], *(() if trial is None else ("trial", trial)))
+    return ()
 
 
 def _outcome(record: dict[str, Any], losses: Losses) -> Outcome | None:

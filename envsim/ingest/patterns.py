@@ -187,11 +187,48 @@ def _token(kind: str) -> Callable[[re.Match[str], Pseudonym], str | None]:
     return replace
 
 
-_NAMES = (
-    r"(?:[\w-]*(?:password|passwd|secret|api[_-]?key|access[_-]?token|refresh[_-]?token|auth[_-]?token|id[_-]?token"
-    r"|session[_-]?id|csrf[_-]?token|client[_-]?secret)|token|sig|signature)"
+_PASSWORDS = (
+    r"[\w-]*(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?token|refresh[_-]?token|auth[_-]?token"
+    r"|id[_-]?token|session[_-]?id|csrf[_-]?token|client[_-]?secret)"
 )
-_EDGE = r"(?<![A-Za-z0-9])"
+_NAMES = rf"(?:{_PASSWORDS}|token|sig|signature)"
+_KEYS = rf"(?:{_NAMES}|pwd|pin|otp|passcode|cvv2?|cvc2?|ssn|authorization|(?:set-)?cookie)"
+# In the text of broken JSON, and where Python shows a string, a value may begin after an escaped newline.
+_EDGE = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
+
+
+def _edge(but_not_after: str) -> str:
+    return rf"(?:(?<![{but_not_after}])|(?<=\\[nrt]))"
+
+
+_NAMED = tuple(
+    re.compile(before + secret, re.IGNORECASE)
+    for before, secret in (
+        # password=kettle, as in URLs and forms
+        (
+            rf"(?P<before>(?:^|[?&;\s\"'(,{{\[]|\\[nrt]){_NAMES}=)",
+            r"(?P<secret>(?:[^\s&;\"'<>\\]|\\(?![\"'nrt]))+)",
+        ),
+        # password: kettle-42. The colon also ends labels, so no mere word is taken for a secret.
+        (
+            rf"(?P<before>{_EDGE}(?:{_PASSWORDS}|token)(?:: ?| = ))",
+            r"(?P<secret>(?=[^\s\"'<>]*[\d_!@#$%^&*=+])[^\s\"'<>,;)\]}\\]{6,})",
+        ),
+        # "password": "kettle of JSON that does not parse, password="kettle" of a call
+        (
+            rf"(?P<before>{_EDGE}{_KEYS}(?P<key>\\*[\"'])?\s*[=:]\s*(?P<quote>[\"'])(?(key)|(?=[^\s,:\[\]{{}}()=])))",
+            r"(?P<secret>(?:\\.|(?!(?P=quote))[^\\\n])+)",
+        ),
+        # the same where quotes are escaped
+        (
+            rf"(?P<before>{_EDGE}{_KEYS}(?P<key>\\*[\"'])?\s*[=:]\s*(?P<quote>\\+[\"'])(?(key)|(?=[^\s,:\[\]{{}}()=])))",
+            r"(?P<secret>(?:(?!(?P=quote)).)+)",
+        ),
+        # "pin": 1234
+        (rf"(?P<before>{_EDGE}{_KEYS}\\*[\"']\s*:\s*)", r"(?P<secret>(?!(?:null|true|false)\b)[\w.+-]{3,})"),
+    )
+)
+"""Secrets told by their names in text, however it is written."""
 
 DETECTORS: tuple[Detector, ...] = (
     Detector(
@@ -231,11 +268,7 @@ DETECTORS: tuple[Detector, ...] = (
         re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@]{0,128}:)(?P<secret>[^\s/@]{1,256})(?P<after>@)"),
         _token("url-credential"),
     ),
-    Detector(
-        "secret",
-        re.compile(rf"(?P<before>(?:^|[?&;\s]){_NAMES}=)(?P<secret>[^\s&;\"'<>]+)", re.IGNORECASE),
-        _token("secret"),
-    ),
+    *(Detector("secret", pattern, _token("secret")) for pattern in _NAMED),
     Detector(
         "email",
         re.compile(r"(?<![\w.+-])[\w.+-]+@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}(?![\w-])"),
@@ -245,21 +278,21 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "card",
         re.compile(
-            r"(?<![A-Za-z0-9.+-])\d(?:\d{12,18}|\d{3}([ -])\d{4}\1\d{4}\1\d{4}|\d{3}([ -])\d{6}\2\d{5})"
+            _edge("A-Za-z0-9.+-") + r"\d(?:\d{12,18}|\d{3}([ -])\d{4}\1\d{4}\1\d{4}|\d{3}([ -])\d{6}\2\d{5})"
             r"(?![A-Za-z0-9-]|\.\d)"
         ),
         _card,
     ),
-    Detector("ssn", re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])"), _ssn),
+    Detector("ssn", re.compile(_edge(r"\w-") + r"(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])"), _ssn),
     Detector(
         "phone",
         re.compile(
-            r"(?<![\w+.-])(?:\+[1-9]\d{0,2}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,5}){1,4}"
+            _edge(r"\w+.-") + r"(?:\+[1-9]\d{0,2}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,5}){1,4}"
             r"|(?:1[ .-])?\([2-9]\d\d\) ?[2-9]\d\d[ .-]\d{4}|(?:1([.-]))?[2-9]\d\d([.-])[2-9]\d\d\2\d{4})(?![\w-])"
         ),
         _phone,
     ),
-    Detector("ip", re.compile(r"(?<![\w.])(?<!version )(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)"), _ipv4),
-    Detector("ip", re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:]|\.\d)"), _ipv6),
+    Detector("ip", re.compile(_edge(r"\w.") + r"(?<!version )(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)"), _ipv4),
+    Detector("ip", re.compile(_edge(r"\w:.") + r"(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:]|\.\d)"), _ipv6),
 )
 """In the order they are applied: what contains others first."""

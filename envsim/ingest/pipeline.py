@@ -16,9 +16,9 @@ from typing import Any
 
 from envsim.errors import TraceError
 from envsim.ingest.formats import detect, get_format
-from envsim.ingest.records import Format, json_or_none
+from envsim.ingest.records import Format, Losses, Record, json_or_none
 from envsim.ingest.redact import Redactor
-from envsim.trace import Trace, TraceWriter
+from envsim.trace import TraceWriter
 
 MANIFEST = "manifest.json"
 MAX_ERRORS = 100
@@ -84,6 +84,7 @@ def ingest(
         for path in expand([source]):
             run.read(path, fmt, app)
         run.close(source)
+    run.account()
     out.mkdir(parents=True, exist_ok=True)
     inputs = {str(path): _sha256(path) for path in expand(sources)}
     manifest = {"stage": "ingest", "inputs": inputs, **run.report.to_json()}
@@ -118,6 +119,9 @@ class _Run:
         self.report = Report(redacted=redactor.counts if redactor else Counter())
         self._out = out
         self._redactor = redactor
+        # Of its own, so that what messages quote does not count as redacted from a session.
+        self._clean: Callable[[str], str] = redactor.same_key().text if redactor else str
+        self._lost: Losses = Counter()
         self._on_bytes = on_bytes
         self._names: Counter[str] = Counter()
         self._readable = 0
@@ -131,13 +135,13 @@ class _Run:
             self._unreadable(str(error))
             return
         self.report.sources[str(path)] = found.name
-        for record in found.read(path, app, self.report.lost):
+        for record in found.read(path, app, self._lost):
             self._on_bytes(len(record.raw))
             if record.trace is None:
                 self._unreadable(f"{path}, {record.where}: {record.error}")
             else:
                 self._readable += 1
-                self._write(record.trace, record.raw)
+                self._write(record)
 
     def close(self, source: Path) -> None:
         """Refuse a source that gave no session at all."""
@@ -148,16 +152,23 @@ class _Run:
             )
         self._readable, self._first_error = 0, ""
 
+    def account(self) -> None:
+        """Put what was lost into the report. Phrases quote keys of the source, which may be anything."""
+        for phrase, count in self._lost.items():
+            self.report.lost[self._clean(phrase)] += count
+
     def _unreadable(self, error: str) -> None:
+        error = self._clean(error)
         self._first_error = self._first_error or error
         self.report.unreadable += 1
         if len(self.report.errors) < MAX_ERRORS:
             self.report.errors.append(error)
 
-    def _write(self, trace: Trace, raw: bytes) -> None:
-        redactor = self._redactor
+    def _write(self, record: Record) -> None:
+        trace, raw, redactor = record.trace, record.raw, self._redactor
+        assert trace is not None
         if redactor is not None:
-            trace = redactor.trace(trace)
+            trace = redactor.trace(trace, record.name)
         origin = redactor.fingerprint(raw) if redactor else hashlib.blake2b(raw, digest_size=16).hexdigest()
         meta = {**trace.header.meta, "origin": origin}
         name = self._unique(trace.header.session)

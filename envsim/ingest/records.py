@@ -24,12 +24,14 @@ class Record:
         where: Where it was found, e.g. ``"prod.jsonl, line 7"``.
         trace: The session; None where it could not be read.
         error: Why not, in one sentence; empty where it could.
+        name: The parts of its name as the source has them, where `Header.session` is made of them.
         raw: Its bytes in the source: two runs that meet the same bytes meet the same session.
     """
 
     where: str
     trace: Trace | None = None
     error: str = ""
+    name: tuple[object, ...] = ()
     raw: bytes = b""
 
 

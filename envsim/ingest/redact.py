@@ -22,6 +22,7 @@ import os
 import re
 import secrets
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from envsim.errors import ContentError
 from envsim.ingest.patterns import DETECTORS, digits_of, phone
 from envsim.ingest.records import session_name
 from envsim.page.lines import INTERACTIVE, parse_line
-from envsim.trace import Header, Step, Trace
+from envsim.state import split_path
+from envsim.trace import End, Header, Step, Trace
 
 KEY_BYTES = 32
 _SECRET_KEYS = frozenset(
@@ -80,12 +82,22 @@ class Redactor:
         self._key = key
         self.counts: Counter[str] = Counter()
 
+    def same_key(self) -> Redactor:
+        """Another that gives the same pseudonyms and counts for itself."""
+        return Redactor(self._key)
+
     def fingerprint(self, data: bytes) -> str:
         """32 hex digits that tell two inputs (or keys) apart and nothing else about them."""
         return hashlib.blake2b(data, key=self._key, digest_size=16, person=b"fingerprint").hexdigest()
 
-    def trace(self, trace: Trace) -> Trace:
-        """`trace` with every sensitive value replaced."""
+    def trace(self, trace: Trace, name: Sequence[object] = ()) -> Trace:
+        """`trace` with every sensitive value replaced.
+
+        Args:
+            trace: What was read.
+            name: The parts of the session's name as its source has them: a telephone number is one
+                no longer when `session_name` has made a file name of it. Default: the header's.
+        """
         session = _Session(self)
         steps: list[dict[str, Any]] = []
         page = ""
@@ -94,19 +106,27 @@ class Redactor:
             page = step.observation.page
         state = session.value(trace.state)
         header = trace.header.model_dump(mode="json")
-        # A declared schema *names* secrets (a "password" parameter); it holds none.
-        header = {**session.value({**header, "tools": []}), "tools": header["tools"]}
-        header["session"] = session_name(header["session"])
+        tools = [session.schema(tool) for tool in header["tools"]]
+        header = {**session.value({**header, "tools": []}), "tools": tools}
+        named = [session.value(str(part)) for part in name or (trace.header.session,)]
+        end = None if trace.end is None else session.value(trace.end.model_dump(mode="json"))
         # Once more: a secret met by its key in step 9 may have been echoed, unnamed, in step 3.
+        header = session.again(header)
+        header["session"] = session_name(*session.again(named))
         return Trace(
-            Header.model_validate(session.again(header)),
+            Header.model_validate(header),
             tuple(Step.model_validate(session.again(step)) for step in steps),
-            trace.end,
+            None if end is None else End.model_validate(session.again(end)),
             session.again(state),
         )
 
-    def text(self, text: str) -> str:
-        """Plain text with every detected value replaced."""
+    def text(self, text: str, on_secret: Callable[[str, str], None] = lambda secret, new: None) -> str:
+        """Plain text with every detected value replaced.
+
+        Args:
+            text: Any.
+            on_secret: Called with each secret that the text names, and what replaced it.
+        """
         for detector in DETECTORS:
 
             def replace(match: re.Match[str]) -> str:
@@ -114,6 +134,8 @@ class Redactor:
                 if new is None:
                     return match[0]
                 self.counts[detector.kind] += 1  # noqa: B023
+                if detector.kind == "secret":  # noqa: B023
+                    on_secret(match["secret"], new[len(match["before"]) :])
                 return new
 
             text = detector.pattern.sub(replace, text)
@@ -152,16 +174,39 @@ class _Session:
         return value
 
     def _object(self, value: dict[str, Any], key: str) -> dict[str, Any]:
-        if value.get("type") in _SCHEMA_TYPES and key in _SECRET_KEYS:
-            return value
+        if key in _SECRET_KEYS and isinstance(kind := value.get("type"), str) and kind in _SCHEMA_TYPES:
+            schema: dict[str, Any] = self.schema(value, secret=key)
+            return schema
         named = value.get("name")
         if isinstance(named, str) and "value" in value and _normal(named) in _SECRET_KEYS:
             # {"name": "Cookie", "value": "..."}: how HAR and forms list things.
-            return {k: self.value(v, _normal(named) if k == "value" else _normal(k)) for k, v in value.items()}
+            key = _normal(named)
+            return {self._text(k): self.value(v, key if k == "value" else _normal(k)) for k, v in value.items()}
         # What a secret key holds stays secret however deep: {"cookies": {"sid": "..."}}.
+        return {self._text(k): self.value(v, key if key in _SECRET_KEYS else _normal(k)) for k, v in value.items()}
+
+    def schema(self, value: Any, secret: str = "") -> Any:
+        """A JSON schema. It *names* secrets (a "password" parameter); only its examples hold any."""
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, list | tuple):
+            return [self.schema(item, secret) for item in value]
+        if not isinstance(value, dict):
+            return value
         return {
-            self._redactor.text(k): self.value(v, key if key in _SECRET_KEYS else _normal(k)) for k, v in value.items()
+            self._text(k): self.value(v, secret)
+            if secret and k in ("default", "example", "examples", "const", "enum")
+            else self.schema(v, _normal(k) if _normal(k) in _SECRET_KEYS else secret)
+            for k, v in value.items()
         }
+
+    def _text(self, text: str) -> str:
+        return self._redactor.text(text, self._learn)
+
+    def _learn(self, secret: str, new: str) -> None:
+        # Only what cannot be an ordinary word or label may be replaced wherever it stands.
+        if len(secret) >= _LEARN_CHARS and re.search(r"[^A-Za-z ]", secret):
+            self._learned[secret] = new
 
     def _string(self, text: str, key: str) -> str:
         if text.lstrip()[:1] in ("{", "["):
@@ -171,7 +216,7 @@ class _Session:
                 self._redactor.counts["phone"] += 1
                 return new
             return text
-        return self._redactor.text(text)
+        return self._text(text)
 
     def _json_text(self, text: str) -> str:
         """JSON text, re-written in its own style and only where something changed."""
@@ -179,7 +224,7 @@ class _Session:
             before = json.loads(text)
             after = self.value(before)
         except (ValueError, RecursionError):
-            return self._redactor.text(text)
+            return self._text(text)
         if after == before:
             return text
         styles = itertools.product((True, False), ((", ", ": "), (",", ":"), (",", ": ")), (None, 2, 4))
@@ -197,9 +242,7 @@ class _Session:
             length = min(len(str(value)), 15)
             return int("1" + digits_of(self._redactor.pseudonym(key, str(value), 40), length)[1:])
         new = f"redacted-{key}-{self._redactor.pseudonym('secret', value)}"
-        # Only what cannot be an ordinary word or label may be replaced wherever it stands.
-        if len(value) >= _LEARN_CHARS and re.search(r"[^A-Za-z ]", value):
-            self._learned[value] = new
+        self._learn(value, new)
         return new
 
     # -- steps -------------------------------------------------------------------------------
@@ -213,7 +256,13 @@ class _Session:
                 if isinstance(typed := action["arguments"].get(name), str) and typed:
                     action["arguments"][name] = self._secret(typed, "password")
         observation["page"] = "\n".join(self._line(line) for line in observation["page"].split("\n"))
-        return {key: self.value(value) for key, value in data.items()}
+        delta = [self._change(change) for change in data.pop("delta")]
+        return {"delta": delta, **{key: self.value(value) for key, value in data.items()}}
+
+    def _change(self, change: list[Any]) -> list[Any]:
+        # What changed under the path customers/7/password is as secret as a field of that name.
+        key = _normal(split_path(change[0])[-1]) if change and isinstance(change[0], str) else ""
+        return [self.value(item, key if place else "") for place, item in enumerate(change)]
 
     def again(self, value: Any) -> Any:
         """A JSON value with every copy of a learned secret replaced."""
@@ -224,7 +273,7 @@ class _Session:
                 value = value.replace(secret, new)
             return value
         if isinstance(value, dict):
-            return {key: self.again(item) for key, item in value.items()}
+            return {self.again(key): self.again(item) for key, item in value.items()}
         return [self.again(item) for item in value] if isinstance(value, list) else value
 
     def _line(self, text: str) -> str:
