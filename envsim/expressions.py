@@ -8,6 +8,7 @@ Source: JMESPath specification (jmespath.org), with the arithmetic and lookups b
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal
@@ -23,6 +24,18 @@ import jmespath.visitor
 from envsim.errors import ContentError
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_][\w-]*(?:\.[\w-]+)*)(?::([a-z]+))?\}|[{}]")
+MAX_PATTERN_CHARS = 200
+"""Longest regular expression of `matches`."""
+MAX_MATCHED_CHARS = 1000
+"""Longest text it is tried on."""
+MAX_REPEATS = 2
+"""Most repeats in it: each multiplies the time by the length of the text, and one in another is exponential."""
+_REPEAT = re.compile(r"[*+?]|\{\d*,")
+_NESTED_REPEAT = re.compile(r"[*+?{|][^()]*\)+(?:[*+]|\{\d*,)")
+_FAILURES = (
+    jmespath.exceptions.JMESPathError, re.error, ArithmeticError, ValueError, TypeError, LookupError, RecursionError
+)  # fmt: skip
+"""What data that a query's author did not think of makes of it."""
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December")  # fmt: skip
 
@@ -68,6 +81,12 @@ class _Functions(jmespath.functions.Functions):
     @jmespath.functions.signature(_STRING, _STRING)
     def _func_matches(self, text: str, pattern: str) -> bool:
         """``matches(name, '[ -~]+')``: whether all of the text fits the regular expression."""
+        if len(pattern) > MAX_PATTERN_CHARS or len(text) > MAX_MATCHED_CHARS:
+            raise ValueError(f"matches() takes {MAX_MATCHED_CHARS} characters and a pattern of {MAX_PATTERN_CHARS}")
+        if len(_REPEAT.findall(pattern)) > MAX_REPEATS:
+            raise ValueError(f"the pattern {pattern!r} has more than {MAX_REPEATS} of * + ? and {{m,n}}")
+        if _NESTED_REPEAT.search(pattern):
+            raise ValueError(f"the pattern {pattern!r} repeats a group that repeats or has alternatives")
         return re.fullmatch(pattern, text) is not None
 
     @jmespath.functions.signature(_NUMBER)
@@ -138,11 +157,14 @@ def query(text: str, scope: Mapping[str, Any]) -> Any:
     """What the JMESPath expression `text` finds in `scope`.
 
     Raises:
-        ContentError: Not JMESPath, or a function met a value of the wrong type.
+        ContentError: Not JMESPath, or a function met a value it has no result for.
     """
+    compiled = compile_query(text)
     try:
-        return compile_query(text).search(scope, options=_OPTIONS)
-    except jmespath.exceptions.JMESPathError as error:
+        return compiled.search(scope, options=_OPTIONS)
+    except ContentError as error:
+        raise ContentError(f"The query {text!r} failed: {error}") from None
+    except _FAILURES as error:
         raise ContentError(f"The query {text!r} failed: {_one_line(error)}. Correct it.") from None
 
 
@@ -164,7 +186,7 @@ def _amount(value: Any) -> str:
 
 
 def _cents(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value % 1:
         raise ContentError(f"{value!r} is not a whole number of cents. Give `money` and `amount` integer cents.")
     return int(value)
 
@@ -232,7 +254,7 @@ def render(text: str, scope: Mapping[str, Any], escape: Callable[[str], str] = s
         value = _follow(match[1], scope, text)
         try:
             shown = FORMATS[match[2]](value) if match[2] else _plain(value, text)
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, ArithmeticError):
             raise ContentError(f"{text!r}: {value!r} cannot be shown as {match[2]!r}. Use another format.") from None
         return escape(shown)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -123,3 +124,57 @@ def test_rows_do_not_depend_on_the_order_of_a_view(table: dict[str, Any]) -> Non
     backwards = dict(reversed(list(table.items())))
     assert rows(table) == rows(backwards)
     assert [int(row["key"]) for row in rows(table)] == sorted(map(int, table))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "matches('a', '(')",
+        "matches('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', '(a+)+')",
+        "matches('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', '(a|a)*')",
+        "matches('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', '((a{1,9})){2,}')",
+        "matches(middling, 'a*a*a*b')",
+        "matches(middling, 'a{1,900}a{1,900}a{1,900}b')",
+        "matches(long, 'a')",
+        "matches('a', long)",
+        "round(huge)",
+        "round(mul(huge, `0`))",
+        "slice('abc', huge, `2`)",
+        "money(huge)",
+        "money(`1.5`)",
+        "mul(large, `1.5`)",
+        "sort_by(mixed, &a)",
+        "nothing(a)",
+        "a[",
+    ],
+)
+def test_a_query_that_meets_what_it_was_not_made_for_is_a_content_error(text: str) -> None:
+    scope = {
+        "huge": float("inf"),
+        "large": 10**400,
+        "long": "a" * 5000,
+        "middling": "a" * 999,
+        "mixed": [{"a": 1}, {"a": "x"}],
+    }
+    with pytest.raises(ContentError) as caught:
+        query(text, scope)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{huge:money}", "{huge:amount}", "{nan:money}", "{day:longdate}", "{none:longdate}"])
+def test_a_value_that_its_format_cannot_show_is_a_content_error(text: str) -> None:
+    with pytest.raises(ContentError):
+        render(text, {"huge": float("inf"), "nan": float("nan"), "day": "2026-99-01", "none": None})
+
+
+@given(
+    st.sampled_from(["round", "money", "lower", "abs", "sum", "to_number", "length", "keys", "rows", "max",
+                     "join(',', @)", "slice(@, `1`, `2`)", "matches(@, @)",
+                     "add(@, @)", "mul(@, @)", "div(@, @)", "lookup(@, 'a')",
+                     "select(@, 'a', `1`)", "sort(@)", "max_by(@, &a)"]),
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.lists(st.floats() | st.text(max_size=3))
+    | st.dictionaries(st.text(max_size=3), st.integers()),
+)  # fmt: skip
+def test_no_function_fails_in_any_other_way(function: str, value: Any) -> None:
+    with contextlib.suppress(ContentError):
+        query(f"value | {function if '(' in function else function + '(@)'}", {"value": value})
