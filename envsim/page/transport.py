@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import http.client
 import http.cookies
 import select
-import socket
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from envsim.guest.exchange import HOST as GUEST_HOST
 from envsim.guest.exchange import drive, http_scope
 from envsim.guest.kit import Asgi
+from envsim.page.sockets import MAX_ANSWER, DeadlineConnection, TooLong, connect_tcp, connect_unix, read_answer
 
 Header = tuple[str, str]
 HOST = GUEST_HOST
@@ -63,7 +64,7 @@ class WireFault(Exception):  # noqa: N818  (a fact about the page, not an error 
 
     Attributes:
         kind: ``reset`` (connection closed before an answer), ``timeout`` (no answer in time) or
-            ``truncated`` (the body ended early).
+            ``truncated`` (the body ended early, or was cut at `envsim.page.sockets.MAX_ANSWER` bytes).
     """
 
     def __init__(self, kind: Literal["reset", "timeout", "truncated"]) -> None:
@@ -138,7 +139,7 @@ class AsgiTransport:
         response = Response(exchange.status, tuple(exchange.headers), b"".join(exchange.chunks))
         declared = response.header("content-length")
         short = declared is not None and request.method != "HEAD" and len(response.body) < int(declared)
-        if short or not exchange.complete:
+        if short or not exchange.complete or len(response.body) > MAX_ANSWER:
             raise WireFault("truncated")
         return response
 
@@ -151,36 +152,23 @@ class AsgiTransport:
             self._loop.close()
 
 
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP/1.1 over a unix socket."""
-
-    def __init__(self, path: Path, timeout_s: float) -> None:
-        super().__init__(HOST, timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket; called by `http.client` when there is a request to send."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
 class SocketTransport:
     """Speaks HTTP/1.1 over a unix socket, or to a base URL. Sends the very headers `AsgiTransport` does.
 
     Args:
         socket: Path of the app's unix socket; None to use `base_url` over TCP.
         base_url: Where the app is reached over TCP, as ``http://host:port``; ignored with `socket`.
-        timeout_s: Longest wait for a response.
+        timeout_s: Longest an exchange may take, from connecting to the last byte of the body.
     """
 
     def __init__(self, *, socket: Path | None = None, base_url: str = "", timeout_s: float = 10.0) -> None:
         split = urlsplit(base_url)
-        self._connection = (
-            UnixConnection(socket, timeout_s)
+        dial = (
+            functools.partial(connect_unix, socket)
             if socket
-            else http.client.HTTPConnection(split.hostname or "127.0.0.1", split.port or 80, timeout=timeout_s)
+            else functools.partial(connect_tcp, split.hostname or "127.0.0.1", split.port or 80)
         )
+        self._connection = DeadlineConnection(dial, timeout_s)
 
     def send(self, request: Request) -> Response:
         """See `Transport.send`."""
@@ -193,19 +181,20 @@ class SocketTransport:
             self._connection.close()
             if isinstance(error, TimeoutError):
                 raise WireFault("timeout") from None
-            if isinstance(error, http.client.IncompleteRead):
+            if isinstance(error, http.client.IncompleteRead | TooLong):
                 raise WireFault("truncated") from None
             if isinstance(error, OSError | http.client.HTTPException):
                 raise WireFault("reset") from None
             raise
 
     def _exchange(self, request: Request) -> Response:
+        self._connection.begin()
         self._connection.putrequest(request.method, request.target, skip_host=True, skip_accept_encoding=True)
         for key, value in http_scope(request.method, request.target, request.headers, request.body)["headers"]:
             self._connection.putheader(key, value)
         self._connection.endheaders(request.body or None)
         reply = self._connection.getresponse()
-        body = reply.read()
+        body = read_answer(reply)
         return Response(reply.status, tuple((key.lower(), value) for key, value in reply.getheaders()), body)
 
     def _is_stale(self) -> bool:

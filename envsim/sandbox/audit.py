@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,11 @@ from typing import TypedDict
 from envsim.content import PACKAGE
 from envsim.errors import SandboxError
 from envsim.guest.probe import Facts, probe
-from envsim.page.transport import Request, Transport, WireFault
+from envsim.guest.supervisor import APP_SOCKET
+from envsim.page.transport import Request, SocketTransport, Transport, WireFault
+from envsim.sandbox.client import Lease, SocketControl
 from envsim.sandbox.docker import DockerSandbox
+from envsim.sandbox.forward import Forwarder
 from envsim.sandbox.process import ProcessSandbox
 from envsim.sandbox.runtime import Sandbox
 from envsim.sandbox.seed import folder_files
@@ -67,6 +71,7 @@ def audit(sandbox: Sandbox) -> list[Finding]:
         "control plane not reachable through the app": hidden,
         "spec, seed and oracles not served": not served,
         "sockets in a folder only the owner can enter": _folder_is_private(sandbox),
+        "a link in place of the app's socket not followed": _link_is_refused(sandbox),
     }
     return [{"item": item, "held": held} for item, held in findings.items()]
 
@@ -178,3 +183,44 @@ def _folder_is_private(sandbox: Sandbox) -> bool:
     if not Path(sandbox.record.control).is_socket():
         raise SandboxError(f"Sandbox {sandbox.name} has no control socket. Start another.")
     return status.st_mode & 0o077 == 0 and status.st_uid == os.getuid()
+
+
+def _link_is_refused(sandbox: Sandbox) -> bool:
+    """Whether we stay away from a service that a link leads to, planted as the app itself could."""
+    if not isinstance(sandbox, ServedSandbox):
+        return True  # no sockets at all
+    place = Path(sandbox.record.control).with_name(APP_SOCKET)
+    aside = place.with_suffix(".aside")
+    with (
+        tempfile.TemporaryDirectory(dir=sandbox.record.folder) as elsewhere,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as service,
+    ):
+        service.bind(f"{elsewhere}/s")
+        service.listen()
+        service.setblocking(False)
+        place.rename(aside)
+        try:
+            place.symlink_to(f"{elsewhere}/s")
+            _try_every_way_in(sandbox.name, place)
+        finally:
+            place.unlink()
+            aside.rename(place)
+        try:
+            service.accept()[0].close()
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _try_every_way_in(name: str, place: Path) -> None:
+    """Use the socket at `place` as an app, as a control plane, and through a forwarded port."""
+    with contextlib.closing(SocketTransport(socket=place, timeout_s=0.5)) as transport:
+        _fetch(transport, "GET", "/")
+    with contextlib.closing(SocketControl(name, place, timeout_s=0.5)) as control, contextlib.suppress(SandboxError):
+        control.health()
+    with contextlib.suppress(OSError):
+        Lease(place, timeout_s=0.5)
+    with contextlib.closing(Forwarder(place)) as forwarder:
+        transport = SocketTransport(base_url=forwarder.url, timeout_s=0.5)
+        _fetch(transport, "GET", "/")
+        transport.close()

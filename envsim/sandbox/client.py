@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from envsim.errors import ContentError, SandboxError, SandboxLost, SandboxStartError, SandboxTimeout
-from envsim.page.transport import UnixConnection
+from envsim.page.sockets import DeadlineConnection, connect_unix, read_answer
 from envsim.sandbox.runtime import Changes, ResetRequest
 from envsim.state import StateView
 
@@ -29,7 +29,7 @@ class SocketControl:
     Args:
         name: Name of the sandbox, for messages.
         path: Its control socket.
-        timeout_s: Longest wait for one answer.
+        timeout_s: Longest wait for one whole answer.
         explain: Says what became of the sandbox, e.g. the end of its log; "" if unknown.
     """
 
@@ -39,7 +39,7 @@ class SocketControl:
         self._name = name
         self._explain = explain
         self._timeout_s = timeout_s
-        self._connection = UnixConnection(path, timeout_s)
+        self._connection = DeadlineConnection(functools.partial(connect_unix, path), timeout_s)
         self._lock = threading.Lock()
         self._closed = False
 
@@ -100,9 +100,10 @@ class SocketControl:
             if self._closed:
                 raise SandboxLost(f"Sandbox {self._name} is closed. Start another.")
             try:
+                self._connection.begin()
                 self._connection.request(method, path, body)
                 reply = self._connection.getresponse()
-                return reply.status, reply.read()
+                return reply.status, read_answer(reply)
             except TimeoutError:
                 # A late answer would be taken for that of the next call.
                 self._connection.close()
@@ -123,10 +124,8 @@ class Lease:
     """
 
     def __init__(self, path: Path, timeout_s: float = CONTROL_TIMEOUT_S) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket = connect_unix(path, timeout_s)
         try:
-            self._socket.settimeout(timeout_s)
-            self._socket.connect(str(path))
             self._socket.sendall(b"GET /lease HTTP/1.1\r\nhost: control\r\n\r\n")
             if not self._socket.recv(64).startswith(b"HTTP/1.1 200"):
                 raise ConnectionError("the control plane refused the lease")

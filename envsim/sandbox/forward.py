@@ -13,9 +13,11 @@ from pathlib import Path
 
 from envsim.guest.kit import Asgi
 from envsim.guest.serve import make_server
+from envsim.page.sockets import connect_unix
 
 CHUNK = 65_536
 READY_S = 10.0
+CONNECT_S = 2.0
 
 
 class Forwarder:
@@ -44,6 +46,7 @@ class Forwarder:
     def _run(self) -> None:
         with contextlib.closing(self._loop):
             self._loop.run_until_complete(self._relay() if isinstance(self._target, Path) else self._serve())
+            self._loop.run_until_complete(_end_tasks())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
 
     async def _serve(self) -> None:
@@ -77,7 +80,9 @@ class Forwarder:
         await asyncio.gather(*connections, return_exceptions=True)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_unix_connection(str(self._target))
+        assert isinstance(self._target, Path)
+        inner = connect_unix(self._target, CONNECT_S)
+        inner_reader, inner_writer = await asyncio.open_unix_connection(sock=inner)
         try:
             ways = [_copy(reader, inner_writer), _copy(inner_reader, writer)]
             tasks = [asyncio.ensure_future(way) for way in ways]
@@ -87,6 +92,15 @@ class Forwarder:
             await asyncio.gather(*tasks, return_exceptions=True)
         finally:
             inner_writer.close()
+
+
+async def _end_tasks() -> None:
+    """Cancel what still runs, so that nothing is left that holds a lock or a socket."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0)  # transports close their sockets one turn later
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,14 +8,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from docker.models.containers import ContainerCollection
 
 from envsim.errors import PrerequisiteError, SandboxLost
-from envsim.page.transport import Request
+from envsim.page.transport import Request, WireFault
 from envsim.sandbox.audit import audit
+from envsim.sandbox.client import SocketControl
 from envsim.sandbox.docker import DockerRuntime, DockerSandbox
 from envsim.sandbox.image import connect, find_base
 from envsim.sandbox.inprocess import InProcessRuntime
@@ -34,7 +37,7 @@ def sandbox(notes: SandboxSpec) -> Iterator[DockerSandbox]:
 
 def test_every_safeguard_holds(sandbox: DockerSandbox) -> None:
     findings = audit(sandbox)
-    assert len(findings) == 14
+    assert len(findings) == 15
     assert [finding["item"] for finding in findings if not finding["held"]] == []
 
 
@@ -65,6 +68,7 @@ def test_the_audit_sees_a_container_without_safeguards(notes: SandboxSpec, monke
         "control plane not reachable through the app",
         "spec, seed and oracles not served",
         "sockets in a folder only the owner can enter",
+        "a link in place of the app's socket not followed",
     ]
 
 
@@ -83,6 +87,25 @@ def test_there_is_no_way_out(sandbox: DockerSandbox) -> None:
         "172.17.0.1 unreachable",
         "example.com unreachable",
     ]
+
+
+def test_a_link_planted_inside_leads_nowhere(sandbox: DockerSandbox) -> None:
+    """As it would to the engine's own socket, which on this machine is root."""
+    code = (
+        "import os\n"
+        "for name in ('app.sock', 'control.sock'):\n"
+        "    os.unlink(f'/run/envsim/{name}')\n"
+        "    os.symlink('/var/run/docker.sock', f'/run/envsim/{name}')\n"
+    )
+    assert sandbox.container.exec_run(["python", "-c", code]).exit_code == 0
+    transport = sandbox.transport()
+    with pytest.raises(WireFault, match="reset"):
+        transport.send(Request("GET", "/version"))
+    with pytest.raises(OSError, match=r"reset|closed|disconnected|BadStatus|Remote"):
+        urlopen(f"{sandbox.url()}/version", timeout=5)
+    control = SocketControl(sandbox.name, Path(sandbox.record.control))
+    with pytest.raises(SandboxLost, match="is not a socket"):
+        control.health()
 
 
 def test_the_state_is_the_same_as_in_process(sandbox: DockerSandbox, notes: SandboxSpec) -> None:

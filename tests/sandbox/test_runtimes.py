@@ -7,12 +7,14 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from envsim.errors import ContentError, PrerequisiteError, SandboxLost, SandboxStartError, SandboxTimeout
+from envsim.page import sockets
 from envsim.page.transport import Request, WireFault
 from envsim.sandbox import registry, sweep
 from envsim.sandbox.audit import audit
@@ -121,6 +123,19 @@ def test_the_audit_says_what_a_process_does_not_hold(process_sandbox: ProcessSan
     assert held["control plane not reachable through the app"]
     assert held["spec, seed and oracles not served"]
     assert held["sockets in a folder only the owner can enter"]
+    assert held["a link in place of the app's socket not followed"]
+
+
+def test_the_audit_sees_a_link_that_is_followed(
+    process_sandbox: ProcessSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def follow(path: Path, status: os.stat_result) -> None:
+        """No check: and the handle is of what the link leads to."""
+
+    monkeypatch.setattr(sockets, "_check_socket", follow)
+    monkeypatch.setattr(os, "O_NOFOLLOW", 0)
+    held = {finding["item"]: finding["held"] for finding in audit(process_sandbox)}
+    assert not held["a link in place of the app's socket not followed"]
 
 
 LEAKY = """
@@ -279,3 +294,19 @@ def test_without_the_docker_package_only_docker_is_missing(monkeypatch: pytest.M
         get_runtime("docker")
     assert sweep.gc() == []
     get_runtime("process").start(notes).close()
+
+
+def test_closing_does_not_wait_for_a_request_that_waits(notes: SandboxSpec) -> None:
+    sandbox = InProcessRuntime().start(notes)
+    port = int(sandbox.url().rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        with sandbox._lock:  # someone else's step is under way
+            client.sendall(b"GET / HTTP/1.1\r\nhost: app.test\r\n\r\n")
+            time.sleep(0.2)
+            closer = threading.Thread(target=sandbox.close, daemon=True)
+            closer.start()
+            time.sleep(0.2)
+        closer.join(20)
+        assert not closer.is_alive()
+        # The lock is free: nobody took it on behalf of the request that was dropped.
+        assert sandbox._lock.acquire(blocking=False)
