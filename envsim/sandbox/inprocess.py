@@ -24,6 +24,8 @@ from envsim.sandbox.served import new_name
 from envsim.sandbox.spec import SandboxSpec
 from envsim.state import StateView
 
+POLL_S = 0.0005
+
 
 class InProcessTransport:
     """An `AsgiTransport` that takes turns with everyone else who uses the same clone."""
@@ -153,7 +155,9 @@ class _Turn:
         self._lock = lock
 
     async def __aenter__(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(None, self._lock.acquire)
+        # Not on a thread: one that still waits when its loop ends would take the lock and never give it back.
+        while not self._lock.acquire(blocking=False):
+            await asyncio.sleep(POLL_S)
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._lock.release()
