@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -241,3 +242,17 @@ def test_a_request_key_makes_an_order_once(customer: Session) -> None:
     customer.tool("add_to_cart", sku=customer.sku(), qty=1)
     assert customer.tool("place_order", **order)["number"] == first["number"]
     assert customer.tool("place_order", **order | {"request_key": "abd"})["number"] == first["number"] + 1
+
+
+@pytest.mark.parametrize(
+    "target", ["/api/orders/--5", "/api/orders/-", "/api/products?page=--1", "/api/products?page=²"]
+)
+def test_what_only_looks_like_a_number_is_refused(customer: Session, target: str) -> None:
+    response = customer.send("GET", quote(target, safe="/?="))
+    assert response.status == 422
+    assert json.loads(response.body)["error"]["code"] == "invalid_argument"
+
+
+@pytest.mark.parametrize("path", ["/account/orders/--5", "/checkout/done/--5", "/search?q=tea&page=--1"])
+def test_pages_are_not_broken_by_it(customer: Session, path: str) -> None:
+    assert customer.send("GET", path).status < 500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,7 +102,7 @@ def _json(raw: bytes) -> dict[str, Any]:
 
 def _from_text(text: str, schema: Schema) -> Any:
     kind = schema["type"]
-    if kind == "integer" and text.lstrip("-").isdecimal() and len(text) < 16:
+    if kind == "integer" and re.fullmatch(r"-?[0-9]{1,15}", text):
         return int(text)
     if kind == "boolean" and text in ("true", "false"):
         return text == "true"
