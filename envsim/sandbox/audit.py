@@ -125,9 +125,8 @@ def _leaked(sandbox: Sandbox, facts: Facts) -> set[str]:
 
 
 def _gold(sandbox: Sandbox) -> list[Path]:
-    modules = {bug.oracle.partition(":")[0].replace(".", "/") + ".py" for bug in sandbox.spec.bugs}
-    names = {"sandbox.toml", *modules}
-    return [sandbox.spec.root / name for name in sorted(names) if (sandbox.spec.root / name).is_file()]
+    root = sandbox.spec.root
+    return [path for path in folder_files(root) if sandbox.spec.is_host_only(path.relative_to(root).as_posix())]
 
 
 def _private_paths(sandbox: Sandbox) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
 """Images of clones: built without network from a folder, tagged by the hash of all that goes in.
 
-What an agent must never find is left out: the spec with its bug list, and the oracles.
+What an agent must never find is left out; see `envsim.sandbox.spec.SandboxSpec.is_host_only`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ DEFAULT_BASE = "python:3.12-slim-bookworm"
 LOCAL_BASE = "envsim-base:bookworm"
 """What scripts/base-image.sh builds where the default cannot be pulled."""
 
-HIDDEN = ("sandbox.toml", "Dockerfile", "README.md")
 GLIBC = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34", "manylinux_2_36")
 
 Progress = Callable[[str], None]
@@ -101,7 +100,7 @@ def ensure_image(client: Any, spec: SandboxSpec, base: str | None = None, progre
         SandboxStartError: The build failed; carries the end of its output.
     """
     base = find_base(client, base, progress)
-    files = _context(spec)
+    files = build_context(spec)
     tag = f"envsim-{spec.name}:{files_hash(files, _image_id(client, base))[:20]}"
     if _image_id(client, tag):
         return tag
@@ -124,7 +123,7 @@ def _image_id(client: Any, name: str) -> str:
         return ""
 
 
-def _context(spec: SandboxSpec) -> dict[str, bytes]:
+def build_context(spec: SandboxSpec) -> dict[str, bytes]:
     """The build context but for the wheels: path -> content."""
     dockerfile = spec.root / "Dockerfile"
     if not dockerfile.is_file():
@@ -136,10 +135,9 @@ def _context(spec: SandboxSpec) -> dict[str, bytes]:
         "guest/guest.json": guest_spec(spec).to_json().encode(),
         **{f"guest/{name}": content for name, content in guest_files().items()},
     }
-    hidden = {*HIDDEN, *(bug.oracle.partition(":")[0].replace(".", "/") + ".py" for bug in spec.bugs)}
     for path in folder_files(spec.root):
         name = path.relative_to(spec.root).as_posix()
-        if name not in hidden:
+        if not spec.is_host_only(name):
             files[f"app/{name}"] = path.read_bytes()
     return files
 

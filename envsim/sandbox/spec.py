@@ -43,6 +43,10 @@ BugClass = Literal[
 """The 24 classes of failure; a bug belongs to exactly one."""
 
 
+HOST_ONLY = frozenset({"sandbox.toml", "Dockerfile", "README.md"})
+"""Files of a clone's folder that no image holds, whatever the clone."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,7 +62,10 @@ class Bug(_Strict):
     rate: float = Field(default=1.0, gt=0, le=1, description="P(fires | triggered)")
     symptom: str = Field(description="what a user then sees")
     source: str = Field(description="where the bug is known from: issue, changelog, paper, incident report")
-    oracle: Entry = Field(description="function that raises OracleFailure with the bug and returns without")
+    oracle: Entry = Field(
+        description="function that raises OracleFailure with the bug and returns without; images hold nothing of the "
+        "module or package it lies in"
+    )
 
 
 class Collection(_Strict):
@@ -102,6 +109,25 @@ class SandboxSpec(_Strict):
             raise ValueError(f"production names unknown bug {min(unknown)!r}")
         return self
 
+    @model_validator(mode="after")
+    def _oracles_stand_apart(self) -> SandboxSpec:
+        shared = self._oracle_tops & {_top(self.app), _top(self.seed)}
+        if shared:
+            raise ValueError(f"oracles lie in {min(shared)!r} with the app; move them to a module of their own")
+        return self
+
+    @property
+    def _oracle_tops(self) -> set[str]:
+        return {_top(bug.oracle) for bug in self.bugs}
+
+    def is_host_only(self, path: str) -> bool:
+        """Whether the file at `path`, relative to `root`, never enters an image.
+
+        An agent must find neither the bug list nor the oracles. A module or package at the top of the
+        folder that holds an oracle is held back as a whole, with all the helpers in it.
+        """
+        return path in HOST_ONLY or path.partition("/")[0].removesuffix(".py") in self._oracle_tops
+
     def select_bugs(self, choice: str | tuple[str, ...] | list[str]) -> dict[str, float]:
         """Bug id -> rate for ``"production"``, ``"none"``, ``"all"``, ``"a,b"`` or a list of ids.
 
@@ -124,6 +150,11 @@ class SandboxSpec(_Strict):
                 "or say production, none or all."
             )
         return {name: by_id[name].rate for name in choice}
+
+
+def _top(entry: str) -> str:
+    """The module or package at the top of the folder that `entry` lies in."""
+    return entry.partition(":")[0].partition(".")[0]
 
 
 def load_spec(path: Path) -> SandboxSpec:

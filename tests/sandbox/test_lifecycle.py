@@ -17,10 +17,10 @@ import pytest
 
 from envsim.errors import ContentError
 from envsim.sandbox import keeper, registry, sweep
-from envsim.sandbox.image import connect, ensure_image
+from envsim.sandbox.image import build_context, connect, ensure_image
 from envsim.sandbox.owner import Owner
 from envsim.sandbox.registry import Record
-from envsim.sandbox.spec import SandboxSpec
+from envsim.sandbox.spec import SandboxSpec, load_spec
 
 # One worker sweeps containers: another's sweep could meet an owner that a test here has just killed.
 pytestmark = pytest.mark.xdist_group("docker")
@@ -178,3 +178,20 @@ def test_the_image_holds_no_gold(notes: SandboxSpec) -> None:
     assert "/opt/app/app.py" in listing
     for hidden in ("sandbox.toml", "oracles", "Dockerfile"):
         assert hidden not in listing
+
+
+def test_no_file_of_the_shops_oracles_or_their_helpers_goes_into_an_image(repo: Path) -> None:
+    spec = load_spec(repo / "sandboxes" / "shop" / "sandbox.toml")
+    names = [name for name in build_context(spec) if name.startswith("app/")]
+    assert "app/app/main.py" in names
+    assert "app/seed/__init__.py" in names
+    assert {name.split("/")[1] for name in names} == {"app", "seed"}
+    staff = b"ruth.calloway@larkfield.example"
+    assert all(staff not in content for name, content in build_context(spec).items() if name.startswith("app/app/"))
+
+
+def test_oracles_beside_the_app_are_refused(notes: SandboxSpec) -> None:
+    declared = notes.model_dump(by_alias=True)
+    declared["bugs"][0]["oracle"] = "app.checks:lost_edit"
+    with pytest.raises(ValueError, match="oracles lie in 'app' with the app; move them"):
+        SandboxSpec.model_validate(declared)

@@ -15,7 +15,7 @@ from envsim.sandbox.spec import SandboxSpec, load_spec
 
 SHOP = Path(__file__).resolve().parents[3] / "sandboxes" / "shop"
 
-Session = Any  # sandboxes/shop/browsing.py: content, so it is loaded and not imported
+Session = Any  # sandboxes/shop/oracles/browsing.py: content, so it is loaded and not imported
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def shop(spec: SandboxSpec) -> Iterator[Sandbox]:
 @pytest.fixture
 def session(shop: Sandbox) -> Callable[..., Session]:
     """``session(login=...)``: the shop right after a reset, with one visitor."""
-    make = load_entry(SHOP, "browsing:Session")
+    make = load_entry(SHOP, "oracles.browsing:Session")
     return lambda **options: make(shop, **options)  # type: ignore[operator]
 
 

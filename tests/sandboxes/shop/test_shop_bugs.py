@@ -58,7 +58,7 @@ def test_a_random_bug_follows_its_rate_and_the_seed(shop: Sandbox) -> None:
 
 
 def test_a_stale_price_is_right_again_after_eight_views(shop: Sandbox) -> None:
-    staff = load_entry(SPEC.root, "browsing:Session")(  # type: ignore[operator]
+    staff = load_entry(SPEC.root, "oracles.browsing:Session")(  # type: ignore[operator]
         HeldSandbox(shop, {"stale-price": 1.0}), "ruth.calloway@larkfield.example"
     )
     slug = next(iter(staff.rows("products", category="decor")))
@@ -69,7 +69,7 @@ def test_a_stale_price_is_right_again_after_eight_views(shop: Sandbox) -> None:
 
 
 def test_the_overlay_goes_away_when_answered(shop: Sandbox) -> None:
-    guest = load_entry(SPEC.root, "browsing:Session")(  # type: ignore[operator]
+    guest = load_entry(SPEC.root, "oracles.browsing:Session")(  # type: ignore[operator]
         HeldSandbox(shop, {"newsletter-modal": 1.0}), None
     )
     pages = [guest.lines("/") for _ in range(3)]
@@ -79,7 +79,7 @@ def test_the_overlay_goes_away_when_answered(shop: Sandbox) -> None:
 
 
 def test_a_retry_after_a_timeout_is_safe_without_the_double_submit_bug(shop: Sandbox) -> None:
-    customer = load_entry(SPEC.root, "browsing:Session")(  # type: ignore[operator]
+    customer = load_entry(SPEC.root, "oracles.browsing:Session")(  # type: ignore[operator]
         HeldSandbox(shop, {"place-timeout": 1.0})
     )
     before = len(customer.rows("orders"))
