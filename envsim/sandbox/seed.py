@@ -9,14 +9,29 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from envsim.errors import ContentError
 from envsim.guest.guest import GuestSpec, build_seed
 from envsim.sandbox.spec import SandboxSpec
 
 
 def cache_dir() -> Path:
-    """``$ENVSIM_CACHE``, or ``~/.cache/envsim``; created if missing."""
-    path = Path(os.environ.get("ENVSIM_CACHE") or Path.home() / ".cache" / "envsim").expanduser()
-    path.mkdir(parents=True, exist_ok=True)
+    """``$ENVSIM_CACHE``, or ``~/.cache/envsim``; created if missing.
+
+    Raises:
+        ContentError: It cannot be created or written to.
+    """
+    chosen = os.environ.get("ENVSIM_CACHE", "")
+    try:
+        path = Path(chosen or Path.home() / ".cache" / "envsim").expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError("it is not writable")
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody's home folder
+        reason = getattr(error, "strerror", None) or error
+        where = chosen or "~/.cache/envsim"
+        raise ContentError(
+            f"The cache folder {where} cannot be used: {reason}. Set ENVSIM_CACHE to a folder you can write to."
+        ) from None
     return path
 
 

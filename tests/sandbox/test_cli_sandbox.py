@@ -109,6 +109,16 @@ def test_check_fails_on_a_bug_that_is_not_there(sandbox: Run, tmp_path: Path) ->
     assert json.loads(result.stdout)["bugs"][0] == {"id": "lost-edit", "buggy": False, "fixed": True}
 
 
+@pytest.mark.parametrize("place", ["/proc/nothing/here", "{file}", "{file}/below", "~nobody-of-this-name/cache"])
+def test_a_cache_that_cannot_be_used_is_one_sentence(sandbox: Run, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    result = sandbox("ps", ENVSIM_CACHE=place.format(file=tmp_path / "file"))
+    assert result.returncode == 2
+    assert "The cache folder" in result.stderr
+    assert "Set ENVSIM_CACHE" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.docker
 def test_check_holds_in_a_container(sandbox: Run) -> None:
     report = answer(sandbox("check", "notes", "--runtime", "docker", "--json"))
