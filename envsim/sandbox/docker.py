@@ -16,15 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from envsim.errors import SandboxError, SandboxStartError
+from envsim.errors import SandboxError, SandboxLost, SandboxStartError
 from envsim.guest.probe import Facts
 from envsim.guest.supervisor import CONTROL_SOCKET
 from envsim.sandbox import registry
 from envsim.sandbox.client import LOG_TAIL, SocketControl, wait_for_lease
-from envsim.sandbox.image import Progress, connect, ensure_image, quiet
+from envsim.sandbox.image import Progress, connect, engine_errors, ensure_image, quiet
 from envsim.sandbox.owner import Owner
-from envsim.sandbox.registry import Record
-from envsim.sandbox.served import ServedSandbox, new_name, private_folder, probe_arguments
+from envsim.sandbox.served import ServedSandbox, probe_arguments, reserve
 from envsim.sandbox.spec import SandboxSpec
 
 START_S = 60.0
@@ -32,6 +31,7 @@ LEASE_S = 10.0
 MEMORY = 512 * 1024 * 1024
 PIDS = 128
 CPUS = 1.0
+IO = "io"
 TMP = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
 
 
@@ -42,18 +42,21 @@ class DockerSandbox(ServedSandbox):
 
     def log(self) -> str:
         """What it has logged so far."""
-        return read_log(self.container)
+        with engine_errors(SandboxLost, f"The log of {self.name} cannot be read"):
+            return read_log(self.container)
 
     def probe(self, hosts: list[str], paths: list[str]) -> Facts:
         """What a process inside could do; see `envsim.guest.probe`. Takes some 100 ms."""
-        result = self.container.exec_run(["python", "-m", "envsim.guest.probe", *probe_arguments(hosts, paths)])
+        with engine_errors(SandboxLost, f"The probe cannot be run inside {self.name}"):
+            result = self.container.exec_run(["python", "-m", "envsim.guest.probe", *probe_arguments(hosts, paths)])
         if result.exit_code:
             raise SandboxError(f"The probe inside {self.name} failed: {result.output.decode()[-500:]}")
         return cast("Facts", json.loads(result.output))
 
     def declared_environment(self) -> set[str]:
         """Names of the variables its image sets."""
-        return {entry.partition("=")[0] for entry in self.container.image.attrs["Config"]["Env"]}
+        with engine_errors(SandboxLost, f"The image of {self.name} cannot be read"):
+            return {entry.partition("=")[0] for entry in self.container.image.attrs["Config"]["Env"]}
 
     def _end(self) -> None:
         _remove(self.container)
@@ -78,40 +81,31 @@ class DockerRuntime:
 
     def prepare(self, spec: SandboxSpec) -> str:
         """Build the image of `spec` if need be; its tag. See `envsim.sandbox.image.ensure_image`."""
-        return ensure_image(self._client, spec, self._base, self._progress)
+        with engine_errors(SandboxStartError, f"The image of {spec.name} cannot be made ready"):
+            return ensure_image(self._client, spec, self._base, self._progress)
 
     def start(self, spec: SandboxSpec) -> DockerSandbox:
         """See `Runtime.start`."""
         image = self.prepare(spec)
-        name, folder = new_name(spec.name), private_folder()
-        io = folder / "io"
-        # Open to the container's user; the folder around it is closed to everyone but us.
-        io.mkdir()
-        io.chmod(0o777)
-        owner = Owner.current()
-        record = Record(
-            name=name,
-            app=spec.name,
-            runtime="docker",
-            control=str(io / CONTROL_SOCKET),
-            folder=str(folder),
-            owner_pid=owner.pid,
-            owner_start=owner.start,
-        )
-        registry.write(record)
-        container = None
+        record, container = reserve(spec.name, "docker", IO), None
+        io = Path(record.folder) / IO
         try:
-            container = _run(self._client, spec, image, name, io)
-            record = replace(record, container_id=str(container.id))
-            registry.write(record)
-            watch = _Watch(spec, container)
-            lease = wait_for_lease(io / CONTROL_SOCKET, START_S, watch, lambda: read_log(container))
+            # Open to the container's user; the folder around it is closed to everyone but us.
+            io.mkdir()
+            io.chmod(0o777)
+            with engine_errors(SandboxStartError, f"The {spec.name} container cannot be started"):
+                container = _run(self._client, spec, image, record.name, io)
+                record = replace(record, container_id=str(container.id))
+                registry.write(record)
+                watch = _Watch(spec, container)
+                lease = wait_for_lease(io / CONTROL_SOCKET, START_S, watch, lambda: read_log(container))
         except BaseException:
-            if container is not None:
-                _remove(container)
+            with contextlib.suppress(SandboxLost):  # what stopped us says more
+                if container is not None:
+                    _remove(container)
             registry.forget(record)
             raise
-        control = SocketControl(name, io / CONTROL_SOCKET, explain=functools.partial(_explain, container))
+        control = SocketControl(record.name, io / CONTROL_SOCKET, explain=functools.partial(_explain, container))
         sandbox = DockerSandbox(spec, record, io, lease, control)
         sandbox.container = container
         return sandbox
@@ -120,7 +114,9 @@ class DockerRuntime:
 def sweep_containers(client: Any) -> list[str]:
     """Remove containers, folders and records of sandboxes whose owner no longer lives; their names."""
     swept = []
-    for container in client.containers.list(all=True, filters={"label": "envsim.owner_pid"}, ignore_removed=True):
+    with engine_errors(SandboxError, "Containers that killed owners left cannot be listed"):
+        found = client.containers.list(all=True, filters={"label": "envsim.owner_pid"}, ignore_removed=True)
+    for container in found:
         labels = container.labels
         # Another container's processes may use the same engine: their pids mean nothing here.
         if labels.get("envsim.owner_space") != _pid_space():
@@ -136,13 +132,13 @@ def sweep_containers(client: Any) -> list[str]:
 
 def remove_container(client: Any, container_id: str) -> None:
     """Remove a container and its volumes; not an error if it is gone."""
-    with _gone_is_fine():
+    with _gone_is_fine("A container cannot be removed"):
         _remove(client.containers.get(container_id))
 
 
 def read_log_of(client: Any, container_id: str) -> str:
     """What the container with this id has logged so far; "" if it is gone."""
-    with _gone_is_fine():
+    with _gone_is_fine("The log of a container cannot be read"):
         return read_log(client.containers.get(container_id))
     return ""
 
@@ -207,29 +203,34 @@ class _Watch:
 
 
 def _explain(container: Any) -> str:
-    with _gone_is_fine():
-        container.reload()
-        state = container.attrs["State"]
-        if state["Running"]:
-            return ""
-        reason = "it ran out of memory" if state.get("OOMKilled") else f"it ended with code {state['ExitCode']}"
-        return f"{reason}; its log ends: {read_log(container)[-LOG_TAIL:].strip() or '(empty)'}"
+    try:
+        with _gone_is_fine("It cannot be looked at"):
+            container.reload()
+            state = container.attrs["State"]
+            if state["Running"]:
+                return ""
+            reason = "it ran out of memory" if state.get("OOMKilled") else f"it ended with code {state['ExitCode']}"
+            return f"{reason}; its log ends: {read_log(container)[-LOG_TAIL:].strip() or '(empty)'}"
+    except SandboxLost as error:
+        return str(error).rstrip(".")
     return "its container was removed"
 
 
 def _remove(container: Any) -> None:
-    with _gone_is_fine():
+    with _gone_is_fine(f"Container {container.name} cannot be removed"):
         container.remove(force=True, v=True)
 
 
 @contextlib.contextmanager
-def _gone_is_fine() -> Iterator[None]:
+def _gone_is_fine(what: str) -> Iterator[None]:
+    """Says `what` in a SandboxLost if the engine fails, but not if the container is already gone."""
     errors = importlib.import_module("docker.errors")
-    try:
-        yield
-    except errors.NotFound:
-        pass
-    except errors.APIError as error:
-        # Two sweeps at once: the other one is removing it already.
-        if error.status_code != 409:
-            raise
+    with engine_errors(SandboxLost, what):
+        try:
+            yield
+        except errors.NotFound:
+            pass
+        except errors.APIError as error:
+            # Two sweeps at once: the other one is removing it already.
+            if error.status_code != 409:
+                raise

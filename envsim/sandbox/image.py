@@ -5,6 +5,7 @@ What an agent must never find is left out; see `envsim.sandbox.spec.SandboxSpec.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import importlib
@@ -14,14 +15,15 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from envsim.errors import ContentError, PrerequisiteError, SandboxStartError, missing_extra
+from envsim.content import list_apps
+from envsim.errors import ContentError, PrerequisiteError, SandboxError, SandboxStartError, missing_extra
 from envsim.sandbox.bundle import REQUIREMENTS, files_hash, guest_files
 from envsim.sandbox.seed import cache_dir, folder_files, guest_spec
-from envsim.sandbox.spec import SandboxSpec
+from envsim.sandbox.spec import SandboxSpec, load_spec
 
 DEFAULT_BASE = "python:3.12-slim-bookworm"
 LOCAL_BASE = "envsim-base:bookworm"
@@ -68,6 +70,17 @@ def connect() -> Any:
     return client
 
 
+@contextlib.contextmanager
+def engine_errors(kind: type[SandboxError], what: str) -> Iterator[None]:
+    """Turn what the engine, or the way to it, raises into a `kind` that begins with `what`."""
+    docker, requests = importlib.import_module("docker.errors"), importlib.import_module("requests")
+    try:
+        yield
+    except (docker.DockerException, requests.RequestException) as error:
+        detail = " ".join(str(getattr(error, "explanation", None) or error).split())[:300]
+        raise kind(f"{what}: {detail}. Check that the Docker engine is well: docker info.") from error
+
+
 def find_base(client: Any, base: str | None = None, progress: Progress = quiet) -> str:
     """The image to build on: `base`, ``$ENVSIM_BASE_IMAGE``, or the first of the defaults that is to be had.
 
@@ -101,7 +114,7 @@ def ensure_image(client: Any, spec: SandboxSpec, base: str | None = None, progre
     """
     base = find_base(client, base, progress)
     files = build_context(spec)
-    tag = f"envsim-{spec.name}:{files_hash(files, _image_id(client, base))[:20]}"
+    tag = _tag(client, spec.name, files, base)
     if _image_id(client, tag):
         return tag
     with (cache_dir() / "build.lock").open("w") as lock:
@@ -113,6 +126,50 @@ def ensure_image(client: Any, spec: SandboxSpec, base: str | None = None, progre
             progress(f"building {tag}")
             _build(client, _tar(files), tag, base, spec.name)
     return tag
+
+
+def remove_superseded(client: Any) -> list[str]:
+    """Remove the images of ours that no known clone would be started from today; their tags or ids, sorted.
+
+    One that a container uses is kept. Any of them is built again when it is needed.
+
+    Raises:
+        SandboxError: The engine failed.
+    """
+    with engine_errors(SandboxError, "Images of earlier versions cannot be removed"):
+        images = client.images.list(filters={"label": "envsim.app"})
+        used = {container["ImageID"] for container in client.api.containers(all=True)}
+        bases = {DEFAULT_BASE, LOCAL_BASE, os.environ.get("ENVSIM_BASE_IMAGE") or DEFAULT_BASE}
+        bases |= {image.labels["envsim.base"] for image in images if "envsim.base" in image.labels}
+        current = _current_tags(client, {base for base in bases if _image_id(client, base)})
+        names = [name for image in images if image.id not in used for name in image.tags or [image.id]]
+        return sorted(name for name in names if name not in current and _remove_image(client, name))
+
+
+def _current_tags(client: Any, bases: set[str]) -> set[str]:
+    tags = set()
+    for folder in list_apps().values():
+        spec = load_spec(folder / "sandbox.toml")
+        if (folder / "Dockerfile").is_file():
+            files = build_context(spec)
+            tags |= {_tag(client, spec.name, files, base) for base in bases}
+    return tags
+
+
+def _remove_image(client: Any, name: str) -> bool:
+    errors = importlib.import_module("docker.errors")
+    try:
+        client.images.remove(name)
+    except errors.APIError as error:
+        # Gone already, or a container or another image has come to need it.
+        if error.status_code not in (404, 409):
+            raise
+        return False
+    return True
+
+
+def _tag(client: Any, app: str, files: dict[str, bytes], base: str) -> str:
+    return f"envsim-{app}:{files_hash(files, _image_id(client, base))[:20]}"
 
 
 def _image_id(client: Any, name: str) -> str:
@@ -189,7 +246,7 @@ def _build(client: Any, context: io.BytesIO, tag: str, base: str, app: str) -> N
         custom_context=True,
         tag=tag,
         buildargs={"BASE": base},
-        labels={"envsim.app": app},
+        labels={"envsim.app": app, "envsim.base": base},
         network_mode="none",
         use_config_proxy=False,
         rm=True,

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -21,9 +22,8 @@ from envsim.sandbox import registry
 from envsim.sandbox.bundle import guest_root
 from envsim.sandbox.client import LOG_TAIL, SocketControl, wait_for_lease
 from envsim.sandbox.owner import Owner
-from envsim.sandbox.registry import Record
 from envsim.sandbox.seed import guest_spec, seed_database
-from envsim.sandbox.served import ServedSandbox, new_name, private_folder, probe_arguments
+from envsim.sandbox.served import ServedSandbox, probe_arguments, reserve
 from envsim.sandbox.spec import SandboxSpec
 
 START_S = 60.0
@@ -69,30 +69,24 @@ class ProcessRuntime:
     def start(self, spec: SandboxSpec) -> ProcessSandbox:
         """See `Runtime.start`."""
         seed_db = seed_database(spec)
-        folder = private_folder()
-        (folder / "guest.json").write_text(guest_spec(spec).to_json(), encoding="utf-8")
-        process = _spawn(spec, seed_db, folder)
-        name, owner, supervisor = new_name(spec.name), Owner.current(), Owner.of(process.pid)
-        record = Record(
-            name=name,
-            app=spec.name,
-            runtime="process",
-            control=str(folder / CONTROL_SOCKET),
-            folder=str(folder),
-            owner_pid=owner.pid,
-            owner_start=owner.start,
-            pid=process.pid,
-            pid_start=supervisor.start if supervisor else 0,
-        )
-        registry.write(record)
-        check, tail = functools.partial(_check, spec, process, folder), functools.partial(read_log, folder)
+        record = reserve(spec.name, "process")
+        folder, process = Path(record.folder), None
         try:
+            (folder / "guest.json").write_text(guest_spec(spec).to_json(), encoding="utf-8")
+            process = _spawn(spec, seed_db, folder)
+            supervisor = Owner.of(process.pid)
+            # Until this is written nobody could end it but itself, which it does when no lease comes.
+            record = replace(record, pid=process.pid, pid_start=supervisor.start if supervisor else 0)
+            registry.write(record)
+            check, tail = functools.partial(_check, spec, process, folder), functools.partial(read_log, folder)
             lease = wait_for_lease(folder / CONTROL_SOCKET, START_S, check, tail)
         except BaseException:
-            _stop(process)
+            if process is not None:
+                _stop(process)
             registry.forget(record)
             raise
-        control = SocketControl(name, folder / CONTROL_SOCKET, explain=functools.partial(_explain, process, folder))
+        explain = functools.partial(_explain, process, folder)
+        control = SocketControl(record.name, folder / CONTROL_SOCKET, explain=explain)
         sandbox = ProcessSandbox(spec, record, folder, lease, control)
         sandbox.process = process
         return sandbox

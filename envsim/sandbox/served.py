@@ -6,18 +6,20 @@ import atexit
 import contextlib
 import itertools
 import os
-import shutil
+import secrets
 import tempfile
 import threading
 import weakref
 from dataclasses import replace
 from pathlib import Path
 
-from envsim.guest.supervisor import APP_SOCKET
+from envsim.errors import SandboxStartError
+from envsim.guest.supervisor import APP_SOCKET, CONTROL_SOCKET
 from envsim.page.transport import SocketTransport
 from envsim.sandbox import registry
 from envsim.sandbox.client import Lease, SocketControl
 from envsim.sandbox.forward import Forwarder
+from envsim.sandbox.owner import Owner
 from envsim.sandbox.registry import Record
 from envsim.sandbox.spec import SandboxSpec
 
@@ -29,17 +31,51 @@ _open: weakref.WeakSet[ServedSandbox] = weakref.WeakSet()
 
 
 def new_name(app: str) -> str:
-    """A name no other sandbox on this machine has: app, pid and a count, e.g. ``shop-1f3c-1``."""
-    return f"{app}-{os.getpid():x}-{next(_numbers):x}"
+    """A name no other sandbox on this machine has: app, pid, a count and chance, e.g. ``shop-1f3c-1-9a0e``.
+
+    Containers that share an engine or a cache folder may well have the same pids.
+    """
+    return f"{app}-{os.getpid():x}-{next(_numbers):x}-{secrets.token_hex(2)}"
 
 
-def private_folder() -> Path:
-    """A new folder only its owner can enter, with a path short enough for a unix socket."""
-    folder = Path(tempfile.mkdtemp(prefix="envsim-"))
-    if len(str(folder)) + len("/io/control.sock") <= MAX_SOCKET_PATH:
-        return folder
-    folder.rmdir()
-    return Path(tempfile.mkdtemp(prefix="envsim-", dir="/tmp"))
+def reserve(app: str, runtime: str, sockets: str = ".") -> Record:
+    """Name a new sandbox, put it on record, and make its private folder.
+
+    In this order, so that a program killed at any moment leaves nothing that a sweep does not find.
+
+    Args:
+        app: What it will be a clone of.
+        runtime: ``"process"`` or ``"docker"``.
+        sockets: Where in its folder its sockets will be.
+
+    Raises:
+        SandboxStartError: The folder cannot be made.
+    """
+    folder, owner = _free_path(), Owner.current()
+    record = Record(
+        name=new_name(app),
+        app=app,
+        runtime=runtime,
+        control=str(folder / sockets / CONTROL_SOCKET),
+        folder=str(folder),
+        owner_pid=owner.pid,
+        owner_start=owner.start,
+    )
+    registry.write(record)
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        registry.remove(record.name)
+        raise SandboxStartError(f"{folder} cannot be made: {error.strerror}. Set TMPDIR to a folder you own.") from None
+    return record
+
+
+def _free_path() -> Path:
+    """A path nobody uses, short enough for a unix socket below it."""
+    name = f"envsim-{secrets.token_hex(8)}"
+    path = Path(tempfile.gettempdir()) / name
+    fits = len(str(path)) + len("/io/control.sock") <= MAX_SOCKET_PATH
+    return path if fits else Path("/tmp") / name  # noqa: S108 -- the name cannot be guessed, and mkdir refuses what is there
 
 
 def probe_arguments(hosts: list[str], paths: list[str]) -> list[str]:
@@ -111,9 +147,10 @@ class ServedSandbox:
             transport.close()
         self.control.close()
         self._lease.release()
-        self._end()
-        shutil.rmtree(self.record.folder, ignore_errors=True)
-        registry.remove(self.record.name)
+        try:
+            self._end()
+        finally:
+            registry.forget(self.record)
 
     def _end(self) -> None:
         raise NotImplementedError

@@ -1,0 +1,147 @@
+"""Owners killed in the middle of a start, engines that fail, and images of earlier versions."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envsim.errors import SandboxError, SandboxLost, SandboxStartError
+from envsim.sandbox import image, registry, served, sweep
+from envsim.sandbox.spec import SandboxSpec
+
+# One worker sweeps containers: another's sweep could meet an owner that a test here has just killed.
+pytestmark = pytest.mark.xdist_group("docker")
+
+RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
+
+
+@pytest.fixture
+def short_tmp() -> Iterator[Path]:
+    """A folder of this test's own whose path leaves room for a socket's."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+DYING = """
+import os, signal
+from envsim.content import find_app
+from envsim.sandbox import docker, process, registry
+from envsim.sandbox.runtime import get_runtime
+from envsim.sandbox.spec import load_spec
+
+def die(*args):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def die_later(record, write=registry.write):
+    write(record) if not (record.pid or record.container_id) else die()
+
+{patch}
+get_runtime({runtime!r}).start(load_spec(find_app("notes") / "sandbox.toml"))
+"""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("patch", ["process._spawn = docker._run = die", "registry.write = die_later"])
+def test_killed_in_the_middle_of_a_start_it_leaves_nothing_after_gc(
+    user_root: Path, short_tmp: Path, runtime: str, patch: str
+) -> None:
+    code = DYING.format(patch=patch, runtime=runtime)
+    program = subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(short_tmp)}, check=False)
+    assert program.returncode == -signal.SIGKILL
+    left = [path.name for path in short_tmp.iterdir() if path.name.startswith("envsim-")]
+    assert len(left) == 1
+    swept = sweep.gc()
+    assert any(name.startswith("notes-") for name in swept)
+    assert not (short_tmp / left[0]).exists()
+    assert not {record.name for record in registry.records()} & set(swept)
+
+
+def test_names_differ_where_pids_and_counts_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    names = set()
+    for _ in range(3):
+        monkeypatch.setattr(served, "_numbers", iter([1]))
+        names.add(served.new_name("shop"))
+    assert len(names) == 3
+    assert all(name.startswith("shop-7-1-") for name in names)
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    def fail(*args: object, **options: object) -> Any:
+        raise error
+
+    return fail
+
+
+@pytest.mark.docker
+def test_an_engine_that_fails_is_an_error_of_ours(notes: SandboxSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    import docker.errors
+    import requests
+    from docker.models.containers import Container, ContainerCollection
+
+    from envsim.sandbox.docker import DockerRuntime, sweep_containers
+
+    gone = requests.exceptions.ConnectionError("the engine went away")
+    runtime = DockerRuntime()
+    runtime.prepare(notes)
+    before = set(registry.run_dir().iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr(ContainerCollection, "run", failing(docker.errors.APIError("no space left on device")))
+        with pytest.raises(SandboxStartError, match=r"notes container cannot be started: no space left .* docker info"):
+            runtime.start(notes)
+    with monkeypatch.context() as patch:
+        patch.setattr(ContainerCollection, "list", failing(gone))
+        with pytest.raises(SandboxError, match="cannot be listed: the engine went away"):
+            sweep_containers(runtime._client)
+    assert set(registry.run_dir().iterdir()) == before
+    sandbox = runtime.start(notes)
+    try:
+        with monkeypatch.context() as patch:
+            for name in ("exec_run", "logs", "reload"):
+                patch.setattr(Container, name, failing(gone))
+            for call in (sandbox.log, lambda: sandbox.probe([], [])):
+                with pytest.raises(SandboxLost, match="the engine went away"):
+                    call()
+            sandbox.container.kill()
+            with pytest.raises(SandboxLost, match=f"{sandbox.name} is gone: .*the engine went away"):
+                sandbox.control.state()
+        with monkeypatch.context() as patch:
+            patch.setattr(Container, "remove", failing(gone))
+            with pytest.raises(SandboxLost, match="cannot be removed: the engine went away"):
+                sandbox.close()
+        assert set(registry.run_dir().iterdir()) == before
+    finally:
+        sandbox.container.remove(force=True)
+
+
+@pytest.mark.docker
+def test_gc_removes_images_of_earlier_versions(notes: SandboxSpec, tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    shutil.copytree(notes.root, folder)
+    earlier = notes.model_copy(update={"root": folder})
+    with closing(image.connect()) as client:
+        current = image.ensure_image(client, notes)
+        (folder / "app.py").write_text((folder / "app.py").read_text() + "\n# an earlier version\n")
+        old = image.ensure_image(client, earlier)
+        (folder / "app.py").write_text((folder / "app.py").read_text() + "\n# one more\n")
+        in_use = image.ensure_image(client, earlier)
+        container = client.containers.create(in_use)
+        try:
+            removed = sweep.gc_images()
+            assert old in removed
+            assert not {current, in_use} & set(removed)
+            assert client.images.get(current)
+            assert client.images.get(in_use)
+        finally:
+            container.remove()
+        assert in_use in sweep.gc_images()
