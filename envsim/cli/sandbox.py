@@ -193,21 +193,24 @@ def down(
 
 
 @app.command()
-def gc(as_json: JsonFlag = False) -> None:
+def gc(
+    images: Annotated[bool, typer.Option("--images", help="Also remove Docker images of earlier versions.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Remove what killed owners left behind."""
     with progress("sweeping"):
-        swept = sweep.gc()
-    _report(swept, "removed", as_json)
+        swept = sweep.gc() + (sweep.gc_images() if images else [])
+    _report(swept, "removed", as_json, "sandboxes or images" if images else "sandboxes")
 
 
-def _report(names: list[str], verb: str, as_json: bool) -> None:
+def _report(names: list[str], verb: str, as_json: bool, what: str = "sandboxes") -> None:
     if as_json:
         print_json(names)
         return
     for name in names:
         print(f"{verb} {name}")
     if not names:
-        note(f"nothing to do: {verb} 0 sandboxes")
+        note(f"nothing to do: {verb} 0 {what}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from envsim.errors import PrerequisiteError
 from envsim.sandbox import docker, process, registry
-from envsim.sandbox.image import connect
+from envsim.sandbox.image import connect, remove_superseded
 from envsim.sandbox.registry import Record
 
 OWNER_CLOSES_WITHIN_S = 15.0
@@ -26,6 +26,17 @@ def gc() -> list[str]:
         return sorted(swept)
     with closing(client):
         return sorted({*swept, *docker.sweep_containers(client)})
+
+
+def gc_images() -> list[str]:
+    """Remove the images of earlier versions of clones; see `envsim.sandbox.image.remove_superseded`.
+
+    Raises:
+        PrerequisiteError: No Docker engine.
+        SandboxError: It failed.
+    """
+    with closing(connect()) as client:
+        return remove_superseded(client)
 
 
 def take_down(chosen: list[Record]) -> None:
