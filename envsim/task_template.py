@@ -91,13 +91,17 @@ class TaskTemplate(_Strict):
     bugs: str | tuple[str, ...] | None = Field(default=None, description="see Task.bugs")
     start: StartTemplate = StartTemplate()
     params: dict[Name, Parameter] = {}
-    checks: list[dict[str, Any]] = Field(min_length=1)
+    checks: list[dict[str, Any]] = Field(
+        min_length=1, description="with `when`, a query over the parameters, only in instances where it holds"
+    )
     oracle: list[Any] = Field(min_length=1, description="steps that solve every instance, see envsim.policy.steps")
 
     @model_validator(mode="after")
     def _parts_parse(self) -> TaskTemplate:
         for number, table in enumerate(self.checks):
-            _valid(parse_check, table, where=f"checks[{number}]: ")
+            _valid(parse_check, _without_when(table), where=f"checks[{number}]: ")
+            if "when" in table:
+                _valid(_condition, table["when"], where=f"checks[{number}]: ")
         _valid(parse_steps, self.oracle)
         known = self.params.keys()
         for part, extra in (
@@ -123,7 +127,13 @@ class TaskTemplate(_Strict):
         goals = [self.goal] if isinstance(self.goal, str) else self.goal
         goal = Rng("task", self.app, self.id, seed, "goal").choice(goals)
         try:
-            checks = tuple(_check(table, params) for table in self.checks)
+            checks = tuple(
+                _check(_without_when(table), params)
+                for table in self.checks
+                if "when" not in table or query(table["when"], params)
+            )
+            if not checks:
+                raise ContentError("no check applies: every `when` is false. Add a check for this case.")
             parse_checks(checks)
             return Task(
                 id=f"{self.id}@{seed}",
@@ -217,11 +227,32 @@ def _check(table: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any
         # A query reads parameters as data, under `params`; only what it is compared to is filled in.
         return {key: item if key == "query" and isinstance(item, str) else resolve(item, params)
                 for key, item in table.items()}  # fmt: skip
-    return {**table, "except": [render(pattern, params, _escape) for pattern in table.get("except", ())]}
+    return {**table, "except": [path for pattern in table.get("except", ()) for path in _paths(pattern, params)]}
+
+
+def _paths(pattern: str, params: Mapping[str, Any]) -> Iterator[str]:
+    """`pattern` filled in: once for each item of a placeholder that is a list."""
+    for path, spec in placeholders(pattern):
+        if not spec and isinstance(items := resolve(f"{{{path}}}", params), list):
+            for item in items:
+                text = _escape(render("{item}", {"item": item})).replace("{", "{{").replace("}", "}}")
+                yield from _paths(pattern.replace(f"{{{path}}}", text), params)
+            return
+    yield render(pattern, params, _escape)
 
 
 def _escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
+
+
+def _without_when(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in table.items() if key != "when"}
+
+
+def _condition(text: Any) -> None:
+    if not isinstance(text, str):
+        raise ContentError(f"key 'when': {text!r} is not a query. Write one over the parameters, in quotes.")
+    compile_query(text)
 
 
 def _placeholders_in(part: Any) -> Iterator[str]:

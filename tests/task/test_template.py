@@ -11,6 +11,8 @@ import pytest
 
 from envsim.errors import ContentError
 from envsim.reward.checks import Record, evaluate
+from envsim.state import split_path
+from envsim.task import Task
 from envsim.task_template import find_template, load_tasks, load_template, select_templates
 from envsim.types import Action
 
@@ -108,6 +110,47 @@ def test_an_instance_is_filled_in_throughout() -> None:
     assert evaluate(task, solved).reward == 1.0
 
 
+def instantiate(root: Path, text: str, seed: int = 5) -> Task:
+    path = root / "tasks/mini/buy.toml"
+    path.write_text(text)
+    return load_template(path).instantiate(seed, VIEW)
+
+
+def test_a_check_with_a_condition_is_of_the_instances_where_it_holds(root: Path) -> None:
+    text = BUY.replace('[[checks]]\nkind = "answer"', '[[checks]]\nwhen = "quantity > `1`"\nkind = "answer"')
+    kinds = set()
+    for seed in range(12):
+        task = instantiate(root, text, seed)
+        answers = [check for check in task.checks if check["kind"] == "answer"]
+        assert bool(answers) == (task.params["quantity"] > 1)  # type: ignore[operator]
+        assert not any("when" in check for check in task.checks)
+        kinds.add(len(task.checks))
+    assert kinds == {2, 3}
+
+
+def test_an_instance_that_no_check_applies_to_is_refused(root: Path) -> None:
+    with pytest.raises(ContentError, match="seed 5: no check applies"):
+        instantiate(root, BUY.replace("[[checks]]", '[[checks]]\nwhen = "quantity > `9`"'))
+
+
+def test_a_list_in_a_path_allows_each_of_its_items(root: Path) -> None:
+    skus = "[params.skus]\nvalue = \"select(variants, 'product_id', product.key)[].key\"\n\n[start]"
+    text = BUY.replace("[start]", skus).replace("variants/{variant.key}/stock", "variants/{skus}/stock")
+    task = instantiate(root, text)
+    number = task.params["product"]["key"]  # type: ignore[call-overload,index]
+    assert task.checks[1]["except"] == [f"variants/v{number}-L/stock", f"variants/v{number}-S/stock", "+orders/*"]
+
+
+@pytest.mark.parametrize("key", ["a/b", "{x}", "{{", "~1"])
+def test_a_list_of_awkward_keys_names_each_of_them(root: Path, key: str) -> None:
+    names = f"[params.names]\nchoices = [[{json.dumps(key)}]]\n\n[start]"
+    if "{" in key:
+        names = names.replace("{", "{{").replace("}", "}}")
+    text = BUY.replace("[start]", names).replace("+orders/*", "+orders/{names}")
+    path = instantiate(root, text).checks[1]["except"][1]
+    assert split_path(path.removeprefix("+")) == ["orders", key]
+
+
 def test_seeds_give_different_instances_and_phrasings() -> None:
     template = find_template("mini", "buy")
     tasks = [template.instantiate(seed, VIEW) for seed in range(60)]
@@ -176,6 +219,8 @@ def test_lists_and_samples(root: Path) -> None:
         ("range = [1, 3]", 'range = [1, 3]\nwhere = "a"', "where, all and sample go with from"),
         ('from = "customers"', 'from = "customers["', "params.customer: .*JMESPath"),
         ("setup = ['empty_cart(", "setup = ['empty_cart", "start"),
+        ('kind = "answer"', 'when = 5\nkind = "answer"', r"checks\[2\]: key 'when': 5 is not a query"),
+        ('kind = "answer"', 'when = "a["\nkind = "answer"', r"checks\[2\]: 'a\[' is not a JMESPath expression"),
         ("[start]", "[start", "not valid TOML"),
     ],
 )
