@@ -19,6 +19,9 @@ from envsim.types import JsonValue
 EXPECTED = {"oracle": 1.0, "null": 0.0, "random": 0.0}
 """Reward each policy must have on every instance."""
 
+ENDING_SEEDS = 20
+"""Instances at least on which an ending is tried before it is said to pass always."""
+
 
 @dataclass(frozen=True)
 class TaskAudit:
@@ -47,7 +50,8 @@ def audit_template(
     """Audit one template in an environment of its interface.
 
     Besides the policies in `EXPECTED`, each instance is judged on an untouched state with answers
-    that a cheat would try (see `cheats`); none may pass.
+    that a cheat would try (see `cheats`); none may pass. Nor may one and the same ending pass on
+    every seed: who always gives up must be wrong somewhere.
 
     Args:
         env: Where the episodes run.
@@ -71,8 +75,27 @@ def audit_template(
             on_episode()
         assert env.task is not None
         failures += [f"seed {seed}: {cheat}" for cheat in _passing_cheats(env.task, env.world.seed_view())]
+    failures += _passing_endings(template_id, env, seeds)
     means = {name: sum(values) / len(values) if values else 0.0 for name, values in rewards.items()}
     return TaskAudit(template_id, means, tuple(failures))
+
+
+def _passing_endings(template_id: str, env: TaskEnv, seeds: Sequence[int]) -> Iterator[str]:
+    """Endings that pass on all instances without anything being done."""
+    view = env.world.seed_view()
+    template = find_template(env.app, template_id)
+    # A few seeds may all be infeasible by chance; judging an untouched state costs no episode.
+    tasks = [template.instantiate(seed, view) for seed in sorted({*seeds, *range(ENDING_SEEDS)})]
+    endings = {
+        "report_infeasible()": Record(view, view, infeasible=True),
+        "answer()": Record(view, view, answered=True),
+    }
+    for ending, record in endings.items():
+        if all(evaluate(task, record).reward for task in tasks):
+            yield (
+                f"every seed: {ending} at once passes on all {len(tasks)} instances. "
+                "Draw some on which it is wrong, with checks for both (see `when` in docs/tasks.md)."
+            )
 
 
 def cheats(task: Task) -> Iterator[tuple[str, JsonValue]]:

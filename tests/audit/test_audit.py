@@ -12,6 +12,7 @@ import pytest
 from envsim.audit import audit, cheats
 from envsim.errors import ContentError
 from envsim.task import Task
+from envsim.testing import NonConformance, check_task
 
 Cli = Callable[..., CompletedProcess[str]]
 TASK = """
@@ -74,10 +75,36 @@ def test_a_task_that_takes_any_answer_is_refused(write: Callable[..., str]) -> N
     assert "seed 0: null got 1" in failures(write("any", check='kind = "answered"'))
 
 
+def test_a_task_that_who_always_gives_up_solves_is_refused(write: Callable[..., str]) -> None:
+    gives_up = """['report_infeasible(reason="no")']"""
+    found = failures(write("hopeless", check='kind = "infeasible"', oracle=gives_up))
+    assert found.startswith("every seed: report_infeasible() at once passes on all 20 instances. ")
+    either = """[
+      { when = "possible", do = ['search_products(text="linen")', 'answer(320)'] },
+      { when = "!possible", do = ['report_infeasible(reason="no")'] },
+    ]"""
+    params = "[params.possible]\nchoices = [true, false]"
+    check = f"when = 'possible'\n{SOUND}\n[[checks]]\nwhen = '!possible'\nkind = 'infeasible'"
+    assert not failures(write("either", check=check, oracle=either, params=params))
+
+
 def test_a_task_whose_check_is_broken_is_refused_before_it_runs(write: Callable[..., str]) -> None:
     name = write("broken", check='kind = "answer"\ntype = "date"\nvalue = "soon"')
     with pytest.raises(ContentError, match=r"broken.toml, seed 0: checks\[0\]: 'soon' is not a date"):
         audit("shop", [name], seeds=2)
+
+
+def test_check_task_asserts_the_same_in_a_test_suite(write: Callable[..., str]) -> None:
+    check_task("shop", write("count"), seeds=range(2))
+    write("lazy", check='kind = "unchanged"')
+    with pytest.raises(
+        NonConformance, match=r"^shop/lazy: seed 3: null got 1, not 0: every check holds\. \(\d+ more\)$"
+    ):
+        check_task("shop", "lazy", seeds=[3])
+    with pytest.raises(NonConformance, match="at least one seed"):
+        check_task("shop", "count", seeds=())
+    with pytest.raises(ContentError, match="no task 'nope'"):
+        check_task("shop", "nope")
 
 
 def test_cheats_hold_every_value_a_check_could_ask_for() -> None:
