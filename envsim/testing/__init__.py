@@ -1,6 +1,7 @@
-"""Public conformance kits: hold your own worlds and sandboxes to the contracts ours are held to."""
+"""Public conformance kits: hold your own worlds, sandboxes and tasks to the contracts ours are held to."""
 
 from envsim.testing.sandbox import check_sandbox
+from envsim.testing.task import check_task
 from envsim.testing.world import FakeWorld, NonConformance, check_world
 
-__all__ = ["FakeWorld", "NonConformance", "check_sandbox", "check_world"]
+__all__ = ["FakeWorld", "NonConformance", "check_sandbox", "check_task", "check_world"]
