@@ -10,6 +10,7 @@ import pytest
 
 from envsim.audit import audit_template
 from envsim.env import TaskEnv
+from envsim.expressions import rows
 from envsim.policy import NoisyPolicy, OraclePolicy
 from envsim.rollout import run_episode
 from envsim.task import Task
@@ -35,12 +36,16 @@ def envs() -> Iterator[dict[tuple[str, str], TaskEnv]]:
 Envs = dict[tuple[str, str], TaskEnv]
 
 
-@pytest.mark.parametrize("bugs", ["production", "none"])
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.id)
-def test_every_task_is_sound(template: TaskTemplate, bugs: str, envs: Envs) -> None:
-    audited = audit_template(envs[template.interface, bugs], template.id, SEEDS)
+def test_every_task_is_sound(template: TaskTemplate, envs: Envs) -> None:
+    audited = audit_template(envs[template.interface, "production"], template.id, range(20))
     assert not audited.failures
     assert audited.means == {"oracle": 1.0, "null": 0.0, "random": 0.0}
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.id)
+def test_every_task_is_sound_without_bugs_too(template: TaskTemplate, envs: Envs) -> None:
+    assert not audit_template(envs[template.interface, "none"], template.id, SEEDS).failures
 
 
 def test_the_set_is_split_by_template_and_covers_both_interfaces() -> None:
@@ -54,8 +59,28 @@ def test_the_set_is_split_by_template_and_covers_both_interfaces() -> None:
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.id)
 def test_instances_differ(template: TaskTemplate, envs: Envs) -> None:
     world = envs[template.interface, "none"].world
-    tasks = [template.instantiate(seed, world.seed_view()) for seed in range(12)]
-    assert len({(task.goal, task.start.login) for task in tasks}) >= 5
+    view = world.seed_view()
+    tasks = [template.instantiate(seed, view) for seed in range(60)]
+    assert len({(task.goal, task.start.login) for task in tasks}) >= 20
+
+
+def test_who_always_gives_up_is_wrong_about_orders_that_can_be_cancelled(envs: Envs) -> None:
+    steps = ['report_infeasible(reason="x")']
+    assert set(rewards(envs["tools", "production"], "tools-cancel-order", steps, range(20))) == {0.0, 1.0}
+    steps = ['get_order(number="{number}")', 'cancel_order(number="{number}")']
+    assert set(rewards(envs["tools", "production"], "tools-cancel-order", steps, range(20))) == {0.0, 1.0}
+
+
+def test_a_cancelled_order_gives_back_its_own_stock_and_no_other(envs: Envs) -> None:
+    world = envs["browser", "none"].world
+    task = find_template("shop", "cancel-latest-order").instantiate(3, world.seed_view())
+    allowed = next(check["except"] for check in task.checks if check["kind"] == "unchanged")
+    lines = [
+        line for line in rows(world.seed_view()["order_lines"]) if str(line["order"]) == str(task.params["number"])
+    ]
+    assert {path for path in allowed if path.startswith("variants/")} == {
+        f"variants/{line['sku']}/stock" for line in lines
+    }
 
 
 class Naive:
@@ -85,7 +110,7 @@ DISMISS = {"when": "@dialog", "do": ['click("@button No, thanks")']}
 
 def test_who_trusts_the_second_page_of_a_listing_is_wrong(envs: Envs) -> None:
     steps = [
-        'goto("/c/{category.key}?sort=price_asc&page=2")',
+        'goto("/c/{category.key}?sort=price_asc&min={floor:amount}&page=2")',
         DISMISS,
         {"save": {"price": "@main >> link ->~/p/ + text"}, "pattern": r"(\$[\d,.]+\d)"},
         'answer("{saved.price}")',
