@@ -174,3 +174,12 @@ def test_a_bad_sandbox_toml_names_file_and_key(sandbox: Run, tmp_path: Path) -> 
     assert result.returncode == 2
     assert str(folder / "sandbox.toml") in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.docker
+def test_gc_reports_the_images_it_removes(sandbox: Run) -> None:
+    removed = answer(sandbox("gc", "--images", "--json"))
+    assert all(isinstance(name, str) for name in removed)
+    again = sandbox("gc", "--images")
+    assert again.returncode == 0
+    assert not [name for name in removed if name in again.stdout]
