@@ -56,6 +56,7 @@ def run_demo(demo: Demo, watch: Watch) -> tuple[Report, Path]:
     trainer = _load_trainer()
     traces, model = demo.out / "traces", demo.out / "model"
     record(demo, traces, watch)
+    watch(f"Training the world model, {demo.minutes:g} minutes at most", 0)
     trainer.train(trainer.Args(traces=traces, out=model, minutes=demo.minutes, seed=demo.seed))
     setup = Setup(
         app=demo.app, model=model, held_out=demo.out / "held-out", policies=demo.policies,

@@ -51,14 +51,16 @@ def fidelity(
 
 @contextlib.contextmanager
 def stages() -> Iterator[Watch]:
-    """A `Watch` that shows one progress bar after another."""
+    """A `Watch` that shows one progress bar after another; a stage of no parts is a line, and shows its own."""
     with contextlib.ExitStack() as bars:
 
         def watch(what: str, parts: int) -> Callable[[], None]:
             bars.close()
-            if not sys.stderr.isatty():
+            if parts == 0 or not sys.stderr.isatty():
                 # A log has no bar to redraw; it should still say what takes the time.
                 note(f"{what}...")
+            if parts == 0:
+                return lambda: None
             advance = bars.enter_context(progress(what, total=parts))
             return lambda: advance()  # noqa: PLW0108  (a watcher takes no arguments)
 

@@ -27,7 +27,7 @@ REFERENCE = "sandbox"
 _ONE_STEP_ENTRY = "worldmodel.evaluate:one_step"
 
 Watch = Callable[[str, int], Callable[[], None]]
-"""Called with what begins and how many parts it has; returns what to call after each part."""
+"""Called with what begins and how many parts it has (0: it shows its own); returns what to call after each part."""
 
 
 def _unwatched(what: str, parts: int) -> Callable[[], None]:
