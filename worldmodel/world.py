@@ -226,13 +226,13 @@ def load_world(
         written = (root / "config.json").stat().st_mtime_ns
     except OSError:
         written = 0
-    return _KINDS[kind](_shared_model(root.resolve(), app, written), interface=interface)
+    return _KINDS[kind](_shared_model(root, root.resolve(), app, written), interface=interface)
 
 
 @lru_cache(maxsize=4)
-def _shared_model(root: Path, app: str | None, written_ns: int) -> Model:
-    """One copy for all worlds of this process: a model is only ever read."""
-    del written_ns
+def _shared_model(root: Path, place: Path, app: str | None, written_ns: int) -> Model:
+    """One copy for all worlds of this process: a model is only ever read. Errors name `root` as it was given."""
+    del place, written_ns
     return load_model(root, app=app)
 
 
