@@ -21,7 +21,7 @@ import typer
 
 from envsim.cli.common import JsonFlag, print_json
 from envsim.content import list_apps, list_templates, roots
-from envsim.errors import EnvsimError, PrerequisiteError
+from envsim.errors import ContentError, EnvsimError, PrerequisiteError
 from envsim.page.browser import find_chromium
 from envsim.sandbox.image import DEFAULT_BASE, LOCAL_BASE, connect
 from envsim.sandbox.seed import cache_dir
@@ -133,7 +133,7 @@ def _version(distribution: str) -> str | None:
 def _cache() -> Iterator[Check]:
     try:
         path = cache_dir()
-    except OSError as error:
+    except ContentError as error:
         yield Check("cache folder", False, str(error), "export ENVSIM_CACHE=/a/folder/you/can/write", required=True)
         return
     writable = os.access(path, os.W_OK | os.X_OK)
