@@ -38,11 +38,11 @@ class Demo:
 
     out: Path
     app: str = "shop"
-    episodes: int = 120
+    episodes: int = 300
     held_out: int = 12
     recorded: tuple[str, ...] = ("oracle", "noisy", "noisy:0.5", "random")
     policies: tuple[str, ...] = ("oracle", "noisy", "random")
-    minutes: float = 4.0
+    minutes: float = 5.0
     seed: int = 0
     workers: int = 2
 
