@@ -28,6 +28,7 @@ from envsim.sandbox.spec import SandboxSpec
 
 START_S = 60.0
 LEASE_S = 10.0
+REMOVED_WITHIN_S = 10.0
 MEMORY = 512 * 1024 * 1024
 PIDS = 128
 CPUS = 1.0
@@ -217,8 +218,23 @@ def _explain(container: Any) -> str:
 
 
 def _remove(container: Any) -> None:
+    """Remove a container; when this returns it is gone, whoever removed it."""
     with _gone_is_fine(f"Container {container.name} cannot be removed"):
         container.remove(force=True, v=True)
+        return
+    # Another sweep is at it: what we report as swept must be gone, not going.
+    end = time.monotonic() + REMOVED_WITHIN_S
+    while _exists(container):
+        if time.monotonic() > end:
+            raise SandboxLost(f"Container {container.name} is still being removed. Look at the engine's log.")
+        time.sleep(0.02)
+
+
+def _exists(container: Any) -> bool:
+    with _gone_is_fine(f"Container {container.name} cannot be looked up"):
+        container.reload()
+        return True
+    return False
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from urllib.request import urlopen
@@ -90,6 +91,20 @@ def test_gc_removes_what_a_killed_owner_left(runtime: str) -> None:
     wait_until(lambda: not records[0].owner.alive())
     assert set(sweep.gc()) >= {record.name for record in records}
     assert all(is_gone(record) for record in records)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_sweeps_at_once_each_leave_nothing(runtime: str) -> None:
+    records = launch(3, runtime)
+    os.kill(records[0].owner_pid, signal.SIGKILL)
+    wait_until(lambda: not records[0].owner.alive())
+
+    def sweep_and_look(_: int) -> bool:
+        sweep.gc()
+        return all(is_gone(record) for record in records)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(sweep_and_look, range(4)))
 
 
 def test_gc_leaves_the_living_alone() -> None:
