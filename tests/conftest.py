@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -78,11 +80,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(reason)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all docker tests in one worker: sweeps and `down --all` must not meet another test's containers."""
-    for item in items:
-        if item.get_closest_marker("docker") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group("docker"))
+@pytest.fixture(autouse=True)
+def _one_engine_test_at_a_time(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Sweeps and `down --all` must not meet another test's containers, in whichever worker that test runs.
+
+    A lock, not only `xdist_group`: groups keep tests together just where workers are told to schedule by them.
+    """
+    group = request.node.get_closest_marker("xdist_group")
+    if request.node.get_closest_marker("docker") is None and (group is None or group.args != ("docker",)):
+        yield
+        return
+    with (Path(tempfile.gettempdir()) / "envsim-tests-engine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 # -- fixtures --------------------------------------------------------------------------------------

@@ -128,7 +128,10 @@ def test_closing_leaves_no_container(notes: SandboxSpec) -> None:
     sandbox = DockerRuntime().start(notes)
     sandbox.close()
     with closing(connect()) as client:
-        assert client.containers.list(all=True, filters={"label": f"envsim.name={sandbox.name}"}) == []
+        assert (
+            client.containers.list(all=True, filters={"label": f"envsim.name={sandbox.name}"}, ignore_removed=True)
+            == []
+        )
 
 
 def test_a_killed_container_is_lost(sandbox: DockerSandbox) -> None:
@@ -154,9 +157,9 @@ def test_a_killed_program_leaves_nothing_after_the_next_start(notes: SandboxSpec
     program.wait()
     program.stdout.close()
     with closing(connect()) as client:
-        assert len(client.containers.list(all=True, filters={"label": f"envsim.name={name}"})) == 1
+        assert len(client.containers.list(all=True, filters={"label": f"envsim.name={name}"}, ignore_removed=True)) == 1
         DockerRuntime()
-        assert client.containers.list(all=True, filters={"label": f"envsim.name={name}"}) == []
+        assert client.containers.list(all=True, filters={"label": f"envsim.name={name}"}, ignore_removed=True) == []
 
 
 def test_sandboxes_do_not_share_state(notes: SandboxSpec) -> None:

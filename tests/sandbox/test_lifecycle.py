@@ -57,7 +57,7 @@ def wait_until(condition: Callable[[], bool], within_s: float = 20) -> None:
 
 def containers(name: str) -> list[str]:
     with closing(connect()) as client:
-        found = client.containers.list(all=True, filters={"label": f"envsim.name={name}"})
+        found = client.containers.list(all=True, filters={"label": f"envsim.name={name}"}, ignore_removed=True)
         return [container.id for container in found]
 
 
