@@ -16,12 +16,11 @@ from statistics import median, quantiles
 
 from results import machine, markdown_table, update_section
 
-from envsim.content import find_app
 from envsim.env import TaskEnv
 from envsim.errors import EnvsimError
 from envsim.policy import get_policy
 from envsim.sandbox.runtime import ResetRequest, get_runtime
-from envsim.sandbox.spec import SandboxSpec, load_spec
+from envsim.sandbox.spec import SandboxSpec, find_spec
 from envsim.sandbox.tools import ToolClient
 
 SETUPS = (
@@ -38,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the episodes")
     quick = parser.parse_args().quick
-    spec = load_spec(find_app("shop") / "sandbox.toml")
+    spec = find_spec("shop")
     rows, notes = [], []
     for name, options, episodes in SETUPS:
         try:

@@ -6,17 +6,16 @@ and was made from the same input, so a second run is quick and an interrupted on
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envsim.errors import missing_extra
+from envsim.errors import load_optional
 from envsim.fidelity.compare import Setup, Watch, compare
 from envsim.fidelity.report import Report, write_report
 from envsim.rollout import plan, run_jobs
 
-_TRAIN_MODULE = "worldmodel.train"
+_TRAIN_ENTRY = "worldmodel.train:fit"
 
 
 @dataclass(frozen=True)
@@ -53,11 +52,11 @@ def run_demo(demo: Demo, watch: Watch) -> tuple[Report, Path]:
     Raises:
         PrerequisiteError: The world model's packages are not installed.
     """
-    trainer = _load_trainer()
+    fit = load_optional(_TRAIN_ENTRY, "worldmodel")
     traces, model = demo.out / "traces", demo.out / "model"
     record(demo, traces, watch)
     watch(f"Training the world model, {demo.minutes:g} minutes at most", 0)
-    trainer.train(trainer.Args(traces=traces, out=model, minutes=demo.minutes, seed=demo.seed))
+    fit(traces, model, minutes=demo.minutes, seed=demo.seed)
     setup = Setup(
         app=demo.app, model=model, held_out=demo.out / "held-out", policies=demo.policies,
         episodes=demo.held_out, seed=demo.seed + 1,
@@ -75,11 +74,3 @@ def record(demo: Demo, traces: Path, watch: Watch) -> None:
         (traces / f"{stale}.jsonl").unlink()
     done = watch(f"Rolling out {', '.join(demo.recorded)} in the {demo.app}", len(jobs))
     run_jobs(jobs, {**options, "record": traces}, workers=demo.workers, on_done=lambda _: done())
-
-
-def _load_trainer() -> Any:
-    # By name: envsim must not need torch to be imported.
-    try:
-        return importlib.import_module(_TRAIN_MODULE)
-    except ModuleNotFoundError as error:
-        raise missing_extra(error.name or "torch", "worldmodel") from None

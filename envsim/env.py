@@ -269,7 +269,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
 
     def _end(self, outcome: Outcome, info: dict[str, Any]) -> None:
         self.outcome = outcome
-        info |= {"outcome": outcome.kind, "reason": outcome.reason, "success": outcome.reward == 1.0}
+        info |= {"outcome": outcome.kind, "reason": outcome.reason, "success": outcome.success}
         self._recorder.finish(outcome)
 
     # -- helpers -----------------------------------------------------------------------------------

@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from typing import Any
 
 
@@ -87,6 +88,24 @@ class GateError(EnvsimError):
     """A measured number is outside what `--require` allows."""
 
     exit_code = 1
+
+
+def load_optional(entry: str, extra: str) -> Any:
+    """What ``"module"`` or ``"module:name"`` refers to, where its module needs an extra of this distribution.
+
+    Args:
+        entry: By string, so that whoever names it does not import it.
+        extra: The extra that brings what it needs.
+
+    Raises:
+        PrerequisiteError: A package it imports is not installed.
+    """
+    module, _, name = entry.partition(":")
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise missing_extra(error.name or module, extra) from None
+    return getattr(loaded, name) if name else loaded
 
 
 def missing_extra(package: str, extra: str) -> PrerequisiteError:

@@ -181,6 +181,11 @@ class Outcome(Frozen):
     reward: float | None = Field(description="in [0, 1]; None when unscorable")
     reason: str = Field(default="", description="first failed check, or what broke")
 
+    @property
+    def success(self) -> bool:
+        """Whether it was scored and every check held."""
+        return self.reward == 1.0
+
 
 # Positional arguments of the primitives in call strings, in BrowserGym's order.
 POSITIONAL: dict[str, tuple[str, ...]] = {

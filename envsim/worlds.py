@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from pathlib import Path
 
-from envsim.content import find_app
-from envsim.errors import ContentError, missing_extra
+from envsim.errors import ContentError, load_optional
 from envsim.sandbox.runtime import get_runtime
-from envsim.sandbox.spec import load_spec
+from envsim.sandbox.spec import find_spec
 from envsim.sandbox.world import SandboxWorld
 from envsim.task import Interface
 from envsim.world import World
@@ -47,22 +44,13 @@ def open_world(
         PrerequisiteError: An extra is not installed.
     """
     if kind == "sandbox":
-        spec = load_spec(find_app(app) / "sandbox.toml")
+        spec = find_spec(app)
         return SandboxWorld(spec, runtime=get_runtime(runtime), interface=interface, driver=driver, bugs=bugs)
     if kind not in LEARNED:
         raise ContentError(f"There is no world {kind!r}. Use one of: {', '.join(KINDS)}.")
     if model is None:
         raise ContentError(f"world={kind!r} needs a model. Train one with: worldmodel train TRACES -o MODEL")
-    world = _load_learned()(Path(model), kind=kind, app=app, interface=interface)
+    world = load_optional(_LEARNED_ENTRY, "worldmodel")(Path(model), kind=kind, app=app, interface=interface)
     if not isinstance(world, World):
         raise TypeError(f"{_LEARNED_ENTRY} returned {type(world).__name__}, not a World")
     return world
-
-
-def _load_learned() -> Callable[..., object]:
-    module, _, name = _LEARNED_ENTRY.partition(":")
-    try:
-        entry: Callable[..., object] = getattr(importlib.import_module(module), name)
-        return entry
-    except ModuleNotFoundError as error:
-        raise missing_extra(error.name or "torch", "worldmodel") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from envsim.cli.common import JsonFlag, new_app, note, print_json, print_table, progress, run
-from envsim.errors import missing_extra
+from envsim.errors import load_optional
 from envsim.trace import TraceReader
 
 app = new_app("Train and measure small neural world models of web applications, from their traces.")
@@ -110,11 +109,8 @@ def _share(value: float | None) -> str | None:
 
 
 def _load(module: str) -> Any:
-    """A module that needs torch, or the error that says how to install it."""
-    try:
-        return importlib.import_module(f"worldmodel.{module}")
-    except ModuleNotFoundError as error:
-        raise missing_extra(error.name or "torch", "worldmodel") from None
+    """A module of this package that needs torch, or the error that says how to install it."""
+    return load_optional(f"worldmodel.{module}", "worldmodel")
 
 
 def main() -> None:

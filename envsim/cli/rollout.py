@@ -62,7 +62,7 @@ def rollout(
 
 def _summary(policy: str, done: list[Rollout]) -> dict[str, Any]:
     scored = [item for item in done if item.outcome.reward is not None]
-    success = rate(sum(item.outcome.reward == 1.0 for item in scored), len(scored))
+    success = rate(sum(item.outcome.success for item in scored), len(scored))
     return {
         "policy": policy,
         "episodes": len(done),

@@ -10,13 +10,13 @@ import typer
 
 from envsim.cli.common import JsonFlag, fail, new_app, note, print_json, print_table, progress, run
 from envsim.cli.sandbox_check import check
-from envsim.content import find_app, list_apps
+from envsim.content import list_apps
 from envsim.errors import ContentError, SandboxError
 from envsim.sandbox import keeper, registry, sweep
 from envsim.sandbox.client import SocketControl
 from envsim.sandbox.registry import Record
 from envsim.sandbox.runtime import ResetRequest
-from envsim.sandbox.spec import SandboxSpec, load_spec
+from envsim.sandbox.spec import find_spec, load_spec
 
 app = new_app("Clones of web apps, with their bugs, one command away.")
 app.command()(check)
@@ -30,10 +30,6 @@ Seed = Annotated[int, typer.Option(help="Drives every random draw of the episode
 def main() -> None:
     """Entry point of the console script."""
     run(app, "sandbox")
-
-
-def _spec(name: str) -> SandboxSpec:
-    return load_spec(find_app(name) / "sandbox.toml")
 
 
 def _control(record: Record) -> SocketControl:
@@ -65,7 +61,7 @@ def up(
     """Start sandboxes and leave them running until `sandbox down`."""
     if runtime not in ("process", "docker"):
         raise ContentError(f"{runtime!r} cannot be kept up. Choose process or docker.")
-    _spec(name).select_bugs(bugs)
+    find_spec(name).select_bugs(bugs)
     started = time.monotonic()
     with progress(f"starting {name}", count) as advance:
 
@@ -116,7 +112,7 @@ def reset(
 ) -> None:
     """Put a sandbox back to its seeded state."""
     record = registry.find(name)
-    request = ResetRequest(seed=seed, bugs=_spec(record.app).select_bugs(bugs), clock=clock, login=login)
+    request = ResetRequest(seed=seed, bugs=find_spec(record.app).select_bugs(bugs), clock=clock, login=login)
     control = _control(record)
     started = time.perf_counter()
     cookies = control.reset(request)
@@ -156,7 +152,7 @@ def restore(
 @app.command()
 def bugs(name: AppName, as_json: JsonFlag = False) -> None:
     """The bugs a clone declares."""
-    spec = _spec(name)
+    spec = find_spec(name)
     rows = [
         {**bug.model_dump(by_alias=True, mode="json"), "production": bug.id in spec.production} for bug in spec.bugs
     ]

@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from envsim.cli.common import JsonFlag, note, print_json, print_table, progress
-from envsim.content import find_app
 from envsim.sandbox.audit import Finding, audit
 from envsim.sandbox.oracle import Verdict, run_oracle
 from envsim.sandbox.runtime import get_runtime
-from envsim.sandbox.spec import SandboxSpec, load_spec
+from envsim.sandbox.spec import SandboxSpec, find_spec
 
 
 def check(
@@ -24,7 +23,7 @@ def check(
 
     Exit code 1 if an oracle passes with its bug or fails without, or if a container lacks a safeguard.
     """
-    spec = load_spec(find_app(name) / "sandbox.toml")
+    spec = find_spec(name)
     chosen = spec.select_bugs(only)
     bugs = [bug for bug in spec.bugs if bug.id in chosen]
     with progress(f"starting {name}", len(bugs) + 1) as advance:

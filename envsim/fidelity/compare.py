@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from envsim.env import TaskEnv
-from envsim.errors import UncertainError, missing_extra
+from envsim.errors import UncertainError, load_optional
 from envsim.fidelity.decision import Decision, compare_outcomes
 from envsim.fidelity.free_running import FreeRunning, replay
 from envsim.fidelity.report import Example, Report, Row
@@ -117,11 +116,7 @@ class OneStep:
 
 
 def _one_step(setup: Setup, recordings: Sequence[Trace], watch: Watch) -> OneStep:
-    module, _, name = _ONE_STEP_ENTRY.partition(":")
-    try:
-        measure = getattr(importlib.import_module(module), name)
-    except ModuleNotFoundError as error:
-        raise missing_extra(error.name or "torch", "worldmodel") from None
+    measure = load_optional(_ONE_STEP_ENTRY, "worldmodel")
     done = watch("Predicting held-out steps", len(LEARNED))
     figures: dict[str, Mapping[str, float]] = {}
     examples: list[Example] = []

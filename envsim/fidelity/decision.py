@@ -52,12 +52,12 @@ def compare_outcomes(reference: Sequence[Rollout], candidate: Sequence[Rollout])
         raise ValueError("both worlds must be run on the same policies and seeds")
     pairs = [(real, theirs[_key(real)]) for real in reference if real.outcome.reward is not None]
     scored = [(real, sim) for real, sim in pairs if sim.outcome.reward is not None]
-    agree = sum(_passed(real) == _passed(sim) for real, sim in scored)
+    verdicts = [(real.outcome.success, sim.outcome.success) for real, sim in scored]
     policies = sorted({real.policy for real, _ in pairs})
     return Decision(
-        outcome_agreement=rate(agree, len(pairs)),
-        sim_pass_real_fail=rate(sum(_passed(sim) and not _passed(real) for real, sim in scored), len(scored)),
-        sim_fail_real_pass=rate(sum(_passed(real) and not _passed(sim) for real, sim in scored), len(scored)),
+        outcome_agreement=rate(sum(real == sim for real, sim in verdicts), len(pairs)),
+        sim_pass_real_fail=rate(verdicts.count((False, True)), len(scored)),
+        sim_fail_real_pass=rate(verdicts.count((True, False)), len(scored)),
         unscored=rate(len(pairs) - len(scored), len(pairs)),
         per_policy=tuple(_row(policy, scored) for policy in policies),
     )
@@ -67,15 +67,11 @@ def _row(policy: str, scored: list[tuple[Rollout, Rollout]]) -> PolicyRow:
     mine = [(real, sim) for real, sim in scored if real.policy == policy]
     return PolicyRow(
         policy,
-        rate(sum(_passed(real) for real, _ in mine), len(mine)),
-        rate(sum(_passed(sim) for _, sim in mine), len(mine)),
+        rate(sum(real.outcome.success for real, _ in mine), len(mine)),
+        rate(sum(sim.outcome.success for _, sim in mine), len(mine)),
     )
 
 
 def _key(rollout: Rollout) -> tuple[str, int]:
     # Not by task: the seed chooses it, and a world that could not start has none to name.
     return (rollout.policy, rollout.seed)
-
-
-def _passed(rollout: Rollout) -> bool:
-    return rollout.outcome.reward == 1.0

@@ -21,14 +21,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from envsim.content import find_app
 from envsim.errors import EnvsimError, SandboxStartError
 from envsim.sandbox import registry
 from envsim.sandbox.docker import DockerRuntime
 from envsim.sandbox.process import ProcessRuntime
 from envsim.sandbox.runtime import ResetRequest
 from envsim.sandbox.served import ServedSandbox
-from envsim.sandbox.spec import SandboxSpec, load_spec
+from envsim.sandbox.spec import SandboxSpec, find_spec
 
 AT_ONCE = 4
 """How many sandboxes start at the same time."""
@@ -114,7 +113,7 @@ def main() -> None:
             print(json.dumps(message), flush=True)
 
     try:
-        spec = load_spec(find_app(args.app) / "sandbox.toml")
+        spec = find_spec(args.app)
         request = ResetRequest(seed=args.seed, bugs=spec.select_bugs(args.bugs))
         starter = _starter(args.runtime, args.base, spec, report)
         sandboxes = _start_all(args.count, lambda: _start(starter, request, report), stop)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from envsim.content import find_app
 from envsim.errors import ContentError
 from envsim.toml import read_toml
 
@@ -155,6 +156,15 @@ class SandboxSpec(_Strict):
 def _top(entry: str) -> str:
     """The module or package at the top of the folder that `entry` lies in."""
     return entry.partition(":")[0].partition(".")[0]
+
+
+def find_spec(app: str) -> SandboxSpec:
+    """The spec of the app called `app`, wherever it is found.
+
+    Raises:
+        ContentError: There is none, or it cannot be used.
+    """
+    return load_spec(find_app(app) / "sandbox.toml")
 
 
 def load_spec(path: Path) -> SandboxSpec:

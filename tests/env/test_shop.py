@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from envsim.content import find_app
 from envsim.env import TaskEnv
 from envsim.errors import ContentError, SandboxLost
 from envsim.rollout import is_complete, plan, run_jobs
 from envsim.sandbox.runtime import get_runtime
-from envsim.sandbox.spec import load_spec
+from envsim.sandbox.spec import find_spec
 from envsim.sandbox.world import SandboxWorld
 from envsim.task_template import load_tasks
 from envsim.testing import check_world
@@ -59,7 +58,7 @@ def test_make_vec_of_sixteen_steps_real_clones():
 
 
 def worlds(interface: str, runtime: str = "inprocess", driver: str = "http"):
-    spec = load_spec(find_app("shop") / "sandbox.toml")
+    spec = find_spec("shop")
     return lambda: SandboxWorld(
         spec, runtime=get_runtime(runtime), interface=interface, driver=driver, bugs="production"
     )

@@ -7,14 +7,13 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from envsim.content import find_app
 from envsim.page.chromium import ChromiumDriver
 from envsim.page.conformance import Difference, compare, perform, walk
 from envsim.page.driver import PageDriver
 from envsim.page.http import HttpDriver
 from envsim.sandbox.inprocess import InProcessRuntime
 from envsim.sandbox.runtime import ResetRequest, SetupCall
-from envsim.sandbox.spec import SandboxSpec, load_spec
+from envsim.sandbox.spec import SandboxSpec, find_spec
 from envsim.types import Action
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -25,7 +24,7 @@ CATALOGUE = ("/p/", "/c/", "/search")
 
 @pytest.fixture(scope="module")
 def spec() -> SandboxSpec:
-    return load_spec(find_app("shop") / "sandbox.toml")
+    return find_spec("shop")
 
 
 @contextmanager

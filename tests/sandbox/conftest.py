@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from envsim.content import find_app
 from envsim.sandbox.process import ProcessRuntime, ProcessSandbox
-from envsim.sandbox.spec import SandboxSpec, load_spec
+from envsim.sandbox.spec import SandboxSpec, find_spec
 
 CONTENT = Path(__file__).parent / "content"
 
@@ -32,7 +31,7 @@ def user_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def notes(user_root: Path) -> SandboxSpec:
     """The notes clone, found the way a user's own would be."""
-    return load_spec(find_app("notes") / "sandbox.toml")
+    return find_spec("notes")
 
 
 @pytest.fixture
