@@ -161,6 +161,27 @@ class Observation(Frozen):
     error: str = Field(default="", description="why the last action could not be carried out")
 
 
+class UserCall(Frozen):
+    """One operation a simulated user carried out in a session of its own."""
+
+    action: Action
+    result: str = Field(default="", description="JSON text of the result")
+    error: str = Field(default="", description="why no call was made at all")
+
+
+class UserTurn(Frozen):
+    """What a simulated user does in one turn. The agent sees `text` and nothing else."""
+
+    text: str = Field(default="", description="what it says")
+    acts: tuple[str, ...] = Field(default=(), description="dialogue acts, such as 'inform:order_number'")
+    calls: tuple[UserCall, ...] = Field(default=(), description="what it did meanwhile, with tools of its own")
+    decisions: tuple[str, ...] = Field(default=(), description="decision points that fired, such as 'misremember'")
+    done: bool = Field(default=False, description="it has left: nothing more will be said")
+    fault: str = Field(
+        default="", description="the simulator broke an invariant of its own; the turn is not to be trusted"
+    )
+
+
 class Transition(Frozen):
     """What a world answers to one action."""
 

@@ -22,7 +22,8 @@ ALL = sorted(
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "rng", "state"),
     ("types", "content", "expressions", "toml"),
-    ("trace", "task", "spaces"),
+    ("goal", "trace", "spaces"),
+    ("task",),
     ("world",),
     ("guest",),
     ("page",),

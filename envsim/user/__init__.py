@@ -1,0 +1,1 @@
+"""Simulated users: who an agent talks to in a cooperative task."""
