@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from envsim.goal import UserGoal
 from envsim.types import Action, Frozen, JsonValue
 
 Interface = Literal["browser", "tools"]
@@ -39,6 +40,7 @@ class Task(Frozen):
     bugs: str | tuple[str, ...] | None = Field(
         default=None, description="bugs this task switches on; None: whatever the environment was made with"
     )
+    user: UserGoal | None = Field(default=None, description="what the user wants; None: the agent works alone")
     max_steps: int = Field(default=30, gt=0)
     params: dict[str, JsonValue] = {}
     checks: tuple[dict[str, Any], ...] = Field(

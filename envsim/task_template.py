@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from envsim.content import find_app, list_templates
 from envsim.errors import ActionError, ContentError
 from envsim.expressions import compile_query, placeholders, query, render, resolve, rows
+from envsim.goal_template import SPOKEN, fill_goal
 from envsim.policy.steps import parse_steps
 from envsim.reward.checks import parse_check, parse_checks
 from envsim.rng import Rng
@@ -90,6 +91,10 @@ class TaskTemplate(_Strict):
     max_steps: int = Field(default=30, gt=0, le=500)
     bugs: str | tuple[str, ...] | None = Field(default=None, description="see Task.bugs")
     start: StartTemplate = StartTemplate()
+    user: dict[str, Any] | None = Field(
+        default=None,
+        description="a simulated user: `envsim.goal.UserGoal` with placeholders; None: the agent works alone",
+    )
     params: dict[Name, Parameter] = {}
     checks: list[dict[str, Any]] = Field(
         min_length=1, description="with `when`, a query over the parameters, only in instances where it holds"
@@ -104,8 +109,11 @@ class TaskTemplate(_Strict):
                 _valid(_condition, table["when"], where=f"checks[{number}]: ")
         _valid(parse_steps, self.oracle)
         known = self.params.keys()
+        if self.user is not None and (clash := known & set(SPOKEN)):
+            raise ValueError(f"parameter {min(clash)!r} is a word of the user's own; rename it")
         for part, extra in (
-            (self.goal, ()), (self.start.model_dump(), ()), (self.checks, ()), (self.oracle, ("saved", "url"))
+            (self.goal, ()), (self.start.model_dump(), ()), (self.checks, ()), (self.oracle, ("saved", "url")),
+            (self.user, SPOKEN),
         ):  # fmt: skip
             for path in _placeholders_in(part):
                 if path.split(".")[0] not in (*known, *extra):
@@ -144,6 +152,7 @@ class TaskTemplate(_Strict):
                 goal=render(goal, params),
                 start=_start(self.start, params),
                 bugs=self.bugs,
+                user=None if self.user is None else fill_goal(self.user, params),
                 max_steps=self.max_steps,
                 params=params,
                 checks=checks,

@@ -71,3 +71,19 @@ class World(Protocol):
     def close(self) -> None:
         """Release everything; safe to call twice."""
         ...
+
+
+@runtime_checkable
+class DualControlWorld(World, Protocol):
+    """A world in which the user acts too, in a session of its own (`UserGoal.login`): one state, two sides."""
+
+    def user_tools(self) -> list[dict[str, JsonValue]]:
+        """Operations on offer to the user, as `World.tools`."""
+        ...
+
+    def user_step(self, action: Action) -> Transition:
+        """Carry out the user's `action`: `World.step` on the other side.
+
+        The agent's observation does not change; what the user sees is in the result's `observation`.
+        """
+        ...

@@ -137,6 +137,22 @@ class Guest:
             self._set_baseline(self._seed_view if kit.write_mark() == written else kit.view())
         return cookies
 
+    def sign_in(self, account: str) -> dict[str, str]:
+        """Cookies of one more session; part of the start state, as the login of `reset` is."""
+        kit = self.kit
+        kept = kit.tick, kit.seed, kit.counters, kit.bugs
+        written = kit.write_mark()
+        # A stream per account and no time passes: the episode is the same whoever else is signed in.
+        kit.tick, kit.seed, kit.counters, kit.bugs = timedelta(0), rng.draw(kit.seed, "sign in", account), {}, {}
+        ticks = kit.ticks
+        try:
+            return self._login(account)
+        finally:
+            kit.tick, kit.seed, kit.counters, kit.bugs = kept
+            kit.ticks = ticks
+            if kit.write_mark() != written:
+                self._set_baseline(kit.view())
+
     def state(self) -> StateView:
         """The current state view; not to be mutated."""
         mark = self.kit.write_mark()

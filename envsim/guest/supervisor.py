@@ -70,6 +70,7 @@ class ControlApp:
             ("GET", "/seed_view"): self._call(lambda request: guest.seed_view()),
             ("GET", "/hash"): self._call(lambda request: guest.hash()),
             ("POST", "/reset"): lambda request: guest.reset(**request),
+            ("POST", "/sign_in"): self._call(lambda request: guest.sign_in(**request)),
             ("POST", "/changes"): self._changes,
             ("POST", "/snapshot"): self._call(lambda request: guest.snapshot()),
             ("POST", "/restore"): self._call(lambda request: guest.restore(**request)),

@@ -32,7 +32,7 @@ from envsim.sandbox.served import ServedSandbox
 ALWAYS_SET = frozenset({"HOME", "HOSTNAME", "LC_CTYPE"})
 """Variables that the engine or Python itself sets."""
 
-CONTROL_PATHS = ("health", "state", "seed_view", "hash", "changes", "reset", "snapshot", "restore", "lease")
+CONTROL_PATHS = ("health", "state", "seed_view", "hash", "changes", "reset", "sign_in", "snapshot", "restore", "lease")
 TRAVERSALS = ("/", "/static/", "/static/../", "/../", "/%2e%2e/", "/static/..%2f", "/..%2f..%2f")
 
 

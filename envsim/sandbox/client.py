@@ -58,6 +58,10 @@ class SocketControl:
         }
         return cast("dict[str, str]", self._ask("POST", "/reset", body))
 
+    def sign_in(self, account: str) -> dict[str, str]:
+        """See `Control.sign_in`."""
+        return cast("dict[str, str]", self._ask("POST", "/sign_in", {"account": account}))
+
     def state(self) -> StateView:
         """See `Control.state`."""
         return cast("StateView", self._ask("GET", "/state"))

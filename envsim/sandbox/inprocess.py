@@ -75,6 +75,11 @@ class InProcessControl:
                 ),
             )
 
+    def sign_in(self, account: str) -> dict[str, str]:
+        """See `Control.sign_in`."""
+        with self._turn() as guest:
+            return guest.sign_in(account)
+
     def state(self) -> StateView:
         """See `Control.state`."""
         with self._turn() as guest:

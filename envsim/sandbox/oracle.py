@@ -78,6 +78,9 @@ class _HeldControl:
     def reset(self, request: ResetRequest) -> dict[str, str]:
         return self._control.reset(replace(request, bugs=self._bugs))
 
+    def sign_in(self, account: str) -> dict[str, str]:
+        return self._control.sign_in(account)
+
     def health(self) -> dict[str, Any]:
         return self._control.health()
 

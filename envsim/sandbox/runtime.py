@@ -70,6 +70,14 @@ class Control(Protocol):
         """
         ...
 
+    def sign_in(self, account: str) -> dict[str, str]:
+        """Cookies of one more session, for whoever else acts in the episode; call it right after `reset`.
+
+        Raises:
+            ContentError: An unknown account.
+        """
+        ...
+
     def state(self) -> StateView:
         """The current state view."""
         ...

@@ -93,6 +93,9 @@ class SandboxSpec(_Strict):
     app: Entry = Field(description="module:function below the folder, (Kit) -> Clone")
     seed: Entry = Field(description="module:function below the folder, (Path) -> None; writes the seed database")
     tools: str | None = Field(default=None, description="path of the app's OpenAPI document; None: browser only")
+    user_tools: str | None = Field(
+        default=None, description="path of the OpenAPI document a simulated user works with; None: that of `tools`"
+    )
     pages: tuple[str, ...] = Field(default=("/",), description="where a walk over all pages starts")
     login: str | None = Field(default=None, description="account (e-mail) used where a walk needs to be signed in")
     clock: Clock = Clock()

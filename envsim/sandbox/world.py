@@ -58,6 +58,8 @@ class SandboxWorld:
         self.bugs: Mapping[str, float] = {}
         self._sandbox: Sandbox | None = None
         self._surface: PageSurface | ToolSurface | None = None
+        self._user: ToolSurface | None = None
+        """The user's own session; None where the task's user has none."""
         self._seed_view: StateView | None = None
 
     def tools(self) -> list[dict[str, JsonValue]]:
@@ -85,6 +87,20 @@ class SandboxWorld:
             self.close()
             raise
 
+    def user_tools(self) -> list[dict[str, JsonValue]]:
+        """See `DualControlWorld.user_tools`."""
+        return self._users().tools()
+
+    def user_step(self, action: Action) -> Transition:
+        """See `DualControlWorld.user_step`."""
+        user = self._users()
+        try:
+            observation, asked = user.act(action)
+            return self._transition(observation) if asked else Transition(observation=observation)
+        except SandboxError:
+            self.close()
+            raise
+
     def state(self) -> StateView:
         """See `World.state`."""
         return self._live().control.state()
@@ -93,15 +109,17 @@ class SandboxWorld:
         """See `World.snapshot`."""
         if self._surface is None:
             raise UncertainError("The world has no episode to snapshot. Call reset() first.")
-        return (self._live().control.snapshot(), self._surface.save())
+        return (self._live().control.snapshot(), self._surface.save(), self._user.save() if self._user else None)
 
     def restore(self, token: object) -> None:
         """See `World.restore`."""
         if self._surface is None or not isinstance(token, tuple):
             raise UncertainError("This token is not from the running episode. Take it after reset().")
-        snapshot_id, session = token
+        snapshot_id, session, users = token
         self._live().control.restore(snapshot_id)
         self._surface.load(session)
+        if self._user is not None:
+            self._user.load(users)
 
     def screenshot(self) -> bytes | None:
         """The page as PNG; None through a driver that cannot paint."""
@@ -109,10 +127,11 @@ class SandboxWorld:
 
     def close(self) -> None:
         """See `World.close`."""
-        surface, self._surface = self._surface, None
+        surfaces, self._surface, self._user = (self._surface, self._user), None, None
         sandbox, self._sandbox = self._sandbox, None
-        if surface is not None:
-            surface.close()
+        for surface in surfaces:
+            if surface is not None:
+                surface.close()
         if sandbox is not None:
             sandbox.close()
 
@@ -137,7 +156,28 @@ class SandboxWorld:
         setup = [SetupCall(tool=call.name, arguments=dict(call.arguments)) for call in task.start.setup]
         request = ResetRequest(seed=seed, bugs=bugs, login=task.start.login, setup=setup)
         cookies = self._live().control.reset(request)
+        self._sign_in_user(task)
         return self._transition(surface.open(task.start.url, cookies))
+
+    def _sign_in_user(self, task: Task) -> None:
+        user, self._user = self._user, None
+        if user is not None:
+            user.close()
+        if task.user is None or task.user.login is None:
+            return
+        document = self.spec.user_tools or self.spec.tools
+        if document is None:
+            raise ContentError(
+                f"{self.spec.name} offers its users no tools. Remove `login` from the [user] of {task.template}."
+            )
+        sandbox = self._live()
+        self._user = ToolSurface(ToolClient(sandbox.transport(), document))
+        self._user.open("", sandbox.control.sign_in(task.user.login))
+
+    def _users(self) -> ToolSurface:
+        if self._user is None:
+            raise UncertainError("The user of this episode has no session of its own. Give its goal a login.")
+        return self._user
 
     def _open(self) -> PageSurface | ToolSurface:
         if self._sandbox is None:

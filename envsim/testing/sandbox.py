@@ -39,6 +39,7 @@ def check_sandbox(sandbox: Sandbox, dirty: Dirty | None = None) -> None:
     health = sandbox.control.health()
     _expect(health["app"] == sandbox.spec.name, f"health() names app {health['app']!r}")
     _check_reset(sandbox, dirty)
+    _check_sign_in(sandbox)
     _check_changes(sandbox, dirty)
     _check_forks(sandbox, dirty)
     _check_refusals(sandbox)
@@ -86,6 +87,21 @@ def _check_reset(sandbox: Sandbox, dirty: Dirty) -> None:
     _expect(control.seed_view() == seeded, "seed_view() changed while the app was used")
     control.reset(ResetRequest(seed=SEED + 1, bugs=request.bugs, login=request.login))
     _expect(control.hash() != clean, "two seeds share one hash(): the seed does not reach the app")
+
+
+def _check_sign_in(sandbox: Sandbox) -> None:
+    control, account = sandbox.control, sandbox.spec.login
+    if account is None:
+        return
+    first = control.reset(_request(sandbox))
+    second = control.sign_in(account)
+    _expect(bool(second) and second != first, "sign_in() opens no session beside that of reset()")
+    _expect(control.changes() == {"delta": [], "events": []}, "signing in shows up in changes()")
+    both = control.hash()
+    control.reset(_request(sandbox))
+    _expect(control.sign_in(account) == second, "the same sign_in() after the same reset gives other cookies")
+    _expect(control.hash() == both, "the same sign_in() after the same reset ends in another state")
+    _refused(lambda: control.sign_in("nobody@nowhere.invalid"), "sign_in() takes an unknown account")
 
 
 def _check_changes(sandbox: Sandbox, dirty: Dirty) -> None:

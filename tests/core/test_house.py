@@ -21,9 +21,9 @@ ALL = sorted(
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "rng", "state"),
-    ("types", "content", "expressions", "toml"),
+    ("types", "content", "expressions", "toml", "chat", "chat_local"),
     ("goal", "trace", "spaces"),
-    ("task",),
+    ("task", "goal_template"),
     ("world",),
     ("guest",),
     ("page",),
@@ -45,7 +45,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 WORLDMODEL_MAY_USE = {"errors", "types", "trace", "world", "task", "rng", "state", "page", "reward", "cli"}
 """The values, the protocol, the page grammar, and what its console script shares with the others."""
 
-OPTIONAL = {"torch", "safetensors", "tokenizers", "transformers", "docker", "playwright", "PIL"}
+OPTIONAL = {"torch", "safetensors", "tokenizers", "transformers", "gguf", "accelerate", "docker", "playwright", "PIL"}
 """Packages of the extras."""
 
 LAZY = {*OPTIONAL, "envsim.page.chromium"}
