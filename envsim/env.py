@@ -40,11 +40,11 @@ class _Heard:
     infeasible: bool = False
     said: list[str] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
 
     def record(self, after: StateView) -> Record:
-        return Record(
-            self.before, after, self.answered, self.answer, self.infeasible, tuple(self.said), tuple(self.urls)
-        )
+        said, urls, seen = tuple(self.said), tuple(self.urls), tuple(self.seen)
+        return Record(self.before, after, self.answered, self.answer, self.infeasible, said, urls, seen)
 
 
 class TaskEnv(gymnasium.Env[dict[str, Any], str]):
@@ -291,6 +291,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         assert self.task is not None
         self.observation = transition.observation.model_copy(update={"goal": self.task.goal})
         self._heard.urls.append(self.observation.url)
+        self._heard.seen.append(self.observation.page or self.observation.result)
 
     def _unchanged(self, error: str = "") -> Observation:
         return self.observation.model_copy(update={"messages": (), "error": error})

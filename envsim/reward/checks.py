@@ -7,6 +7,7 @@ A check is a table with a `kind`; a task is solved when all of its checks hold:
 ``answer``      the final answer, read as money, number, date, text, set or boolean
 ``url``         a page that was open at the end, or at any time
 ``said``        a value the agent told the user; ``not_said`` one it must not have told
+``seen``        values that one page or tool result showed the agent: what it must have looked at
 ``answered``    the agent ended the episode with an answer
 ``infeasible``  the agent reported that the goal cannot be reached
 """
@@ -23,7 +24,7 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator, model
 
 from envsim.errors import ContentError
 from envsim.expressions import compile_query, query, rows
-from envsim.reward.typed import ValueType, mentions, parse, same
+from envsim.reward.typed import ValueType, mentions, parse, same, shows
 from envsim.state import StateView, canonical, diff, split_path
 from envsim.task import Task
 from envsim.types import Frozen, JsonValue
@@ -41,6 +42,7 @@ class Record:
         infeasible: Whether the agent ended the episode with `report_infeasible`.
         said: What the agent told the user, in order.
         urls: Path and query of the active page, after each step, the reset first.
+        seen: Page or tool result of each observation, in the same order.
     """
 
     before: StateView
@@ -50,6 +52,7 @@ class Record:
     infeasible: bool = False
     said: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
 
 
 class _Facts:
@@ -294,6 +297,22 @@ class UrlCheck(Frozen):
         return split.path == self.path and all(given.get(key) == [str(value)] for key, value in self.query.items())
 
 
+class SeenCheck(Frozen):
+    """One page or tool result showed the agent all of `values`, each as whole words.
+
+    For instances whose right end is to change nothing: who gives up without having looked has not earned it.
+    """
+
+    kind: Literal["seen"]
+    values: list[str | int] = Field(min_length=1)
+
+    def failure(self, facts: _Facts) -> str | None:
+        """Why the check does not hold, or None."""
+        if any(all(shows(text, str(value)) for value in self.values) for text in facts.record.seen):
+            return None
+        return f"The agent never looked at what shows {' and '.join(_short(value) for value in self.values)}."
+
+
 class EndCheck(Frozen):
     """How the agent ended the episode: with an answer, or by reporting that it cannot be done."""
 
@@ -307,7 +326,7 @@ class EndCheck(Frozen):
 
 
 Check = Annotated[
-    StateCheck | UnchangedCheck | AnswerCheck | SaidCheck | UrlCheck | EndCheck, Field(discriminator="kind")
+    StateCheck | UnchangedCheck | AnswerCheck | SaidCheck | UrlCheck | SeenCheck | EndCheck, Field(discriminator="kind")
 ]
 _ADAPTER: TypeAdapter[Check] = TypeAdapter(Check)
 

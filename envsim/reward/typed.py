@@ -188,6 +188,15 @@ def _without_unit(value: Any, units: Iterable[str]) -> Any:
     return value
 
 
+def shows(text: str, value: str) -> bool:
+    """Whether `text`, a page or JSON, holds `value` as whole words, in any case."""
+    wanted = normalise(value)
+    if not wanted:
+        return False
+    folded = " ".join(unicodedata.normalize("NFKC", text.translate(_FOLD)).casefold().split())
+    return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", folded) is not None
+
+
 def mentions(kind: ValueType, expected: Any, message: str, tolerance: float = 0.0) -> bool:
     """Whether `message` has a run of whole tokens that is `expected` as `kind`."""
     return any(same(kind, expected, part, tolerance) for part in _parts(kind, expected, message))

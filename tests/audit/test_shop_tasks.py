@@ -65,8 +65,11 @@ def test_instances_differ(template: TaskTemplate, envs: Envs) -> None:
 
 
 def test_who_always_gives_up_is_wrong_about_orders_that_can_be_cancelled(envs: Envs) -> None:
-    steps = ['report_infeasible(reason="x")']
-    assert set(rewards(envs["tools", "production"], "tools-cancel-order", steps, range(20))) == {0.0, 1.0}
+    gives_up = 'report_infeasible(reason="x")'
+    env = envs["tools", "production"]
+    assert set(rewards(env, "tools-cancel-order", [gives_up], range(20))) == {0.0}
+    looks = ["list_orders()", gives_up]
+    assert set(rewards(env, "tools-cancel-order", looks, range(20))) == {0.0, 1.0}
     steps = ['get_order(number="{number}")', 'cancel_order(number="{number}")']
     assert set(rewards(envs["tools", "production"], "tools-cancel-order", steps, range(20))) == {0.0, 1.0}
 

@@ -122,6 +122,15 @@ def test_said_and_not_said() -> None:
     assert judge({"kind": "not_said", "value": "fund"}, said=said).reward == 1.0
 
 
+def test_seen_asks_for_all_values_at_once_as_whole_words() -> None:
+    check = {"kind": "seen", "values": [1001, "Shipped"]}
+    assert judge(check, seen=("", '{"number":1001,"status":"shipped"}')).reward == 1.0
+    assert judge(check, seen=('text "Order 1001, shipped on Monday"',)).reward == 1.0
+    assert judge(check, seen=('{"number":1001}', '{"status":"shipped"}')).reward == 0.0
+    assert judge(check, seen=('{"number":10010,"status":"shipped"}', "1001 unshipped")).reward == 0.0
+    assert judge(check).reason == 'The agent never looked at what shows 1001 and "Shipped".'
+
+
 def test_answered_and_infeasible() -> None:
     assert judge({"kind": "answered"}, answered=True).reward == 1.0
     assert judge({"kind": "answered"}).reward == 0.0
