@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from envsim.errors import ContentError, TraceError
-from envsim.ingest import chat, native
+from envsim.ingest import chat, multiwoz, native
 from envsim.ingest.records import Format
 
-FORMATS: dict[str, Format] = {fmt.name: fmt for fmt in (native.FORMAT, chat.FORMAT)}
+FORMATS: dict[str, Format] = {fmt.name: fmt for fmt in (native.FORMAT, chat.FORMAT, multiwoz.FORMAT)}
 """By name, in the order they are tried by `detect`: the stricter first."""
 
 
