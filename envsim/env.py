@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envsim import spaces
+from envsim.conversation import Conversation, Reply
 from envsim.errors import ActionError, ContentError, SandboxError, UncertainError, missing_extra
 from envsim.recorder import Recorder
-from envsim.reward.checks import Record, evaluate
-from envsim.rng import draw
+from envsim.reward.checks import Record
+from envsim.source import TaskSource, TemplateSource
 from envsim.state import StateView
 from envsim.task import Interface, Task
-from envsim.task_template import TaskTemplate, select_templates
 from envsim.trace import Step
 from envsim.types import Action, JsonValue, Observation, Outcome, OutcomeKind, Transition
+from envsim.user.base import User
+from envsim.user.factory import get_user
 from envsim.world import World
 from envsim.worlds import open_world
 
@@ -54,15 +57,18 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
     or JSON (`envsim.types.Action.parse`). Nothing an action says can raise: a malformed or
     impossible one becomes `observation["error"]` and costs a step.
 
-    An episode ends when the agent answers (``answer(value)``, ``report_infeasible(reason)``),
-    which terminates it, or after `max_steps`, which truncates it; both are scored by the task's
-    checks on the last step, reward 1.0 or 0.0. A failure of the infrastructure or a world that
-    cannot go on truncates it with reward NaN, never 0.
+    An episode ends when the agent answers (``answer(value)``, ``report_infeasible(reason)``) or the
+    task's user leaves, which terminates it, or after `max_steps`, which truncates it; all are scored
+    by the task's checks on the last step, reward 1.0 or 0.0. A failure of the infrastructure, a world
+    that cannot go on, or a simulated user that breaks its own rules truncates it with reward NaN, never 0.
+
+    Where the task has a user, its opening words are in the first observation's ``messages``, and what
+    it answers to ``send_msg_to_user(text)`` in the next one's.
 
     ``info`` holds ``task`` and ``step`` always; after a step also ``trust`` (the world's own
     P(this step is right)), ``delta`` and ``events`` (ground truth for trainers and traces, never
     to be shown to an agent); on the last step ``outcome`` (``policy | env_bug | infra |
-    sim_uncertain``), ``reason`` and ``success``.
+    sim_uncertain``), ``reason`` and ``success``. ``user`` is the user's turn, hidden parts included.
 
     Args:
         app: Name of the app.
@@ -79,6 +85,11 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         screenshot: Add a ``screenshot`` to every observation (chromium only).
         max_steps: Overrides every task's own limit.
         policy: Name written into traces.
+        user: Who plays the users of tasks that have one: ``"agenda"`` (seeded, no LLM), ``"chat:MODEL"``,
+            ``"local:PATH"``, or a function that makes a `User`.
+        population: What the user's persona is drawn from: a built-in population or a directory made
+            by ``envsim personas mine``.
+        source: Where tasks come from and who judges them; None: the task files of `app`.
 
     Raises:
         ContentError: An unknown app, task, split, bug, world or driver, or modes that do not go together.
@@ -103,13 +114,15 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         screenshot: bool = False,
         max_steps: int | None = None,
         policy: str = "",
+        user: str | Callable[[], User] = "agenda",
+        population: str | Path = "default",
+        source: TaskSource | None = None,
     ) -> None:
         _check_modes(render_mode, screenshot, driver, interface)
         if max_steps is not None and max_steps < 1:
             raise ContentError(f"max_steps={max_steps} leaves no step. Give 1 or more, or None for each task's own.")
         self.app = app
-        self.templates: list[TaskTemplate]
-        self.templates, self._fixed_seed = select_templates(app, task=task, split=split, interface=interface)
+        self.source = source or TemplateSource(app, task=task, split=split, interface=interface)
         self.render_mode = render_mode
         self.action_space = spaces.action_space()
         self.observation_space = spaces.observation_space(screenshot=screenshot)
@@ -125,6 +138,9 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         """The current task instance, gold data included: for trainers and oracles, not for agents."""
         self.outcome: Outcome | None = None
         """How the last episode ended; None while one runs."""
+        self._make_user = user
+        self._population = population
+        self._conversation: Conversation | None = None
         self._screenshot = screenshot
         self._max_steps = max_steps
         self._recorder = Recorder(Path(record) if record is not None else None, policy)
@@ -155,9 +171,12 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         self.task, self.outcome = None, None
         options = options or {}
         try:
-            self.task = self._choose(episode_seed, options.get("task"))
+            self.task = self.source.choose(episode_seed, options.get("task"), self.world)
             transition = self.world.reset(self.task, episode_seed)
             before = self.world.state()
+            if self.task.user is not None:
+                transition = _joined(transition, self._talk().begin(self.task.user, episode_seed))
+                _check_fault(transition)
         except (SandboxError, UncertainError) as error:
             self.outcome = Outcome(kind=_kind_of(error), reward=None, reason=str(error))
             raise
@@ -165,8 +184,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         self._recorder.begin(self.task, self.world, episode_seed, before, options.get("session"))
         self._heard = _Heard(before=before)
         self._see(transition)
-        first = Step(index=0, observation=self.observation, delta=transition.delta, events=transition.events)
-        self._recorder.write(first)
+        self._write(transition)
         return self._encode(), self._info(transition)
 
     def step(self, action: str | Action | dict[str, Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
@@ -189,12 +207,11 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         except (SandboxError, UncertainError) as error:
             return self._break_off(error, parsed)
         self._see(transition)
-        self._recorder.write(
-            Step(
-                index=self._steps, action=parsed, raw=raw,
-                observation=self.observation, delta=transition.delta, events=transition.events,
-            )
-        )  # fmt: skip
+        self._write(transition, parsed, raw)
+        try:
+            _check_fault(transition)
+        except UncertainError as error:
+            return self._break_off(error, None, written=True)
         return self._settle(parsed, transition)
 
     def render(self) -> str | NDArray[np.uint8] | None:
@@ -220,14 +237,17 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
     def _carry_out(self, action: Action) -> Transition:
         if action.kind == "call" and action.name != "report_infeasible":
             return self.world.step(action)
+        transition = Transition(observation=self._unchanged())
         if action.kind == "say":
             self._heard.said.append(action.text)
-        return Transition(observation=self._unchanged())
+            if self.task is not None and self.task.user is not None:
+                return _joined(transition, self._talk().hear(action.text))
+        return transition
 
     def _settle(
         self, action: Action | None, transition: Transition
     ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        ended = False
+        ended = transition.user is not None and transition.user.done
         if action is not None and action.kind == "answer":
             self._heard.answered, self._heard.answer = True, action.value
             ended = True
@@ -239,18 +259,18 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         if not (ended or truncated):
             return self._encode(), 0.0, False, False, info
         try:
-            outcome = self._judge()
+            outcome = self._judged()
         except (SandboxError, UncertainError) as error:
             return self._break_off(error, None, written=True)
         self._end(outcome, info)
         reward = UNSCORABLE if outcome.reward is None else outcome.reward
         return self._encode(), reward, ended, truncated, info
 
-    def _judge(self) -> Outcome:
+    def _judged(self) -> Outcome:
         assert self.task is not None
         record = self._heard.record(self.world.state())
         try:
-            verdict = evaluate(self.task, record)
+            verdict = self.source.judge(self.task, record)
         except ContentError as error:
             # The task's own check is broken: neither the policy nor the infrastructure.
             return Outcome(kind="env_bug", reward=None, reason=str(error))
@@ -279,19 +299,27 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         assert self.task is not None
         return self.task.max_steps if self._max_steps is None else self._max_steps
 
-    def _choose(self, seed: int, wanted: str | None) -> Task:
-        templates, fixed = self.templates, self._fixed_seed
-        if wanted is not None:
-            templates, fixed = select_templates(self.app, task=wanted, split=None, interface=self.interface)
-        template = templates[draw(seed, "template") % len(templates)]
-        instance = fixed if fixed is not None else draw(seed, "instance") % 2**31
-        return template.instantiate(instance, self.world.seed_view())
+    def _talk(self) -> Conversation:
+        if self._conversation is None:
+            # Not before a task has a user: most have none, and a chat user needs an endpoint.
+            make = self._make_user
+            user = get_user(make, self._population) if isinstance(make, str) else make()
+            self._conversation = Conversation(user, self.world)
+        return self._conversation
 
     def _see(self, transition: Transition) -> None:
         assert self.task is not None
         self.observation = transition.observation.model_copy(update={"goal": self.task.goal})
         self._heard.urls.append(self.observation.url)
         self._heard.seen.append(self.observation.page or self.observation.result)
+
+    def _write(self, transition: Transition, action: Action | None = None, raw: str = "") -> None:
+        self._recorder.write(
+            Step(
+                index=self._steps, action=action, raw=raw, observation=self.observation,
+                delta=transition.delta, events=transition.events, user=transition.user,
+            )
+        )  # fmt: skip
 
     def _unchanged(self, error: str = "") -> Observation:
         return self.observation.model_copy(update={"messages": (), "error": error})
@@ -304,6 +332,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             "trust": transition.trust,
             "delta": [list(change) for change in transition.delta],
             "events": [event.model_dump() for event in transition.events],
+            "user": None if transition.user is None else transition.user.model_dump(mode="json"),
         }
 
     def _encode(self) -> dict[str, Any]:
@@ -318,6 +347,25 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             # A model has no looks, and after a failure there is no page.
             return np.zeros(spaces.SCREENSHOT_SHAPE, np.uint8)
         return _decode_png(png)
+
+
+def _joined(transition: Transition, reply: Reply) -> Transition:
+    """`transition` with what the user then did."""
+    return transition.model_copy(
+        update={
+            "observation": transition.observation.model_copy(update={"messages": reply.messages}),
+            "delta": (*transition.delta, *reply.delta),
+            "events": (*transition.events, *reply.events),
+            "trust": min(transition.trust, reply.trust),
+            "user": reply.turn,
+        }
+    )
+
+
+def _check_fault(transition: Transition) -> None:
+    """Raise for a user that broke a rule of its own: that is never the agent's doing."""
+    if transition.user is not None and transition.user.fault:
+        raise UncertainError(f"The simulated user made a mistake: {transition.user.fault}")
 
 
 def _kind_of(error: SandboxError | UncertainError) -> OutcomeKind:

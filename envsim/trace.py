@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 
 from envsim.errors import TraceError
 from envsim.state import StateView, canonical
-from envsim.types import Action, Event, Frozen, JsonValue, Observation, Outcome, StateDelta
+from envsim.types import Action, Event, Frozen, JsonValue, Observation, Outcome, StateDelta, UserTurn
 
 VERSION = 1
 T = TypeVar("T", bound=Frozen)
@@ -60,6 +60,7 @@ class Step(Frozen):
     observation: Observation
     delta: StateDelta = ()
     events: tuple[Event, ...] = ()
+    user: UserTurn | None = Field(default=None, description="the simulated user's turn in full, hidden parts included")
 
 
 class End(Frozen):

@@ -189,6 +189,7 @@ class Transition(Frozen):
     delta: StateDelta = Field(default=(), description="what the action changed in the state view")
     events: tuple[Event, ...] = ()
     trust: float = Field(default=1.0, ge=0, le=1, description="the world's own P(this transition is right)")
+    user: UserTurn | None = Field(default=None, description="what the task's user did; the environment's to fill in")
 
 
 class Outcome(Frozen):

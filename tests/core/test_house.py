@@ -20,7 +20,7 @@ ALL = sorted(
 )
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "rng", "state"),
+    ("errors", "rng", "state", "linear"),
     ("types", "content", "expressions", "toml", "chat", "chat_local"),
     ("goal", "trace", "spaces"),
     ("task", "goal_template"),
@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("page",),
     ("sandbox", "user", "reward", "policy", "ingest"),
     ("worlds", "task_template", "recorder"),
+    ("source", "conversation"),
     ("env",),
     ("vector",),
     ("registration",),
