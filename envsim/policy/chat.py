@@ -1,18 +1,13 @@
-"""A policy behind any OpenAI-compatible chat endpoint with tool calling.
-
-Source: the chat completions API as OpenAI documents it, and as vLLM, llama.cpp and Ollama serve it.
-"""
+"""A policy behind any OpenAI-compatible chat endpoint with tool calling."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
 
-import httpx
-
-from envsim.errors import ActionError, PrerequisiteError
+from envsim.chat import ChatEndpoint
+from envsim.errors import ActionError
 from envsim.task import Task
 from envsim.types import AGENT_TOOLS, Action, Observation
 
@@ -50,14 +45,10 @@ class ChatPolicy:
         attempts: int = 5,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.model = model
-        self._base = (base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1").rstrip("/")
-        key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
-        self._headers = {"authorization": f"Bearer {key}"}
-        self._timeout = timeout_s
+        self._chat = ChatEndpoint(
+            model, base_url=base_url, api_key=api_key, timeout_s=timeout_s, attempts=attempts, sleep=sleep
+        )
         self._keep = keep
-        self._attempts = attempts
-        self._sleep = sleep
         self._seed = 0
         self._tools: list[dict[str, Any]] = []
         self._messages: list[dict[str, Any]] = []
@@ -67,7 +58,7 @@ class ChatPolicy:
         """See `Policy.reset`. The task is not looked at: the goal is in the observation."""
         del task
         self._seed = seed
-        self._tools = [{"type": "function", "function": tool} for tool in [*tools, *AGENT_TOOLS]]
+        self._tools = [*tools, *AGENT_TOOLS]
         self._messages = [{"role": "system", "content": SYSTEM}]
         self._pending = ""
 
@@ -79,7 +70,7 @@ class ChatPolicy:
         """
         self._tell(_describe(observation, first=len(self._messages) == 1))
         for _ in range(_REPAIRS + 1):
-            message = self._ask()
+            message = self._chat.reply(self._messages, tools=self._tools, seed=self._seed)
             try:
                 return self._read(message)
             except ActionError as error:
@@ -105,43 +96,6 @@ class ChatPolicy:
         if not calls:
             return Action.say(str(message.get("content") or ""))
         return Action.parse({"tool_calls": calls[:1]})
-
-    def _ask(self) -> dict[str, Any]:
-        body = {
-            "model": self.model, "messages": self._messages, "tools": self._tools, "temperature": 0, "seed": self._seed
-        }  # fmt: skip
-        failure = ""
-        for attempt in range(self._attempts):
-            if attempt:
-                self._sleep(min(2.0**attempt, 30.0))
-            try:
-                # A connection per reply: nothing stays open between episodes, and nobody has to close a policy.
-                reply = httpx.post(
-                    f"{self._base}/chat/completions", json=body, headers=self._headers, timeout=self._timeout
-                )
-            except httpx.TransportError as error:
-                failure = str(error) or type(error).__name__
-                continue
-            if reply.status_code in (408, 409, 429) or reply.status_code >= 500:
-                failure = f"HTTP {reply.status_code}"
-                continue
-            return self._message(reply)
-        raise self._unusable(f"did not answer in {self._attempts} attempts ({failure})")
-
-    def _message(self, reply: httpx.Response) -> dict[str, Any]:
-        try:
-            message = reply.raise_for_status().json()["choices"][0]["message"]
-        except (httpx.HTTPStatusError, ValueError, LookupError, TypeError):
-            raise self._unusable(f"answered HTTP {reply.status_code}: {reply.text[:200]}") from None
-        if not isinstance(message, dict):
-            raise self._unusable("answered without a message")
-        return message
-
-    def _unusable(self, what: str) -> PrerequisiteError:
-        return PrerequisiteError(
-            f"The chat endpoint {self._base} {what}. Set OPENAI_BASE_URL and OPENAI_API_KEY, and check the model name.",
-            command=f"curl {self._base}/models",
-        )
 
 
 def _describe(observation: Observation, *, first: bool) -> str:

@@ -1,0 +1,202 @@
+"""Chat models by one call: an OpenAI-compatible endpoint, or a model on this machine.
+
+Source: the chat completions API as OpenAI documents it, and as vLLM, llama.cpp and Ollama serve it;
+RFC 9110, 10.2.3 for ``Retry-After``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+
+from envsim.errors import ContentError, PrerequisiteError, load_optional
+
+NAMES = "chat:MODEL (asked at $OPENAI_BASE_URL) or local:PATH (a model directory or .gguf file)"
+"""How chat models are named at every command line."""
+
+_LOCAL_ENTRY = "envsim.chat_local:LocalChat"
+_LONGEST_WAIT_S = 60.0
+"""An endpoint that asks for more patience than this is asked again after this."""
+
+ChatMessage = dict[str, Any]
+"""A message as the API has it: ``role``, ``content``, and ``tool_calls`` where the model called tools."""
+
+
+class Chat(Protocol):
+    """A model that continues a conversation."""
+
+    @property
+    def name(self) -> str:
+        """As it is named at the command line, e.g. ``chat:gpt-4o-mini``."""
+
+    @property
+    def parallel(self) -> bool:
+        """Whether several threads may ask at once."""
+
+    def reply(
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        tools: Sequence[dict[str, Any]] = (),
+        schema: dict[str, Any] | None = None,
+        seed: int = 0,
+        temperature: float = 0.0,
+    ) -> ChatMessage:
+        """The assistant's next message.
+
+        Args:
+            messages: The conversation so far.
+            tools: What the model may call, as OpenAI function schemas.
+            schema: A JSON schema the content should satisfy. A request, not a promise: check what comes.
+            seed: Of the sampling, where `temperature` is above 0 and the model honours it.
+            temperature: 0 for the likeliest reply.
+
+        Raises:
+            PrerequisiteError: The model cannot be reached or used.
+        """
+
+
+def open_chat(name: str) -> Chat:
+    """The chat model of that name: ``chat:MODEL`` or ``local:PATH``.
+
+    Raises:
+        ContentError: Neither.
+        ModelError: There is no usable model at the path.
+        PrerequisiteError: A local model needs packages that are not installed.
+    """
+    kind, _, argument = name.partition(":")
+    if kind == "chat" and argument:
+        return ChatEndpoint(argument)
+    if kind == "local" and argument:
+        local: Chat = load_optional(_LOCAL_ENTRY, "local")(Path(argument))
+        return local
+    raise ContentError(f"{name!r} names no chat model. Write it as {NAMES}.")
+
+
+class ChatEndpoint:
+    """A model behind an OpenAI-compatible chat completions endpoint.
+
+    Args:
+        model: Name of the model, as the endpoint knows it.
+        base_url: Up to and including ``/v1``; default: ``$OPENAI_BASE_URL``, else OpenAI's.
+        api_key: Default: ``$OPENAI_API_KEY``; local servers take any.
+        timeout_s: Longest wait for one reply to begin or go on.
+        attempts: Tries per reply, with growing waits, where the endpoint is overloaded or down.
+        sleep: Waits; replaced in tests.
+    """
+
+    parallel = True
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeout_s: float = 120.0,
+        attempts: int = 5,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.model = model
+        self.name = f"chat:{model}"
+        self._base = (base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1").rstrip("/")
+        self._key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
+        self._timeout = timeout_s
+        self._attempts = attempts
+        self._sleep = sleep
+        self._takes_schemas = True
+
+    def reply(
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        tools: Sequence[dict[str, Any]] = (),
+        schema: dict[str, Any] | None = None,
+        seed: int = 0,
+        temperature: float = 0.0,
+    ) -> ChatMessage:
+        """See `Chat.reply`.
+
+        Raises:
+            PrerequisiteError: The endpoint refuses, or does not answer after all attempts.
+        """
+        body: dict[str, Any] = {
+            "model": self.model, "messages": list(messages), "temperature": temperature, "seed": seed
+        }  # fmt: skip
+        if tools:
+            body["tools"] = [{"type": "function", "function": tool} for tool in tools]
+        if schema is None or not self._takes_schemas:
+            return self._message(self._post(body))
+        form = {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": schema}}
+        answer = self._post({**body, "response_format": form})
+        if answer.status_code in (400, 422):
+            # Some servers know no schemas; who asks checks the reply anyway.
+            answer = self._post(body)
+            self._takes_schemas = not answer.is_success
+        return self._message(answer)
+
+    def _post(self, body: dict[str, Any]) -> httpx.Response:
+        """The first answer that is not about load or the network."""
+        # Escaped to ASCII: half a surrogate pair in a page must not stop the request.
+        content = json.dumps(body).encode()
+        failure, wait = "", 0.0
+        for attempt in range(self._attempts):
+            if attempt:
+                self._sleep(max(wait, min(2.0**attempt, 30.0)))
+            wait = 0.0
+            try:
+                # A connection per reply: nothing stays open between episodes, and nobody has to close a model.
+                reply = httpx.post(
+                    f"{self._base}/chat/completions", content=content, headers=self._headers(), timeout=self._timeout
+                )
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+                raise self._unusable(f"is no http address ({error})") from None
+            except httpx.RequestError as error:
+                failure = str(error) or type(error).__name__
+                continue
+            if reply.status_code not in (408, 409, 429) and reply.status_code < 500:
+                return reply
+            failure = f"HTTP {reply.status_code}"
+            wait = _retry_after_s(reply.headers.get("retry-after", ""))
+        raise self._unusable(f"did not answer in {self._attempts} attempts ({failure})")
+
+    def _headers(self) -> dict[str, str]:
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise self._unusable("cannot be sent the API key, which has characters no key has")
+        return {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
+
+    def _message(self, reply: httpx.Response) -> ChatMessage:
+        try:
+            message = reply.raise_for_status().json()["choices"][0]["message"]
+        except (httpx.HTTPStatusError, ValueError, LookupError, TypeError, RecursionError):
+            raise self._unusable(f"answered HTTP {reply.status_code}: {reply.text[:200]}") from None
+        if not isinstance(message, dict):
+            raise self._unusable("answered without a message")
+        return message
+
+    def _unusable(self, what: str) -> PrerequisiteError:
+        return PrerequisiteError(
+            f"The chat endpoint {self._base} {what}. Set OPENAI_BASE_URL and OPENAI_API_KEY, and check the model name.",
+            command=f"curl {self._base}/models",
+        )
+
+
+def _retry_after_s(value: str) -> float:
+    """How long the endpoint asks to be left alone, in seconds; 0 where it does not say."""
+    try:
+        wait = float(value)
+    except ValueError:
+        try:
+            until = parsedate_to_datetime(value)
+        except ValueError:
+            return 0.0
+        wait = (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return min(wait, _LONGEST_WAIT_S) if wait > 0 else 0.0
