@@ -326,14 +326,14 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
 
     def _info(self, transition: Transition) -> dict[str, Any]:
         assert self.task is not None
-        return {
+        info = {
             "task": self.task.id,
             "step": self._steps,
             "trust": transition.trust,
             "delta": [list(change) for change in transition.delta],
             "events": [event.model_dump() for event in transition.events],
-            "user": None if transition.user is None else transition.user.model_dump(mode="json"),
         }
+        return info if transition.user is None else {**info, "user": transition.user.model_dump(mode="json")}
 
     def _encode(self) -> dict[str, Any]:
         encoded: dict[str, Any] = dict(spaces.encode(self.observation))

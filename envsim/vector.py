@@ -18,7 +18,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from envsim.env import UNSCORABLE, TaskEnv
-from envsim.errors import ContentError, EnvsimError, SandboxError
+from envsim.errors import ContentError, EnvsimError, SandboxError, UncertainError
 from envsim.spaces import SCREENSHOT_SHAPE, encode
 from envsim.types import Action, Observation
 
@@ -138,7 +138,7 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
         env = self.envs[index]
         try:
             return (*env.reset(seed=seed, options=options), False)
-        except SandboxError as error:
+        except (SandboxError, UncertainError) as error:
             observation, info = self._failed(env, error)
             return self._blank() | observation, info, True
 
@@ -152,7 +152,8 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
     def _failed(env: TaskEnv, error: Exception) -> tuple[dict[str, Any], dict[str, Any]]:
         with contextlib.suppress(Exception):
             env.world.close()
-        info = {"outcome": "infra", "reason": f"{type(error).__name__}: {error}", "success": False}
+        kind = "sim_uncertain" if isinstance(error, UncertainError) else "infra"
+        info = {"outcome": kind, "reason": f"{type(error).__name__}: {error}", "success": False}
         return {"error": "The environment failed; this episode is not scored."}, info
 
     def _each(self, call: Callable[[int], Any]) -> list[Any]:
