@@ -13,6 +13,7 @@
     |   +-- SandboxTimeout      a running sandbox did not answer within its deadline
     |   +-- SandboxLost         a sandbox vanished: its process or container is gone
     +-- UncertainError          a world that knows it can no longer answer (replay, hybrid): `sim_uncertain`
+    +-- JudgeError              a judge whose replies cannot be used: what it judged stays without a score
     +-- GateError               a `--require` expression that does not hold: exit code 1
 """
 
@@ -82,6 +83,10 @@ class SandboxLost(SandboxError):  # noqa: N818 - a state, as "timeout" is
 
 class UncertainError(EnvsimError):
     """A world that cannot stand behind its next answer says so instead of guessing."""
+
+
+class JudgeError(EnvsimError):
+    """A judge that was asked again and still gave no usable scores."""
 
 
 class GateError(EnvsimError):
