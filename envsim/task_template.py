@@ -112,7 +112,7 @@ class TaskTemplate(_Strict):
         if self.user is not None and (clash := known & set(SPOKEN)):
             raise ValueError(f"parameter {min(clash)!r} is a word of the user's own; rename it")
         for part, extra in (
-            (self.goal, ()), (self.start.model_dump(), ()), (self.checks, ()), (self.oracle, ("saved", "url")),
+            (self.goal, ()), (self.start.model_dump(), ()), (self.checks, ()), (self.oracle, ("saved", "url", "message")),
             (self.user, SPOKEN),
         ):  # fmt: skip
             for path in _placeholders_in(part):

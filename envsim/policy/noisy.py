@@ -9,7 +9,7 @@ from envsim.policy.oracle import OraclePolicy
 from envsim.policy.random import RandomPolicy
 from envsim.rng import Rng
 from envsim.task import Task
-from envsim.types import Action, Observation
+from envsim.types import Action, Message, Observation
 
 _TYPED = ("fill", "select_option")
 """What a page forgets when it is left."""
@@ -45,12 +45,15 @@ class NoisyPolicy:
         self._repairs: list[Action] = []
         self._before: Observation | None = None
         """What the last slip interrupted, until the oracle acts again."""
+        self._missed: list[Message] = []
+        """What was said since then."""
         self._slipped = False
 
     def act(self, observation: Observation) -> Action:
         """See `Policy.act`."""
         if self._slipped:
             self._slipped = False
+            self._missed += observation.messages
             self._repairs = self._way_back(observation)
         if self._before is not None and (clearing := _clear(observation)) is not None:
             return clearing
@@ -63,8 +66,12 @@ class NoisyPolicy:
             self._before, self._slipped = self._before or observation, True
             return self._random.explore(observation)
         # A slip of a tool call must not hide the result of the oracle's own last call.
-        seen = self._before if self._before is not None and not observation.page else observation
-        self._before = None
+        seen = observation
+        if self._before is not None:
+            seen = observation if observation.page else self._before
+            # ... nor any slip what the user said meanwhile.
+            seen = seen.model_copy(update={"messages": (*self._before.messages, *self._missed)})
+        self._before, self._missed = None, []
         action = self._oracle.act(seen)
         if action.name in _TYPED:
             self._typed.append(action)

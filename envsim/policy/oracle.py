@@ -35,6 +35,7 @@ class OraclePolicy:
         self._program: Iterator[Action] = iter(())
         self._saved: dict[str, Any] = {}
         self._seen = Observation()
+        self._heard: list[str] = []
         self._lines: list[Line] | None = None
 
     def reset(self, task: Task | None, seed: int, tools: list[dict[str, Any]]) -> None:
@@ -49,11 +50,13 @@ class OraclePolicy:
         self._task = task
         self.stuck = ""
         self._saved = {}
+        self._heard = []
         self._program = self._run(parse_steps(task.oracle))
 
     def act(self, observation: Observation) -> Action:
         """See `Policy.act`."""
         self._seen = observation
+        self._heard += [message.text for message in observation.messages if message.role == "user"]
         self._lines = None
         try:
             return next(self._program, Action.answer())
@@ -108,6 +111,9 @@ class OraclePolicy:
             found = self._value(source)
             if step.pattern is not None:
                 match = re.search(step.pattern, found if isinstance(found, str) else canonical(found))
+                if match is None and step.optional:
+                    self._saved.setdefault(name, None)
+                    continue
                 if match is None:
                     raise _StuckError(f"{step.pattern!r} is not in {str(found)[:80]!r}, at {self._seen.url}")
                 found = match[1]
@@ -145,7 +151,7 @@ class OraclePolicy:
         return {
             **self._task.params,
             "result": _json(seen.result), "error": seen.error, "url": seen.url, "title": seen.title,
-            "saved": self._saved,
+            "message": self._heard[-1] if self._heard else "", "heard": list(self._heard), "saved": self._saved,
         }  # fmt: skip
 
 

@@ -12,6 +12,14 @@ from envsim.types import Action, JsonValue, Observation
 
 _CLICKED = INTERACTIVE - {"textbox", "searchbox", "spinbutton", "combobox", "listbox", "slider", "file"}
 _WORDS = ("blue", "large", "mug", "lamp", "gift", "10", "2026-03-09", "anna@example.com", "WELCOME10", "Main Street 5")
+_SAYINGS = (
+    "Could you tell me your {}?", "What is the {}, please?", "Please give me the {}.", "I have changed the {} for you.",
+    "Your {} is all set.", "I am sorry, I cannot do that.", "Is it {}?", "One moment, please.", "Anything else?",
+    "Thank you, I have verified who you are.", "Hello, how can I help you?", "Goodbye.",
+)  # fmt: skip
+"""What an agent without a plan says; the blank takes the name or value of something it has seen."""
+_TALK = 0.3
+"""Probability of saying something instead of calling a tool, where somebody listens."""
 _DEPTH = 4
 """Nesting at which generated arguments stop."""
 _SEEN = 200
@@ -30,6 +38,7 @@ class RandomPolicy:
         self._rng = Rng("policy", "random", 0)
         self._tools: list[dict[str, Any]] = []
         self._seen: list[tuple[str, JsonValue]] = []
+        self._listened_to = False
 
     def reset(self, task: Task | None, seed: int, tools: list[dict[str, Any]]) -> None:
         """See `Policy.reset`."""
@@ -37,6 +46,7 @@ class RandomPolicy:
         self._rng = Rng("policy", "random", seed)
         self._tools = tools
         self._seen = []
+        self._listened_to = False
 
     def act(self, observation: Observation) -> Action:
         """See `Policy.act`."""
@@ -46,6 +56,13 @@ class RandomPolicy:
 
     def explore(self, observation: Observation) -> Action:
         """An action that does not end the episode."""
+        for message in observation.messages:
+            if message.role == "user":
+                self._listened_to = True
+                for word in message.text.split():
+                    self._remember("", word.strip(".,!?"))
+        if self._listened_to and self._rng.chance(_TALK):
+            return self._speak()
         if observation.page or any(tool.get("name") == "click" for tool in self._tools):
             return self._browse(parse_lines(observation.page))
         self._remember("", _read(observation.result))
@@ -71,6 +88,12 @@ class RandomPolicy:
         if line.role in ("spinbutton", "slider"):
             return Action.call("fill", bid=line.ref, value=str(self._rng.integer(12)))
         return Action.call("fill", bid=line.ref, value=self._rng.choice(_WORDS))
+
+    def _speak(self) -> Action:
+        names = [name for name, _ in self._seen if name]
+        values = [str(value) for _, value in self._seen]
+        about = self._rng.choice(names or ["name"]) if self._rng.chance(0.6) else self._rng.choice(values or ["it"])
+        return Action.say(self._rng.choice(_SAYINGS).format(about.replace("_", " ")))
 
     # -- tools --------------------------------------------------------------------------------------
 

@@ -13,9 +13,16 @@ A step is a call string, or a table where production may go either way::
 
 ``bid`` arguments are locators (`envsim.policy.locator`). Placeholders name the task's parameters,
 ``url`` and, under ``saved``, what was saved so far. A condition is a locator, ``!`` and a locator (no such
-element), or a JMESPath query over ``{result, error, url, title, saved, <parameters>}``; of a list,
-all must hold. ``until`` looks before each round, so its steps may run no time at all. What is
-saved is an element's text or value, or what a query finds; ``pattern`` keeps its first group.
+element), or a JMESPath query over ``{result, error, url, title, saved, message, heard, <parameters>}``;
+of a list, all must hold. ``message`` is what the task's user said last, ``heard`` all it has said.
+``until`` looks before each round, so its steps may run no time at all. What is saved is an element's
+text or value, or what a query finds; ``pattern`` keeps its first group, and with ``optional = true``
+what does not match leaves what was saved before (null at first) instead of ending the episode::
+
+    { until = "saved.code", max = 6, do = [
+      'send_msg_to_user("Which order is it about? Please give me its number.")',
+      { save = { code = "message" }, pattern = '\b(\d{4})\b', optional = true },
+    ] }
 """
 
 from __future__ import annotations
@@ -32,7 +39,7 @@ from envsim.types import Action, JsonValue
 
 LOCATED = ("bid", "from_bid", "to_bid")
 """Arguments that are locators."""
-_KEYS = {"when": {"when", "do", "else"}, "until": {"until", "do", "max"}, "save": {"save", "pattern"}}
+_KEYS = {"when": {"when", "do", "else"}, "until": {"until", "do", "max"}, "save": {"save", "pattern", "optional"}}
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class Save:
 
     sources: Mapping[str, Term]
     pattern: str | None
+    optional: bool = False
 
 
 OracleStep = Do | When | Until | Save
@@ -149,7 +157,9 @@ def _save(item: Mapping[str, Any]) -> Save:
             raise ContentError(f"pattern {pattern!r} is not a regular expression. Correct it.") from None
         if groups != 1:
             raise ContentError(f"pattern {pattern!r} needs one group, the part to keep.")
-    return Save({name: _term(source) for name, source in sources.items()}, pattern)
+    if not isinstance(optional := item.get("optional", False), bool):
+        raise ContentError(f"optional is true or false, not {optional!r}.")
+    return Save({name: _term(source) for name, source in sources.items()}, pattern, optional)
 
 
 def _terms(raw: Any) -> tuple[Term, ...]:

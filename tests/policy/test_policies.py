@@ -13,7 +13,7 @@ from envsim.errors import ContentError
 from envsim.page.lines import INTERACTIVE, Line, assign_refs, format_lines, parse_lines
 from envsim.policy import NoisyPolicy, OraclePolicy, Policy, RandomPolicy, ScriptedPolicy, get_policy
 from envsim.task import Task
-from envsim.types import Action, Observation
+from envsim.types import Action, Message, Observation
 
 PRIMITIVES: list[dict[str, Any]] = [{"name": "click", "parameters": {}}, {"name": "fill", "parameters": {}}]
 
@@ -150,6 +150,28 @@ def test_oracle_over_tools_uses_earlier_results() -> None:
     actions = play(policy, Observation(), act)
     assert actions[:3] == [Action.call("create", qty=2)] * 3
     assert actions[3] == Action.call("confirm", id=7, note="a-2")
+
+
+def test_oracle_asks_its_user_until_it_knows() -> None:
+    ask = 'send_msg_to_user("Which order?")'
+    save = {"save": {"number": "message"}, "pattern": r"\b(\d{4})\b", "optional": True}
+    policy = OraclePolicy()
+    policy.reset(
+        make_task({"until": "saved.number", "do": [ask, save], "max": 3}, 'answer("{saved.number} of {saved.said}")')
+        .model_copy(update={"oracle": (
+            {"until": "saved.number", "do": [ask, save], "max": 3},
+            {"save": {"said": "length(heard)"}},
+            'answer("{saved.number} of {saved.said}")',
+        )}), 0, [],
+    )  # fmt: skip
+
+    def hear(text: str) -> Observation:
+        return Observation(messages=(Message(role="user", text=text), Message(role="system", text="9999")))
+
+    assert policy.act(hear("I want to cancel an order.")) == Action.say("Which order?")
+    assert policy.act(hear("The one with the kettle.")) == Action.say("Which order?")
+    assert policy.act(hear("It is 1042.")) == Action.answer("1042 of 3")
+    assert policy.stuck == ""
 
 
 def test_noisy_oracle_slips_and_recovers() -> None:

@@ -53,6 +53,7 @@ def test_every_kind_of_step() -> None:
         ({"save": "@heading"}, "needs a table"),
         ({"save": {"a": "@heading"}, "pattern": "("}, "not a regular expression"),
         ({"save": {"a": "@heading"}, "pattern": "a"}, "needs one group"),
+        ({"save": {"a": "message"}, "pattern": "(a)", "optional": 1}, "optional is true or false"),
     ],
 )
 def test_malformed_steps_are_named_by_position(step: Any, message: str) -> None:
