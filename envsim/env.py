@@ -157,7 +157,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         Args:
             seed: Chooses template, instance and every draw of the episode. None: the next of the
                 sequence begun by the last seed given.
-            options: ``task`` picks a template or instance for this episode; ``session`` names its trace.
+            options: ``task`` picks a template or instance for this episode, ``task_seed`` lets another seed
+                than the episode's choose it (several trials of one instance); ``session`` names its trace.
 
         Raises:
             SandboxError: No sandbox could be started, twice in a row; `outcome` says so too.
@@ -171,7 +172,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         self.task, self.outcome = None, None
         options = options or {}
         try:
-            self.task = self.source.choose(episode_seed, options.get("task"), self.world)
+            self.task = self.source.choose(options.get("task_seed", episode_seed), options.get("task"), self.world)
             transition = self.world.reset(self.task, episode_seed)
             before = self.world.state()
             if self.task.user is not None:

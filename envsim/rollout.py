@@ -17,6 +17,7 @@ from envsim.recorder import file_name
 from envsim.rng import draw
 from envsim.sandbox.seed import folder_hash
 from envsim.state import state_hash
+from envsim.trace import TraceReader
 from envsim.types import Outcome
 
 
@@ -49,10 +50,20 @@ class Job:
     index: int
     seed: int
     session: str
+    trial: int = 0
+    task_seed: int | None = None
+    """Seed that chooses the task; None: that of the episode."""
 
 
 def run_episode(
-    env: TaskEnv, policy: Policy, *, seed: int, task: str | None = None, session: str | None = None, name: str = ""
+    env: TaskEnv,
+    policy: Policy,
+    *,
+    seed: int,
+    task: str | None = None,
+    session: str | None = None,
+    name: str = "",
+    task_seed: int | None = None,
 ) -> Rollout:
     """Run one episode to its end.
 
@@ -63,10 +74,12 @@ def run_episode(
         task: Template or instance; None lets the seed choose.
         session: Name of the trace.
         name: Of the policy, for the result.
+        task_seed: Chooses the task instead of `seed`.
     """
     steps = 0
+    options = {"task": task, "session": session} | ({} if task_seed is None else {"task_seed": task_seed})
     try:
-        env.reset(seed=seed, options={"task": task, "session": session})
+        env.reset(seed=seed, options=options)
     except (SandboxError, UncertainError):
         # A bad rollout is data, not a crash: the outcome is typed, and the next job goes on.
         if env.outcome is None:
@@ -82,8 +95,13 @@ def run_episode(
     return Rollout(name, env.task.id if env.task else task or "", seed, steps, env.outcome, session or "")
 
 
-def plan(env_options: Mapping[str, Any], policies: Iterable[str], episodes: int, seed: int) -> list[Job]:
+def plan(
+    env_options: Mapping[str, Any], policies: Iterable[str], episodes: int, seed: int, trials: int = 1
+) -> list[Job]:
     """The jobs of a rollout: `episodes` per policy, the same episode seeds for each policy.
+
+    Further trials of an episode have its task instance and another seed for everything else: the
+    bugs that fire, the user and its persona.
 
     A session's name ends in a digest of all that its bytes depend on (the environment's options, the
     app's and its tasks' files), so a recording is only ever taken for another of the same.
@@ -93,6 +111,7 @@ def plan(env_options: Mapping[str, Any], policies: Iterable[str], episodes: int,
         policies: Names; each counts once.
         episodes: Per policy.
         seed: Of the whole rollout.
+        trials: Per episode.
 
     Raises:
         ContentError: An unknown app or policy.
@@ -102,15 +121,27 @@ def plan(env_options: Mapping[str, Any], policies: Iterable[str], episodes: int,
     files = [*list_templates(app).values()]
     if env_options.get("model") is not None:
         files.append(Path(env_options["model"]) / "config.json")
-    mark = state_hash([settings, folder_hash(find_app(app)), *map(_content, files)])[:8]
+    folders = [find_app(app)]
+    if (population := env_options.get("population")) is not None and Path(population).is_dir():
+        folders.append(Path(population))
+    mark = state_hash([settings, *map(folder_hash, folders), *map(_content, files)])[:8]
     names = list(dict.fromkeys(policies))
     for name in names:
         get_policy(name)
     return [
-        Job(name, index, draw(seed, "episode", index) % 2**31, f"{app}-{file_name(name)}-{seed}-{index:05d}-{mark}")
+        _job(name, index, trial, seed, f"{app}-{file_name(name)}-{seed}", mark)
         for name in names
         for index in range(episodes)
+        for trial in range(trials)
     ]
+
+
+def _job(policy: str, index: int, trial: int, seed: int, stem: str, mark: str) -> Job:
+    first = draw(seed, "episode", index) % 2**31
+    if trial == 0:
+        return Job(policy, index, first, f"{stem}-{index:05d}-{mark}")
+    again = draw(seed, "episode", index, "trial", trial) % 2**31
+    return Job(policy, index, again, f"{stem}-{index:05d}.{trial}-{mark}", trial, task_seed=first)
 
 
 def _content(path: Path) -> str:
@@ -156,11 +187,29 @@ def run_jobs(
     for job in todo:
         if root is not None:
             (root / f"{job.session}.jsonl").unlink(missing_ok=True)
-    results: dict[tuple[str, int], Rollout] = {}
+    results: dict[tuple[str, int, int], Rollout] = {}
     for rollout, job in _run_all(todo, env_options, workers):
-        results[job.policy, job.index] = rollout
+        results[job.policy, job.index, job.trial] = rollout
         on_done(rollout)
-    return [results[job.policy, job.index] for job in todo]
+    return [results[job.policy, job.index, job.trial] for job in todo]
+
+
+def recorded(jobs: Iterable[Job], root: Path) -> list[Rollout]:
+    """The results of those of `jobs` whose traces are complete under `root`, in job order.
+
+    Raises:
+        TraceError: One of them cannot be read.
+    """
+    found = []
+    for job in jobs:
+        path = root / f"{job.session}.jsonl"
+        if is_complete(path):
+            trace = TraceReader(path).read(path)
+            assert trace.end is not None
+            if trace.end.outcome is not None:
+                steps = len(trace.steps) - 1
+                found.append(Rollout(job.policy, trace.header.task, job.seed, steps, trace.end.outcome, job.session))
+    return found
 
 
 def _run_all(todo: list[Job], options: dict[str, Any], workers: int) -> Iterator[tuple[Rollout, Job]]:
@@ -198,7 +247,7 @@ class _Worker:
             self._current = (job.policy, TaskEnv(**self._options, policy=job.policy), get_policy(job.policy))
         _, env, policy = self._current
         session = job.session if self._options.get("record") is not None else None
-        return run_episode(env, policy, seed=job.seed, session=session, name=job.policy)
+        return run_episode(env, policy, seed=job.seed, session=session, name=job.policy, task_seed=job.task_seed)
 
     def close(self) -> None:
         if self._current is not None:
