@@ -7,6 +7,7 @@ from envsim.cli.demo import demo
 from envsim.cli.doctor import doctor
 from envsim.cli.fidelity import fidelity
 from envsim.cli.ingest import ingest
+from envsim.cli.judge import judge
 from envsim.cli.rollout import rollout
 from envsim.cli.tasks import app as tasks
 
@@ -14,6 +15,7 @@ app = common.new_app("Turn production traces into environments, and know how far
 app.command()(demo)
 app.command()(rollout)
 app.command()(ingest)
+app.command()(judge)
 app.command()(fidelity)
 app.command()(doctor)
 app.add_typer(tasks, name="tasks")
