@@ -47,3 +47,22 @@ def mean(values: Sequence[float], *, seed: int = 0) -> Estimate:
     picks = np.random.default_rng(seed).integers(0, len(data), (_RESAMPLES, len(data)))
     low, high = np.percentile(data[picks].mean(axis=1), (2.5, 97.5))
     return Estimate(float(data.mean()), float(low), float(high), len(data))
+
+
+def pass_hat_k(counts: Sequence[tuple[int, int]], k: int, *, seed: int = 0) -> Estimate:
+    """pass^k: the chance that `k` trials of one task all succeed, averaged over tasks.
+
+    Per task the unbiased estimate C(c, k) / C(n, k) from c successes in n trials (Yao et al. 2024,
+    tau-bench); the interval is a bootstrap over tasks.
+
+    Args:
+        counts: Successes and trials of each task.
+        k: Trials that must all succeed.
+        seed: Of the resampling.
+
+    Raises:
+        ValueError: `k` is not positive, a task has fewer than `k` trials, or more successes than trials.
+    """
+    if k < 1 or any(n < k or not 0 <= c <= n for c, n in counts):
+        raise ValueError(f"pass^{k} needs at least {max(k, 1)} trials of every task")
+    return mean([math.comb(c, k) / math.comb(n, k) for c, n in counts], seed=seed)
