@@ -15,7 +15,6 @@ from envsim.fidelity.populations import spread
 from envsim.rollout import Job, Rollout, plan, recorded, run_jobs
 from envsim.user.persona import builtin_populations, read_population
 
-
 _TITLES = {"interval": "95% interval"}
 
 
