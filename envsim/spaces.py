@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from envsim.types import MAX_ACTION_CHARS, Observation
 
 MAX_CHARS = {
-    "goal": 8_192,
+    "goal": 32_768,
     "url": 8_192,
     "title": 1_024,
     "page": 131_072,
