@@ -8,13 +8,18 @@ from pathlib import Path
 from envsim.state import StateView
 from envsim.task import Task
 from envsim.trace import Header, Step, TraceWriter
-from envsim.types import Outcome
+from envsim.types import JsonValue, Outcome
 from envsim.world import World
 
 
 def file_name(policy: str) -> str:
     """A policy's name as part of a session's: ``noisy:0.3`` -> ``noisy=0.3``."""
     return re.sub(r"[^A-Za-z0-9._@=+-]", "-", policy.replace(":", "="))
+
+
+def _user(task: Task) -> dict[str, JsonValue]:
+    """The hidden goal: what personas are mined from needs it, and a trace is for trainers, not for agents."""
+    return {} if task.user is None else {"user": {"goal": task.user.model_dump(mode="json", exclude_defaults=True)}}
 
 
 class Recorder:
@@ -51,7 +56,7 @@ class Recorder:
             bugs=dict(world.bugs),
             # Primitives of pages are the same everywhere; an app's own operations are part of what was seen.
             tools=tuple(world.tools()) if task.interface == "tools" else (),
-            meta={"split": task.split, "start": task.start.model_dump(mode="json")},
+            meta={"split": task.split, "start": task.start.model_dump(mode="json")} | _user(task),
         )
         self._writer = TraceWriter(self._root, header, state=state)
 
