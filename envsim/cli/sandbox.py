@@ -41,8 +41,8 @@ def list_(as_json: JsonFlag = False) -> None:
     """The clones that can be started."""
     specs = [load_spec(folder / "sandbox.toml") for folder in list_apps().values()]
     if as_json:
-        shown = {"name", "title", "description", "tools", "pages", "production"}
-        print_json([{**spec.model_dump(include=shown), "folder": str(spec.root)} for spec in specs])
+        shown = {"name", "title", "description", "base", "tools", "pages", "production"}
+        print_json([{**spec.model_dump(include=shown), "folder": str(spec.folders[0])} for spec in specs])
         return
     rows = [[spec.name, spec.title, len(spec.bugs), spec.description] for spec in specs]
     print_table(["app", "title", "bugs", "description"], rows)

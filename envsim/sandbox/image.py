@@ -112,7 +112,7 @@ def ensure_image(client: Any, spec: SandboxSpec, base: str | None = None, progre
         PrerequisiteError: No base image, or the requirements cannot be downloaded.
         SandboxStartError: The build failed; carries the end of its output.
     """
-    base = find_base(client, base, progress)
+    base, spec = find_base(client, base, progress), spec.origin
     files = build_context(spec)
     tag = _tag(client, spec.name, files, base)
     if _image_id(client, tag):

@@ -54,7 +54,8 @@ def folder_hash(folder: Path) -> str:
 
 
 def guest_spec(spec: SandboxSpec) -> GuestSpec:
-    """The part of `spec` that crosses to a guest."""
+    """The part of `spec` that crosses to a guest: its origin's, so that one image serves all that share it."""
+    spec = spec.origin
     return GuestSpec(
         name=spec.name,
         app=spec.app,
@@ -76,7 +77,7 @@ def seed_database(spec: SandboxSpec) -> Path:
     """
     folder = cache_dir() / "seeds"
     folder.mkdir(exist_ok=True)
-    path = folder / f"{spec.name}-{folder_hash(spec.root)[:20]}.db"
+    path = folder / f"{spec.origin.name}-{folder_hash(spec.root)[:20]}.db"
     if path.is_file():
         return path
     with (folder / f"{path.name}.lock").open("w") as lock:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from envsim.content import find_app
 from envsim.errors import ContentError
-from envsim.toml import read_toml
+from envsim.toml import fit_toml, parse_toml
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
 Entry = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
@@ -84,17 +84,29 @@ class Clock(_Strict):
 
 
 class SandboxSpec(_Strict):
-    """A clone as declared. `root` is the folder the file lies in."""
+    """A clone as declared.
+
+    With `base` it is another clone under another name and with other tools: the same folder, seed,
+    state and bugs, run from the same image.
+
+    Attributes:
+        root: Folder of the app, its seed and its oracles; a base's for whoever has one.
+        origin: What runs: this spec, or for one with a base the one at the end of that chain.
+    """
 
     name: Identifier
     title: str
     description: str
+    base: Identifier | None = Field(default=None, description="the app that this one is, seen from another side")
     requirements: tuple[str, ...] = Field(default=(), description="pip requirements of the app")
     app: Entry = Field(description="module:function below the folder, (Kit) -> Clone")
     seed: Entry = Field(description="module:function below the folder, (Path) -> None; writes the seed database")
     tools: str | None = Field(default=None, description="path of the app's OpenAPI document; None: browser only")
     user_tools: str | None = Field(
         default=None, description="path of the OpenAPI document a simulated user works with; None: that of `tools`"
+    )
+    policy: str | None = Field(
+        default=None, description="file beside this one: the rules that an agent with these tools must follow"
     )
     pages: tuple[str, ...] = Field(default=("/",), description="where a walk over all pages starts")
     login: str | None = Field(default=None, description="account (e-mail) used where a walk needs to be signed in")
@@ -103,6 +115,14 @@ class SandboxSpec(_Strict):
     bugs: tuple[Bug, ...] = ()
     production: tuple[Identifier, ...] = Field(default=(), description="ids of the bugs production has")
     root: Path = Field(default=Path(), exclude=True)
+    folders: tuple[Path, ...] = Field(default=(), exclude=True, description="its own, its base's, and so on")
+    policy_path: Path | None = Field(default=None, exclude=True)
+    inherited: SandboxSpec | None = Field(default=None, exclude=True, repr=False)
+
+    @property
+    def origin(self) -> SandboxSpec:
+        """What runs."""
+        return self if self.inherited is None else self.inherited.origin
 
     @model_validator(mode="after")
     def _bugs_are_consistent(self) -> SandboxSpec:
@@ -123,6 +143,19 @@ class SandboxSpec(_Strict):
     @property
     def _oracle_tops(self) -> set[str]:
         return {_top(bug.oracle) for bug in self.bugs}
+
+    def read_policy(self) -> str:
+        """The rules of `policy`; empty without.
+
+        Raises:
+            ContentError: The file cannot be read.
+        """
+        if self.policy_path is None:
+            return ""
+        try:
+            return self.policy_path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ContentError(f"Cannot read {self.policy_path}: {error}. Check the file.") from None
 
     def is_host_only(self, path: str) -> bool:
         """Whether the file at `path`, relative to `root`, never enters an image.
@@ -156,6 +189,21 @@ class SandboxSpec(_Strict):
         return {name: by_id[name].rate for name in choice}
 
 
+class _Derived(_Strict):
+    """What the toml of an app with a base may say. Only the host reads it: what runs is the base's alone."""
+
+    base: Identifier
+    name: Identifier
+    title: str = ""
+    description: str = ""
+    tools: str | None = None
+    user_tools: str | None = None
+    policy: str | None = None
+    pages: tuple[str, ...] = ()
+    login: str | None = None
+    production: tuple[Identifier, ...] = ()
+
+
 def _top(entry: str) -> str:
     """The module or package at the top of the folder that `entry` lies in."""
     return entry.partition(":")[0].partition(".")[0]
@@ -171,9 +219,44 @@ def find_spec(app: str) -> SandboxSpec:
 
 
 def load_spec(path: Path) -> SandboxSpec:
-    """Read a sandbox.toml.
+    """Read a sandbox.toml, and those of its bases.
 
     Raises:
-        ContentError: Unreadable, not TOML, or a key that does not fit; names the file and the key.
+        ContentError: Unreadable, not TOML, a key that does not fit, or a base that is missing or leads
+            in a circle; names the file and the key.
     """
-    return read_toml(path, SandboxSpec, root=path.parent)
+    return _load(path, ())
+
+
+def _load(path: Path, above: tuple[Path, ...]) -> SandboxSpec:
+    table, folder = parse_toml(path), path.parent
+    if "base" in table:
+        own = fit_toml(path, table, _Derived)
+        base = _load(_find_base(path, own.base, above), (*above, folder))
+        changed: dict[str, Any] = {name: getattr(own, name) for name in own.model_fields_set}
+        inherited = {name: getattr(base, name) for name in SandboxSpec.model_fields}
+        table = {**inherited, **changed, "inherited": base, "folders": (folder, *base.folders)}
+    else:
+        table |= {"root": folder, "folders": (folder,)}
+        changed = table
+    if changed.get("policy") is not None:
+        table["policy_path"] = _find_policy(path, str(changed["policy"]))
+    return fit_toml(path, table, SandboxSpec)
+
+
+def _find_base(path: Path, base: str, above: tuple[Path, ...]) -> Path:
+    try:
+        found = find_app(base)
+    except ContentError as error:
+        raise ContentError(f"{path}: base: {error}") from None
+    if any(folder.resolve() == found.resolve() for folder in (*above, path.parent)):
+        names = " -> ".join([*(folder.name for folder in above), path.parent.name, base])
+        raise ContentError(f"{path}: base: {names} leads in a circle. Name an app that has code of its own.")
+    return found / "sandbox.toml"
+
+
+def _find_policy(path: Path, name: str) -> Path:
+    found = path.parent / name
+    if Path(name).name != name or not found.is_file():
+        raise ContentError(f"{path}: policy: there is no file {name!r} beside it. Write it, or correct the name.")
+    return found

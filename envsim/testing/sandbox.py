@@ -37,7 +37,7 @@ def check_sandbox(sandbox: Sandbox, dirty: Dirty | None = None) -> None:
     """
     dirty = dirty or open_pages
     health = sandbox.control.health()
-    _expect(health["app"] == sandbox.spec.name, f"health() names app {health['app']!r}")
+    _expect(health["app"] == sandbox.spec.origin.name, f"health() names app {health['app']!r}")
     _check_reset(sandbox, dirty)
     _check_sign_in(sandbox)
     _check_changes(sandbox, dirty)

@@ -17,10 +17,10 @@ from envsim.errors import ContentError
 @pytest.fixture
 def user_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "mine"
-    (root / "sandboxes" / "desk").mkdir(parents=True)
-    (root / "sandboxes" / "desk" / "sandbox.toml").write_text('name = "desk"\n')
-    (root / "tasks" / "desk").mkdir(parents=True)
-    (root / "tasks" / "desk" / "close-ticket.toml").touch()
+    (root / "sandboxes" / "kiosk").mkdir(parents=True)
+    (root / "sandboxes" / "kiosk" / "sandbox.toml").write_text('name = "kiosk"\n')
+    (root / "tasks" / "kiosk").mkdir(parents=True)
+    (root / "tasks" / "kiosk" / "close-ticket.toml").touch()
     monkeypatch.setenv("ENVSIM_PATH", os.pathsep.join([str(tmp_path / "absent"), str(root)]))
     return root
 
@@ -32,19 +32,19 @@ def test_the_repository_is_a_root() -> None:
 
 def test_user_roots_come_first(user_root: Path) -> None:
     assert roots()[1] == user_root
-    assert find_app("desk") == user_root / "sandboxes" / "desk"
-    assert list(list_templates("desk")) == ["close-ticket"]
+    assert find_app("kiosk") == user_root / "sandboxes" / "kiosk"
+    assert list(list_templates("kiosk")) == ["close-ticket"]
 
 
 def test_a_user_app_hides_ours_of_the_same_name(user_root: Path) -> None:
-    (user_root / "sandboxes" / "desk").rename(user_root / "sandboxes" / "shop")
+    (user_root / "sandboxes" / "kiosk").rename(user_root / "sandboxes" / "shop")
     assert find_app("shop") == user_root / "sandboxes" / "shop"
 
 
 def test_an_unknown_app_is_named_with_every_place_looked_at(user_root: Path) -> None:
     with pytest.raises(ContentError) as caught:
         find_app("shpo")
-    for part in ("'shpo'", "desk", "shop", str(user_root / "sandboxes"), "ENVSIM_PATH"):
+    for part in ("'shpo'", "kiosk", "shop", str(user_root / "sandboxes"), "ENVSIM_PATH"):
         assert part in str(caught.value)
 
 

@@ -9,10 +9,11 @@ from envsim.guest.kit import Asgi, Kit
 
 Message = MutableMapping[str, Any]
 
-STILL = ("/static/", "/img/", "/favicon.ico", "/robots.txt", "/api/openapi.json")
+STILL = ("/static/", "/img/", "/favicon.ico", "/robots.txt", "/api/openapi.json", "/api/desk/openapi.json",
+         "/api/customer.json")  # fmt: skip
 """Paths whose requests do not move the clock: a browser fetches them when it likes."""
 
-CUT = ("/c/", "/search", "/api/products")
+CUT = ("/c/", "/search", "/api/products", "/api/desk/products")
 """Paths of the listings that `truncated-list` may cut short."""
 
 

@@ -33,7 +33,7 @@ class Session:
         self.sandbox = sandbox
         self.login = login
         self.cookies = dict(sandbox.control.reset(ResetRequest(login=login, clock=clock)))
-        self._document: dict[str, Any] | None = None
+        self._documents: dict[str, dict[str, Any]] = {}
 
     def send(self, method: str, target: str, body: bytes = b"", kind: str = "") -> Response:
         """One request with this session's cookies; redirects are not followed."""
@@ -64,10 +64,18 @@ class Session:
         return self.send("POST", target, urlencode(form).encode(), "application/x-www-form-urlencoded")
 
     def tool(self, name: str, /, **arguments: object) -> dict[str, Any]:
-        """The JSON answer of a tool."""
-        if self._document is None:
-            self._document = json.loads(self.get("/api/openapi.json"))
-        method, target, _, body = build_call(self._document, name, arguments)
+        """The JSON answer of a tool of the shop."""
+        return self.tool_of("/api/openapi.json", name, **arguments)
+
+    def desk(self, name: str, /, **arguments: object) -> dict[str, Any]:
+        """The JSON answer of a tool of the support desk."""
+        return self.tool_of("/api/desk/openapi.json", name, **arguments)
+
+    def tool_of(self, document: str, name: str, /, **arguments: object) -> dict[str, Any]:
+        """The JSON answer of a tool that the OpenAPI document at this path describes."""
+        if document not in self._documents:
+            self._documents[document] = json.loads(self.get(document))
+        method, target, _, body = build_call(self._documents[document], name, arguments)
         answer = json.loads(self.send(method, target, body, "application/json" if body else "").body)
         if not isinstance(answer, dict):
             raise ValueError(f"{name} answered with {type(answer).__name__}, not with an object")

@@ -69,3 +69,44 @@ CREATE TABLE tickets (
   id INTEGER PRIMARY KEY AUTOINCREMENT, customer_id INTEGER REFERENCES customers(id), email TEXT NOT NULL,
   topic TEXT NOT NULL, order_number INTEGER, message TEXT NOT NULL, status TEXT NOT NULL, created_at TEXT NOT NULL
 );
+CREATE TABLE shipments (
+  order_number INTEGER PRIMARY KEY REFERENCES orders(number), shipped_on TEXT NOT NULL, delivered_on TEXT
+);
+CREATE TABLE mail (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, customer_id INTEGER NOT NULL REFERENCES customers(id), kind TEXT NOT NULL,
+  subject TEXT NOT NULL, body TEXT NOT NULL, code TEXT, order_number INTEGER, sent_at TEXT NOT NULL,
+  arrives_at TEXT NOT NULL
+);
+CREATE INDEX mail_customer ON mail(customer_id);
+CREATE TABLE verification_codes (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, customer_id INTEGER NOT NULL REFERENCES customers(id), code TEXT NOT NULL,
+  status TEXT NOT NULL, sent_at TEXT NOT NULL
+);
+CREATE TABLE verifications (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, customer_id INTEGER NOT NULL REFERENCES customers(id), method TEXT NOT NULL,
+  passed INTEGER NOT NULL, checked_at TEXT NOT NULL
+);
+CREATE TABLE return_labels (
+  return_id INTEGER PRIMARY KEY REFERENCES returns(id), code TEXT NOT NULL, status TEXT NOT NULL
+);
+CREATE TABLE refund_details (
+  refund_id INTEGER PRIMARY KEY REFERENCES refunds(id), kind TEXT NOT NULL, destination TEXT NOT NULL, reason TEXT NOT NULL
+);
+CREATE TABLE exchanges (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, order_number INTEGER NOT NULL REFERENCES orders(number), sku TEXT NOT NULL,
+  new_sku TEXT NOT NULL REFERENCES variants(sku), qty INTEGER NOT NULL, difference_cents INTEGER NOT NULL,
+  created_at TEXT NOT NULL
+);
+CREATE INDEX exchanges_order ON exchanges(order_number);
+CREATE TABLE coupon_grants (
+  code TEXT PRIMARY KEY REFERENCES coupons(code), customer_id INTEGER NOT NULL REFERENCES customers(id),
+  order_number INTEGER REFERENCES orders(number), reason TEXT NOT NULL, created_at TEXT NOT NULL
+);
+CREATE TABLE ticket_notes (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, ticket_id INTEGER NOT NULL REFERENCES tickets(id), author TEXT NOT NULL,
+  note TEXT NOT NULL, created_at TEXT NOT NULL
+);
+CREATE TABLE escalations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, reason TEXT NOT NULL, summary TEXT NOT NULL,
+  customer_id INTEGER REFERENCES customers(id), order_number INTEGER, created_at TEXT NOT NULL
+);

@@ -1,4 +1,4 @@
-"""Routes and the OpenAPI document of the tools."""
+"""Routes and the OpenAPI documents of the tools."""
 
 from __future__ import annotations
 
@@ -17,28 +17,40 @@ from ..service.actor import load_actor
 from ..service.db import ShopError
 from .customer_tools import OPERATIONS as CUSTOMER
 from .customer_tools import CommittedError
+from .desk_tools import DESK_COMPONENTS
+from .desk_tools import OPERATIONS as DESK
 from .operation import Operation, read_args
 from .schemas import COMPONENTS, ref
 from .staff_tools import OPERATIONS as STAFF
+from .user_tools import OPERATIONS as USER
+from .user_tools import OWN as USER_ONLY
 
 OPERATIONS: list[Operation] = [*CUSTOMER, *STAFF]
 MAX_BODY = 64 * 1024
 
 
 def build(kit: Kit) -> list[Route]:
-    """One route per path and the document itself."""
-    document_text = json.dumps(document(), indent=1).encode()
-
-    async def describe(request: Request) -> Response:
-        return Response(document_text, media_type="application/json")
-
+    """One route per path and the documents themselves: the shop's, the support desk's, its customers'."""
     by_path: dict[str, dict[str, Operation]] = {}
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *DESK, *USER_ONLY):
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    made = [Route("/api/openapi.json", describe)]
+    made = [
+        _described("/api/openapi.json", document(OPERATIONS, "Larkfield shop")),
+        _described("/api/desk/openapi.json", document(DESK, "Larkfield support desk", DESK_COMPONENTS)),
+        _described("/api/customer.json", document(USER, "Larkfield customer")),
+    ]
     for path, operations in by_path.items():
         made.append(Route(path, _endpoint(kit, operations), methods=list(operations)))
     return made
+
+
+def _described(path: str, described: dict[str, Any]) -> Route:
+    text = json.dumps(described, indent=1).encode()
+
+    async def describe(request: Request) -> Response:
+        return Response(text, media_type="application/json")
+
+    return Route(path, describe)
 
 
 def _endpoint(kit: Kit, operations: dict[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
@@ -86,16 +98,16 @@ def _refuse(error: ShopError) -> Response:
     return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status, headers)
 
 
-def document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document."""
+def document(operations: list[Operation], title: str, more: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of `operations`; `more` are components of its own."""
     paths: dict[str, Any] = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Larkfield shop", "version": "1.0.0", "description": "Money is in integer cents (USD)."},
+        "info": {"title": title, "version": "1.0.0", "description": "Money is in integer cents (USD)."},
         "paths": paths,
-        "components": {"schemas": COMPONENTS},
+        "components": {"schemas": COMPONENTS | (more or {})},
     }
 
 

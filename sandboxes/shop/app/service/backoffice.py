@@ -66,6 +66,11 @@ def set_order_status(actor: Actor, number: int, status: str) -> None:
     if status not in NEXT[order["status"]]:
         raise ShopError("invalid_transition", f"An order that is {order['status']} cannot become {status}.", 409)
     db.run(kit, "UPDATE orders SET status = ? WHERE number = ?", status, number)
+    today = kit.now().date().isoformat()
+    if status == "shipped":
+        db.run(kit, "INSERT INTO shipments VALUES (?, ?, NULL)", number, today)
+    elif status == "delivered":
+        db.run(kit, "UPDATE shipments SET delivered_on = ? WHERE order_number = ?", today, number)
     if status == "cancelled":
         db.run(
             kit, "UPDATE variants SET stock = stock + (SELECT sum(qty) FROM order_lines l WHERE l.order_number = ?"

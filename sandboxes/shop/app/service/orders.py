@@ -134,6 +134,7 @@ def get_order(actor: Actor, number: int) -> Row:
     )  # fmt: skip
     order["returns"] = db.rows(kit, "SELECT * FROM returns WHERE order_number = ? ORDER BY id", number)
     order["refunds"] = db.rows(kit, "SELECT * FROM refunds WHERE order_number = ? ORDER BY id", number)
+    order["exchanges"] = db.rows(kit, "SELECT * FROM exchanges WHERE order_number = ? ORDER BY id", number)
     return _dated(kit, order)
 
 
@@ -170,8 +171,16 @@ def cancel_order(actor: Actor, number: int) -> None:
     Raises:
         ShopError: No such order, or it has left the warehouse.
     """
-    kit = actor.kit
-    order = own_order(actor, number)
+    cancel(actor.kit, own_order(actor, number))
+
+
+def cancel(kit: Kit, order: Row) -> None:
+    """Cancel an order as `get_order` returned it, for whoever may.
+
+    Raises:
+        ShopError: It has left the warehouse.
+    """
+    number = order["number"]
     if not can_cancel(order) and (order["status"] != "shipped" or not kit.bug("dead-cancel", f"order {number}")):
         raise ShopError("cannot_cancel", f"Order {number} is {order['status']} and cannot be cancelled.", 409)
     db.run(kit, "UPDATE orders SET status = 'cancelled' WHERE number = ?", number)
@@ -189,6 +198,7 @@ def returnable(order: Row) -> list[Row]:
     out = []
     for line in order["lines"]:
         gone = sum(r["qty"] for r in order["returns"] if r["sku"] == line["sku"] and r["status"] != "denied")
+        gone += sum(e["qty"] for e in order["exchanges"] if e["sku"] == line["sku"])
         if line["qty"] > gone:
             out.append({**line, "left": line["qty"] - gone})
     return out
@@ -200,8 +210,16 @@ def request_return(actor: Actor, number: int, sku: str, qty: int, reason: str, c
     Raises:
         ShopError: Nothing to return there, a bad quantity or reason.
     """
-    kit = actor.kit
-    order = own_order(actor, number)
+    return open_return(actor.kit, own_order(actor, number), sku, qty, reason, comment)
+
+
+def open_return(kit: Kit, order: Row, sku: str, qty: int, reason: str, comment: str = "") -> int:
+    """`request_return` on an order as `get_order` returned it, for whoever may.
+
+    Raises:
+        ShopError: Nothing to return there, a bad quantity or reason.
+    """
+    number = order["number"]
     line = next((line for line in returnable(order) if line["sku"] == sku), None)
     if line is None:
         raise ShopError("not_returnable", "This article cannot be returned.", 409)
