@@ -352,9 +352,10 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
 
 def _joined(transition: Transition, reply: Reply) -> Transition:
     """`transition` with what the user then did."""
+    seen = transition.observation
     return transition.model_copy(
         update={
-            "observation": transition.observation.model_copy(update={"messages": reply.messages}),
+            "observation": seen.model_copy(update={"messages": (*seen.messages, *reply.messages)}),
             "delta": (*transition.delta, *reply.delta),
             "events": (*transition.events, *reply.events),
             "trust": min(transition.trust, reply.trust),
