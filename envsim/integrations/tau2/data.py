@@ -198,6 +198,16 @@ def database(domain: str, name: str) -> Mapping[str, Any]:
     return MappingProxyType(_load(_folder(_checked(domain)), name))
 
 
+def raw_task(domain: str, tau_id: str) -> dict[str, Any]:
+    """A task as tau2 wrote it, with all its keys; shared, so for reading only."""
+    return _raw(_checked(domain))[find_task(domain, tau_id).id]
+
+
+@cache
+def _raw(domain: str) -> dict[str, dict[str, Any]]:
+    return {each["id"]: each for each in _load(_folder(domain), "tasks")}
+
+
 @cache
 def _tasks(domain: str) -> dict[str, TauTask]:
     raw = _load(_folder(domain), "tasks")
