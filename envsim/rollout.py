@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envsim.content import find_app, list_templates
+from envsim.content import list_templates
 from envsim.env import TaskEnv
 from envsim.errors import ContentError, SandboxError, UncertainError
 from envsim.policy import Policy, get_policy
 from envsim.recorder import file_name
 from envsim.rng import draw
 from envsim.sandbox.seed import folder_hash
+from envsim.sandbox.spec import find_spec
 from envsim.state import state_hash
 from envsim.trace import TraceReader
 from envsim.types import Outcome
@@ -121,7 +122,7 @@ def plan(
     files = [*list_templates(app).values()]
     if env_options.get("model") is not None:
         files.append(Path(env_options["model"]) / "config.json")
-    folders = [find_app(app)]
+    folders = list(find_spec(app).folders)
     if (population := env_options.get("population")) is not None and Path(population).is_dir():
         folders.append(Path(population))
     mark = state_hash([settings, *map(folder_hash, folders), *map(_content, files)])[:8]

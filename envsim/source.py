@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from envsim.reward.checks import Record, Verdict, evaluate
 from envsim.rng import draw
+from envsim.sandbox.spec import find_spec
 from envsim.task import Interface, Task
 from envsim.task_template import select_templates
 from envsim.world import World
@@ -40,6 +41,8 @@ class TaskSource(Protocol):
 class TemplateSource:
     """The task files of an app (`envsim.task_template`), judged by their checks (`envsim.reward.checks`).
 
+    An app's policy stands before every goal.
+
     Args:
         app: Name of the app.
         task: One template id, or one instance ``<template>@<seed>``; None for all that fit.
@@ -54,6 +57,7 @@ class TemplateSource:
         self._app = app
         self._interface = interface
         self.templates, self._instance = select_templates(app, task=task, split=split, interface=interface)
+        self._policy = find_spec(app).read_policy()
 
     def choose(self, seed: int, wanted: str | None, world: World) -> Task:
         """See `TaskSource.choose`."""
@@ -61,9 +65,10 @@ class TemplateSource:
         if wanted is not None:
             templates, instance = select_templates(self._app, task=wanted, split=None, interface=self._interface)
         template = templates[draw(seed, "template") % len(templates)]
-        return template.instantiate(
+        task = template.instantiate(
             instance if instance is not None else draw(seed, "instance") % 2**31, world.seed_view()
         )
+        return task.model_copy(update={"goal": f"{self._policy}\n\n{task.goal}"}) if self._policy else task
 
     def judge(self, task: Task, record: Record) -> Verdict:
         """See `TaskSource.judge`."""
