@@ -60,6 +60,15 @@ class Change(Frozen):
     )
 
 
+class Look(Frozen):
+    """How the user can see for itself whether an item was done (dual control)."""
+
+    tool: str = Field(description="reading operation of the app, called as the user")
+    arguments: dict[str, JsonValue] = Field(default={}, description="values, or '{fact.NAME}': a fact")
+    path: str = Field(default="", description="into the result, dotted: 'order.status'")
+    equals: JsonValue = Field(default=None, description="what is there once it is done; None: anything true")
+
+
 class Item(Frozen):
     """One thing the user wants; its status is open, attempted, done or refused."""
 
@@ -78,6 +87,10 @@ class Item(Frozen):
     done_words: tuple[str, ...] = Field(
         default=(), description="words in an agent's report of success that mean this item: 'refund', 'cancelled'"
     )
+    settles_for: tuple[str, ...] = Field(
+        default=(), description="alternatives the user takes where it cannot have its way: 'store credit'"
+    )
+    check: Look | None = Field(default=None, description="how the user looks whether it was really done")
 
 
 class Ability(Frozen):
@@ -125,8 +138,8 @@ class UserGoal(Frozen):
             _known(f"items.{item.id}.learns", item.learns, self.unknown.keys())
             _known(f"items.{item.id}.after", item.after, ids[: ids.index(item.id)])
         _known("changes", [change.fact for change in self.changes], self.facts.keys())
-        if self.abilities and self.login is None:
-            raise ValueError("abilities need a login: the account of the user's own session")
+        if (self.abilities or any(item.check for item in self.items)) and self.login is None:
+            raise ValueError("abilities and checks need a login: the account of the user's own session")
         return self
 
 

@@ -1,18 +1,33 @@
-"""Users by name, for environments and command lines."""
+"""Users by name, as command lines and environments take them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from envsim.errors import ContentError
+from envsim.errors import ContentError, load_optional
+from envsim.user.agenda import AgendaUser
 from envsim.user.base import User
+from envsim.user.persona import Population, read_population
+
+NAMES = "agenda, chat:MODEL (an OpenAI-compatible endpoint), local:PATH (a transformers model)"
 
 
-def get_user(name: str, population: str | Path) -> User:
-    """A new user: ``agenda``, ``chat:MODEL`` or ``local:PATH``, its persona drawn from `population`.
+def get_user(name: str = "agenda", population: str | Path | Population = "default") -> User:
+    """The simulated user called `name`, playing people of `population`.
+
+    Args:
+        name: ``agenda``, ``chat:MODEL`` or ``local:PATH``.
+        population: A built-in name, a directory, or a population.
 
     Raises:
-        ContentError: No such user or population; lists those that exist.
+        ContentError: No such user or population; names those that exist.
+        PrerequisiteError: A local model without the packages to run it.
     """
-    del population
-    raise ContentError(f"There is no user {name!r}.")
+    people = population if isinstance(population, Population) else read_population(population)
+    kind, _, model = name.partition(":")
+    if name == "agenda":
+        return AgendaUser(people)
+    if kind in ("chat", "local") and model:
+        user: User = load_optional(f"envsim.user.chat:{kind}_user", "worldmodel")(model, people)
+        return user
+    raise ContentError(f"There is no simulated user {name!r}. Known: {NAMES}.")

@@ -1,0 +1,261 @@
+"""What may never happen in a simulated user's turn, checked on what it says, not on how it came to say it.
+
+The monitor reads the text of every turn before it is handed on and reports the first of:
+
+- a value (number, amount, date, code, address, name) that is in neither the goal, the conversation nor a tool result;
+- a fact told before it was asked for, or before the agent had verified who the user is;
+- something of the facts the user does not know;
+- a wish voiced before what it comes after was settled;
+- an end while an item is open, unless the user gave up or was transferred.
+
+It knows nothing of agendas or templates, so it holds users of any make to the same rules.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+
+from envsim.goal import Fact, UserGoal
+from envsim.reward.typed import parse_date
+from envsim.types import JsonValue, UserTurn
+from envsim.user.understand import Heard, Reader
+from envsim.user.utter import readable, render
+from envsim.user.words import STOP, find, fold, stems, values, word_set
+
+_TOKEN = re.compile(r"[^\W_]+")
+_PLAIN = re.compile(r"[a-z]{1,12}")
+_MONTH = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+
+Keys = set[tuple[str, str]]
+
+
+def keys(text: str) -> Keys:
+    """The values of a text, each in a form that is equal for equal values."""
+    return {key for kind, value in values(text) for key in _keys(kind, value)}
+
+
+def _keys(kind: str, value: str) -> Iterable[tuple[str, str]]:
+    low = value.casefold().strip()
+    if kind in ("money", "code"):
+        digits = re.sub(r"[^\d.]", "", low) if kind == "money" else low.lstrip("#").replace(",", "")
+        yield _number(digits.rstrip(".")) or ("code", digits)
+    elif kind == "date":
+        yield from _date(low)
+    elif kind == "name":
+        yield from (("word", part) for part in _TOKEN.findall(low))
+    elif kind == "quoted":
+        yield from keys(value)
+    else:
+        yield (kind, low)
+
+
+def _number(text: str) -> tuple[str, str] | None:
+    try:
+        return "number", str(Decimal(text).normalize())
+    except InvalidOperation:
+        return None
+
+
+def _date(low: str) -> Iterable[tuple[str, str]]:
+    """A day with its year as itself; without, as month and day."""
+    day = parse_date(low)
+    if day is not None:
+        yield "date", day.isoformat()
+        return
+    month = next((number for number, name in enumerate(_MONTH, start=1) if name in low), None)
+    number = re.search(r"\d{1,2}", low)
+    yield ("day", f"{month}-{int(number[0])}") if month and number else ("date", low)
+
+
+class Monitor:
+    """Watches one conversation; `hear` what the agent says, `check` what the user is about to."""
+
+    def __init__(self, goal: UserGoal, reader: Reader) -> None:
+        self.goal, self.reader = goal, reader
+        self.sources: Keys = set()
+        self.words: set[str] = set()
+        self.public: list[tuple[str, ...]] = []
+        """Texts, as words, that any of the user's words may come from."""
+        self.asked: set[str] = set()
+        self.named: set[str] = set()
+        self.told: set[str] = set()
+        self.verified = False
+        self.claims: set[str] = set()
+        self.voiced: set[str] = set()
+        for text in _goal_texts(goal):
+            self._source(text)
+        for item in goal.items:
+            self.public.append(tuple(_TOKEN.findall(item.want.casefold())))
+        self._secret = [
+            (n, runs) for n, fact in goal.facts.items() if fact.reveal != "open" and (runs := _runs(fact, goal, n))
+        ]
+        self._wishes = {item.id: tuple(_TOKEN.findall(item.want.casefold())) for item in goal.items}
+
+    def copy(self) -> Monitor:
+        """An independent copy, for snapshots."""
+        other = copy.copy(self)
+        for name in ("sources", "words", "public", "asked", "named", "told", "claims", "voiced"):
+            setattr(other, name, copy.copy(getattr(self, name)))
+        return other
+
+    def hear(self, heard: Heard) -> None:
+        """Take in what the agent said."""
+        self._source(heard.text)
+        self.public.append(tuple(_TOKEN.findall(fold(heard.text).casefold())))
+        self.asked.update(heard.about("request"), self.reader.names_in(stems(heard.text)))
+        self.verified |= heard.has("verified")
+        for act in heard.acts:
+            if act.kind in ("claim", "refuse", "inform", "more", "bye", "transfer"):
+                self.claims.add(act.about)
+
+    def check(self, turn: UserTurn, status: Mapping[str, str]) -> str:
+        """Why `turn` must not be, in one sentence; empty if nothing is wrong with it.
+
+        Args:
+            turn: What the user is about to do.
+            status: Item -> open, attempted, done or refused, as the user sees it after this turn.
+        """
+        for call in turn.calls:
+            self._source(call.result)
+            self._source(" ".join(str(value) for value in call.action.arguments.values()))
+            self.public.append(tuple(_TOKEN.findall(call.result.casefold())))
+        fault = (
+            self._invented(turn.text)
+            or self._leaked(turn)
+            or self._unknown(turn)
+            or self._too_early(turn, status)
+            or self._stopped(turn, status)
+        )
+        tokens = tuple(_TOKEN.findall(fold(turn.text).casefold()))
+        self.told.update(
+            n for n, fact in self.goal.facts.items() if any(find(run, tokens) >= 0 for run in _right(fact))
+        )
+        return fault
+
+    def _source(self, text: str) -> None:
+        found = keys(text)
+        self.sources |= found
+        for kind, value in found:
+            if kind == "date" and (day := parse_date(value)):
+                self.sources.add(("day", f"{day.month}-{day.day}"))
+        self.words.update(_TOKEN.findall(fold(text).casefold()))
+
+    def _invented(self, text: str) -> str:
+        for kind, value in values(text):
+            for key in _keys(kind, value):
+                known = key[1] in self.words if key[0] in ("word", "code", "number") else False
+                if key not in self.sources and not known:
+                    return f"it said {value!r}, which is in neither the goal, the conversation nor a tool result"
+        return ""
+
+    def _leaked(self, turn: UserTurn) -> str:
+        tokens: tuple[str, ...] | None = None
+        verified = self._authenticated()
+        for name, runs in self._secret:
+            fact = self.goal.facts[name]
+            if self._may_tell(name, fact, verified):
+                continue
+            tokens = tuple(_TOKEN.findall(fold(turn.text).casefold())) if tokens is None else tokens
+            for run in runs:
+                if find(run, tokens) >= 0 and not self._elsewhere(run, name, verified):
+                    when = "before it was asked for" if name not in self.asked else "before it was authenticated"
+                    return f"it told the {readable(name)} {when}"
+        return ""
+
+    def _may_tell(self, name: str, fact: Fact, verified: bool) -> bool:
+        if fact.reveal == "authenticated":
+            return verified and name in self.asked
+        return name in self.asked or any(name in item.tells for item in self.goal.items)
+
+    def _elsewhere(self, run: tuple[str, ...], name: str, verified: bool) -> bool:
+        """Whether the words of a secret were public anyway: in a wish, from the agent, or as another fact."""
+        if any(find(run, words) >= 0 for words in self.public):
+            return True
+        return any(
+            find(run, other) >= 0
+            for key, fact in self.goal.facts.items()
+            if key != name and (fact.reveal == "open" or self._may_tell(key, fact, verified))
+            for other in _runs(fact, self.goal, key)
+        )
+
+    def _authenticated(self) -> bool:
+        identity = {name for name, fact in self.goal.facts.items() if fact.identity}
+        return identity <= self.told if identity else self.verified
+
+    def _unknown(self, turn: UserTurn) -> str:
+        taught = {name for ability in self.goal.abilities.values() for name in ability.teaches}
+        for act in turn.acts:
+            kind, _, name = act.partition(":")
+            if kind in ("inform", "volunteer", "correct") and name in self.goal.unknown and name not in taught:
+                return f"it told the {readable(name)}, which it does not know"
+        return ""
+
+    def _too_early(self, turn: UserTurn, status: Mapping[str, str]) -> str:
+        tokens: tuple[str, ...] | None = None
+        for item in self.goal.items:
+            if not item.after or item.id in self.voiced:
+                continue
+            tokens = tuple(_TOKEN.findall(fold(turn.text).casefold())) if tokens is None else tokens
+            wish = self._wishes[item.id]
+            if not (len(wish) > 1 and find(wish, tokens) >= 0):
+                continue
+            self.voiced.add(item.id)
+            waiting = [before for before in item.after if status.get(before) not in ("done", "refused")]
+            if waiting and f"early_second:{item.id}" not in turn.decisions:
+                return f"it voiced {item.id!r} while {waiting[0]!r} was open"
+        return ""
+
+    def _stopped(self, turn: UserTurn, status: Mapping[str, str]) -> str:
+        if not turn.text:
+            return "it said nothing"
+        working = [item for item, state in status.items() if state not in ("done", "refused")]
+        if turn.done and working and not {"give_up", "transferred"} & set(turn.decisions):
+            return f"it stopped while {working[0]!r} was being worked on"
+        return ""
+
+
+def _goal_texts(goal: UserGoal) -> Iterable[str]:
+    yield goal.scenario
+    for fact in goal.facts.values():
+        for value in (fact.value, fact.wrong):
+            yield from _texts(value, fact.type)
+        yield fact.say
+    for item in goal.items:
+        yield item.want
+        for limit in item.limits:
+            yield limit.about
+            for value in (limit.at_least, limit.at_most):
+                yield from _texts(value, limit.type)
+    for change in goal.changes:
+        yield change.say
+        yield from _texts(change.value, goal.facts[change.fact].type)
+    for ability in goal.abilities.values():
+        yield ability.report
+
+
+def _texts(value: JsonValue, kind: str) -> Iterable[str]:
+    if value is not None:
+        yield render(value, kind)
+        yield render(value, kind, long_dates=True)
+        yield f"x {value}"
+
+
+def _right(fact: Fact) -> list[tuple[str, ...]]:
+    return [run for text in {*_texts(fact.value, fact.type)} if (run := _run(text))]
+
+
+def _runs(fact: Fact, goal: UserGoal, name: str) -> list[tuple[str, ...]]:
+    """Every way the fact's value, right or wrong or changed, stands in a text; none for what any text may hold."""
+    told = [fact.value, fact.wrong, *(change.value for change in goal.changes if change.fact == name)]
+    runs = {_run(text) for value in told if not isinstance(value, bool) for text in _texts(value, fact.type)}
+    return sorted(run for run in runs if run and not (len(run) == 1 and run[0] in STOP | _ORDINARY))
+
+
+def _run(text: str) -> tuple[str, ...]:
+    return tuple(_TOKEN.findall(fold(text).casefold().removeprefix("x ")))
+
+
+_ORDINARY = word_set("ok okay thanks thank order help sorry wait sure great good fine bye hello hi done")

@@ -1,0 +1,308 @@
+"""What an agent's message means to a user with a goal: a rule-based reader of free text.
+
+Fast, deterministic and total: any text gives acts, none raises. Read sentence by sentence, with the
+cues of `envsim.user.cues`; what a sentence is about is found by the words of the goal (facts, unknown
+facts, items, abilities), compared as stems. It errs on the side of the user not understanding: an act
+is reported only where a cue says so, and a sentence without any is not guessed at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from envsim.goal import FactType, UserGoal
+from envsim.reward.typed import mentions
+from envsim.user import cues
+from envsim.user.words import Sentence, content, find, sentences, stem, stems, values
+
+KINDS = (
+    "request", "question", "help", "confirm", "extra", "claim", "refuse", "blocked", "failed", "not_found", "verified",
+    "unverified", "do", "inform", "wait", "more", "greet", "bye", "thanks", "transfer", "apology",
+)  # fmt: skip
+"""Every kind of act the reader reports."""
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "email": ("mail address", "email", "mail"), "phone": ("phone", "telephone", "mobile", "cell"),
+    "zip": ("zip", "postcode", "postal code", "post code"), "postcode": ("zip", "postcode", "postal code"),
+    "birth": ("birthday", "date of birth", "born", "dob", "birth date"), "name": ("full name", "first and last name"),
+    "address": ("address",), "reason": ("reason", "why"), "quantity": ("quantity", "how many"),
+    "date": ("what day", "which day"), "size": ("what size",), "color": ("colour", "color"),
+    "colour": ("colour", "color"), "code": ("code", "passcode"),
+}  # fmt: skip
+"""Other words for the words that fact names often hold."""
+
+
+class Act(NamedTuple):
+    """One thing an agent's message does."""
+
+    kind: str
+    about: str = ""
+    """A fact, unknown fact, item or ability of the goal; empty: nothing in particular."""
+    text: str = ""
+    """The sentence that did it."""
+
+
+class Heard(NamedTuple):
+    """A message as understood."""
+
+    text: str
+    acts: tuple[Act, ...]
+
+    def about(self, kind: str) -> list[str]:
+        """What the acts of `kind` are about, each once, in order."""
+        return list(dict.fromkeys(act.about for act in self.acts if act.kind == kind))
+
+    def has(self, *kinds: str) -> bool:
+        """Whether there is an act of one of `kinds`."""
+        return any(act.kind in kinds for act in self.acts)
+
+
+Phrases = list[tuple[tuple[str, ...], str]]
+
+
+class Reader:
+    """Reads messages for one goal; compiled once per episode, holds no state of the conversation."""
+
+    def __init__(self, goal: UserGoal) -> None:
+        taught = {name for ability in goal.abilities.values() for name in ability.teaches}
+        asks = {name: fact.ask for name, fact in goal.facts.items()} | goal.unknown | dict.fromkeys(taught, ())
+        self._named = _longest(_phrases(asks))
+        self._unknown = frozenset(goal.unknown)
+        self._choices = [
+            (name, " ".join(stems(fact.value)))
+            for name, fact in goal.facts.items()
+            if isinstance(fact.value, str) and 2 < len(fact.value) <= 40 and not any(c.isdigit() for c in fact.value)
+        ]
+        self._abilities = [(name, [stems(words) for words in ability.ask]) for name, ability in goal.abilities.items()]
+        self._items = [
+            (item.id, [stems(words) for words in item.done_words], content(item.want)) for item in goal.items
+        ]
+
+    def read(self, text: str) -> Heard:
+        """The acts of `text`, in order; none where nothing was recognised."""
+        acts: dict[tuple[str, str], Act] = {}
+        for sentence in sentences(text):
+            for act in self._acts(sentence):
+                acts.setdefault(act[:2], act)
+        found = tuple(acts.values())
+        if any(act.kind == "refuse" for act in found):  # "I can't do that. Is that okay?" proposes nothing
+            found = tuple(act for act in found if act.kind != "claim" or act.about)
+        return Heard(text, found)
+
+    def items_in(self, words: tuple[str, ...]) -> list[str]:
+        """The items `words` speak of: those with the most words in common, and at least one."""
+        scores: dict[str, int] = {}
+        present = set(words)
+        for item, done, want in self._items:
+            hits = sum(4 for phrase in done if find(phrase, words) >= 0 or _prefixed(phrase, words))
+            if hits or not done:
+                scores[item] = hits + len(want & present)
+        best = max(scores.values(), default=0)
+        return [item for item, score in scores.items() if score == best] if best else []
+
+    def names_in(self, words: tuple[str, ...]) -> list[str]:
+        """Facts and unknown facts named in `words`, in order; a longer name hides a shorter one within it."""
+        taken: list[tuple[int, int, str]] = []
+        for phrase, name in self._named:
+            at = find(phrase, words)
+            while at >= 0:
+                end = at + len(phrase)
+                clash = next((n for a, e, n in taken if a < end and at < e and (e - a) > len(phrase)), None)
+                if clash is None:
+                    taken.append((at, end, name))
+                    break
+                step = find(phrase, words[end:])
+                at = end + step if step >= 0 else -1
+        return list(dict.fromkeys(name for _, _, name in sorted(taken)))
+
+    def _acts(self, sentence: Sentence) -> Iterator[Act]:
+        low, text = sentence.low, sentence.text
+        before = 0
+        for act in (*self._requests(sentence), *self._proposals(sentence), *self._reports(sentence)):
+            before += 1
+            yield act
+        for kind, pattern in (("more", cues.MORE), ("bye", cues.BYE), ("wait", cues.WAIT)):
+            if pattern.search(low):
+                before += kind != "wait"
+                yield Act(kind, "", text)
+        if cues.HELP.search(low) and not cues.MORE.search(low) and not before:
+            before += 1
+            yield Act("help", "", text)
+        if cues.GREET.search(low):
+            yield Act("greet", "", text)
+        if cues.SORRY.search(low):
+            yield Act("apology", "", text)
+        if cues.THANKS.search(low):
+            yield Act("thanks", "", text)
+        if sentence.question and not before:
+            yield Act("question", "", text)
+
+    def _requests(self, sentence: Sentence) -> Iterator[Act]:
+        """Facts asked for, and deeds."""
+        low = sentence.low
+        if cues.NO_REQUEST.search(low):
+            return
+        doing = self._doing(sentence)
+        yield from (Act("do", name, sentence.text) for name in doing)
+        lead = sentence.lead.casefold()
+        match = cues.REQUEST.search(low)
+        listed = bool(lead) and (cues.REQUEST.search(lead) is not None) and not cues.CONFIRM.search(lead)
+        if match is not None:
+            scope = low[match.start() :]
+            if match[0].endswith(("required", "needed", "missing")):
+                scope = low
+        elif listed or (sentence.question and len(sentence.words) <= 8 and not cues.CONFIRM.search(low)):
+            scope = low
+        else:
+            return
+        cut = cues.PURPOSE.search(scope, min(len(scope), 8))
+        names = self.names_in(stems(scope[: cut.start()] if cut else scope))
+        if not names and cut:
+            names = self.names_in(stems(scope))[:1]
+        if names and not doing:
+            yield from (Act("request", name, sentence.text) for name in names)
+        elif not names and sentence.question and " or " in low:
+            joined = " ".join(sentence.words)
+            yield from (Act("request", name, sentence.text) for name, value in self._choices if value in joined)
+
+    def _doing(self, sentence: Sentence) -> list[str]:
+        """Abilities of the user that a sentence asks for."""
+        if not self._abilities or cues.NEGATION.search(sentence.low):
+            return []
+        listed = bool(sentence.lead) and cues.DO.search(sentence.lead.casefold()) is not None
+        if not listed and cues.DO.search(sentence.low) is None:
+            return []
+        words = sentence.words
+        found = {name: max((len(p) for p in asks if find(p, words) >= 0), default=0) for name, asks in self._abilities}
+        best = max(found.values())
+        return [name for name, size in found.items() if size == best] if best else []
+
+    def _proposals(self, sentence: Sentence) -> Iterator[Act]:
+        low = sentence.low
+        if not cues.CONFIRM.search(low) or cues.MORE.search(low):
+            return
+        named = self.names_in(sentence.words)
+        if named and not sentence.question and not any(values(sentence.text)) and "confirm" in low:
+            return  # "Please confirm your email address." asks for it
+        items = self.items_in(sentence.words)
+        if cues.EXTRA.search(low) and not items:
+            yield Act("extra", "", sentence.text)
+        elif items:
+            yield from (Act("confirm", item, sentence.text) for item in items)
+        elif not named or any(values(sentence.text)) or not cues.REQUEST.search(low):
+            yield Act("confirm", "", sentence.text)
+
+    def _reports(self, sentence: Sentence) -> Iterator[Act]:
+        """What an assertion reports: done, refused, failed, found out."""
+        low, text = sentence.low, sentence.text
+        if cues.UNVERIFIED.search(low):
+            yield Act("unverified", "", text)
+        elif cues.NOT_FOUND.search(low):
+            yield Act("not_found", "", text)
+        elif cues.TRANSFER.search(low) and not sentence.question:
+            if not cues.NEGATION.search(low) and not re.search(r"\b(?:if|would you|shall|should|can)\b", low):
+                yield Act("transfer", "", text)
+        elif cues.REFUSE.search(low) and not sentence.question:
+            kind = "blocked" if cues.BLOCKED.search(low) else "refuse"
+            yield from (Act(kind, item, text) for item in self.items_in(sentence.words) or [""])
+            return
+        elif cues.FAILED.search(low):
+            yield Act("failed", "", text)
+        if cues.VERIFIED.search(low) and not cues.NEGATION.search(low):
+            yield Act("verified", "", text)
+        if sentence.question:
+            return
+        yield from self._claims(sentence)
+        if self._unknown and not cues.NEGATION.search(low) and not cues.WAIT.search(low):
+            for name in self.names_in(sentence.words):
+                if name in self._unknown and _tells(sentence):
+                    yield Act("inform", name, text)
+
+    def _claims(self, sentence: Sentence) -> Iterator[Act]:
+        for clause in _CLAUSE.split(sentence.low):
+            match = cues.CLAIM.search(clause)
+            if match is None:
+                continue
+            ahead = clause[: match.start()]
+            if cues.HEDGE.search(ahead) or cues.NEGATION.search(ahead) or cues.NEGATION.search(match[0]):
+                continue
+            deed = next((group for group in match.groups() if group), "done").split()[0]
+            items = self.items_in(stems(clause)) or self.items_in(sentence.words)
+            named = stem(deed) in {word for item in items for word in self._words_of(item)}
+            if deed in cues.NOT_DEEDS and not named:
+                continue
+            everything = "*" if cues.ALL.search(clause) and len(items) != 1 else ""
+            for item in items or [everything]:
+                yield Act("claim", item, sentence.text)
+
+    def _words_of(self, item: str) -> Iterable[str]:
+        for name, done, want in self._items:
+            if name == item:
+                yield from (word for phrase in done for word in phrase)
+                if not done:
+                    yield from want
+
+
+_CLAUSE = re.compile(r", (?:and|but|so|which)\b|,(?= (?:i|we|it|you|your|the)\b)|\bbut\b| - ")
+
+
+def _tells(sentence: Sentence) -> bool:
+    """Whether an assertion holds an answer: a value, or something that 'is'."""
+    if any(values(sentence.text)):
+        return True
+    return re.search(r"(?:\b(?:is|are|will be|was|were|means)\b|'s\b|:) \w", sentence.low) is not None
+
+
+def _prefixed(phrase: tuple[str, ...], words: tuple[str, ...]) -> bool:
+    """Whether a single stem of four letters or more begins one of `words`: refund, refundable."""
+    return len(phrase) == 1 and len(phrase[0]) > 3 and any(word.startswith(phrase[0]) for word in words)
+
+
+def _phrases(asks: dict[str, tuple[str, ...]]) -> Phrases:
+    out: Phrases = []
+    for name, words in asks.items():
+        own = name.split("_")
+        texts = [" ".join(own), *words]
+        if len(own) == 2:
+            texts.append(f"{own[1]} of your {own[0]}")
+            texts.append(f"{own[1]} of the {own[0]}")
+            if own[1] in ("number", "id"):
+                texts += [f"{own[0]} {other}" for other in ("number", "id", "reference", "no", "code")]
+        for part in (own[-1], own[0]) if len(own) == 1 or own[-1] in SYNONYMS else ():
+            if part in SYNONYMS and (len(own) == 1 or part in ("email", "phone", "zip", "postcode", "birth")):
+                texts += SYNONYMS[part]
+        out += [(stems(text), name) for text in dict.fromkeys(texts) if stems(text)]
+    return out
+
+
+def _longest(phrases: Phrases) -> Phrases:
+    return sorted(phrases, key=lambda pair: -len(pair[0]))
+
+
+def value_in(text: str, kind: FactType | None) -> str | None:
+    """The one value of a type that a message holds, for `Ability.reads`; None if there is none.
+
+    Text and names: what is quoted, else what has a digit in it, else what follows a colon or "to".
+    """
+    found = list(values(text))
+    if kind in ("money", "date", "number"):
+        wanted = {"money": "money", "date": "date", "number": "code"}[kind]
+        return next((value for value_kind, value in found if value_kind == wanted), None)
+    for wanted in ("quoted", "email", "code"):
+        for value_kind, value in found:
+            if value_kind == wanted:
+                return value
+    match = re.search(r"(?::|\bto\b)\s+([^.!?\n]{2,80})", text)
+    return match[1].strip() if match else None
+
+
+def says_value(kind: FactType, value: object, text: str) -> bool:
+    """Whether `text` has `value`, in any notation of its type."""
+    if isinstance(value, bool) or value is None:
+        return False
+    typed = "text" if kind == "name" else kind
+    if isinstance(value, list):
+        return all(says_value(kind, part, text) for part in value)
+    return mentions(typed, value, text)
