@@ -16,7 +16,7 @@ from envsim.content import find_app, list_templates
 from envsim.errors import ActionError, ContentError
 from envsim.expressions import compile_query, placeholders, query, render, resolve, rows
 from envsim.goal_template import SPOKEN, fill_goal
-from envsim.policy.steps import parse_steps
+from envsim.policy.steps import SEEN, parse_steps
 from envsim.reward.checks import parse_check, parse_checks
 from envsim.rng import Rng
 from envsim.state import StateView
@@ -109,11 +109,13 @@ class TaskTemplate(_Strict):
                 _valid(_condition, table["when"], where=f"checks[{number}]: ")
         _valid(parse_steps, self.oracle)
         known = self.params.keys()
+        if clash := known & set(SEEN):
+            raise ValueError(f"parameter {min(clash)!r} is what an oracle calls something it sees; rename it")
         if self.user is not None and (clash := known & set(SPOKEN)):
             raise ValueError(f"parameter {min(clash)!r} is a word of the user's own; rename it")
         for part, extra in (
-            (self.goal, ()), (self.start.model_dump(), ()), (self.checks, ()), (self.oracle, ("saved", "url", "message")),
-            (self.user, SPOKEN),
+            (self.goal, ()), (self.start.model_dump(), ()), (self.checks, ()), (self.user, SPOKEN),
+            (self.oracle, ("saved", "url", "message")),
         ):  # fmt: skip
             for path in _placeholders_in(part):
                 if path.split(".")[0] not in (*known, *extra):

@@ -37,6 +37,8 @@ from envsim.expressions import compile_query
 from envsim.policy.locator import Locator, parse_locator
 from envsim.types import Action, JsonValue
 
+SEEN = ("result", "error", "url", "title", "saved", "message", "heard")
+"""What an oracle goes by beside the parameters; a parameter of such a name could not be told from it."""
 LOCATED = ("bid", "from_bid", "to_bid")
 """Arguments that are locators."""
 _KEYS = {"when": {"when", "do", "else"}, "until": {"until", "do", "max"}, "save": {"save", "pattern", "optional"}}

@@ -213,6 +213,7 @@ def test_lists_and_samples(root: Path) -> None:
         ("count = 0", "count = 0\neq = 1", r"checks\[0\]: .*exactly one of"),
         ("{variant.label}).", "{colour}).", "{colour} names no parameter; there are: customer, product"),
         ("{variant.label}).", "{variant.label).", "stray"),
+        ("[params.total]", '[params.message]\nvalue = "total"\n\n[params.total]', "'message' is what an oracle"),
         ("'buy(sku", "'buy(", r"oracle\[0\]"),
         ("range = [1, 3]", "range = [3, 1]", "params.quantity: .*range is empty"),
         ("range = [1, 3]", 'range = [1, 3]\nfrom = "products"', "exactly one of from, choices, range, value"),
