@@ -7,9 +7,9 @@ from envsim.sandbox.oracle import OracleFailure
 from envsim.sandbox.runtime import Sandbox
 
 from .browsing import STAFF, Session
-from .desk import accent_search, code_late, coupon_503, note_lost, refund_timeout
+from .desk import accent_search, code_late, coupon_503, note_lost, redirect_unsaved, refund_timeout
 
-__all__ = ["accent_search", "code_late", "coupon_503", "note_lost", "refund_timeout"]
+__all__ = ["accent_search", "code_late", "coupon_503", "note_lost", "redirect_unsaved", "refund_timeout"]
 
 SHELF = "/c/cookware"
 

@@ -34,6 +34,23 @@ def coupon_503(sandbox: Sandbox) -> None:
     _expect(issued == 1 and "code" in answer, f"{issued} coupons issued; the answer has {', '.join(sorted(answer))}")
 
 
+def redirect_unsaved(sandbox: Sandbox) -> None:
+    """An address that the desk is told was saved is the order's."""
+    session = Session(sandbox, STAFF)
+    number = int(min(session.rows("orders", status="processing")))
+    address = {
+        "name": "Maya Thornton",
+        "street": "12 Birch Close",
+        "city": "Ithaca",
+        "region": "NY",
+        "postcode": "14850",
+    }
+    answer = session.desk("change_order_address", number=number, **address)
+    stored = session.rows("orders")[str(number)]["ship_to"]
+    wanted = "Maya Thornton, 12 Birch Close, Ithaca, NY 14850"
+    _expect(answer == {"ok": True} and stored == wanted, f"answered {answer}, and the order goes to {stored!r}")
+
+
 def note_lost(sandbox: Sandbox) -> None:
     """The note written while closing a ticket is on the ticket."""
     session = Session(sandbox, STAFF)

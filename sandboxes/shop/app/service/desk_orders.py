@@ -76,7 +76,10 @@ def change_address(actor: Actor, number: int, fields: dict[str, str]) -> None:
     garbled = ship_to.encode().decode("latin-1")
     if garbled != ship_to and kit.bug("mojibake", f"order {number}"):
         ship_to = garbled
-    if ship_to != order["ship_to"] and kit.bug("lying-toast", f"order {number}"):
+    # The form of an order just opened is saved before it is ready: the first change is thrown away.
+    opened = f"redirect:{number}"
+    if ship_to != order["ship_to"] and opened not in kit.cache and kit.bug("redirect-unsaved", f"order {number}"):
+        kit.cache[opened] = True
         return
     db.run(kit, "UPDATE orders SET ship_to = ? WHERE number = ?", ship_to, number)
 
