@@ -47,12 +47,14 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
     """
 
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": ["ansi", "rgb_array"]}
+    member: type[TaskEnv] = TaskEnv
+    """What it has `num_envs` of."""
 
     def __init__(self, *, num_envs: int = 1, **kwargs: Any) -> None:
         if num_envs > 1 and not isinstance(kwargs.get("world", "sandbox"), str):
             raise ContentError("A World of your own cannot be shared by members. Name a world, or use one environment.")
         self.num_envs = num_envs
-        self.envs = [TaskEnv(**kwargs) for _ in range(num_envs)]
+        self.envs = [self.member(**kwargs) for _ in range(num_envs)]
         self.render_mode = self.envs[0].render_mode
         self.single_observation_space = self.envs[0].observation_space
         self.single_action_space = self.envs[0].action_space
