@@ -3,7 +3,7 @@
 The tools are the functions that `inspect-evals` gives to a model. They look their database up in a
 context variable, so every backend has a context; they never wait for anything, so no event loop is needed.
 Around them stands what `inspect_ai` does with a model's call: arguments are validated against the JSON
-schema and scalars converted. (Its own `execute_tools` compares the whole database before and after: 0.2 s a call.)
+schema and scalars converted. (Its own `execute_tools` keeps a log of the whole database: 0.2 s a call.)
 """
 
 from __future__ import annotations
