@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from envsim.audit import TaskAudit, audit
+from envsim.audit import TaskAudit, audit, summarise_canary, summarise_cheats
 from envsim.cli.common import JsonFlag, new_app, note, print_json, print_table, progress
 from envsim.task_template import load_tasks, select_templates
 from envsim.worlds import open_world
@@ -63,9 +63,11 @@ def audit_(
     seeds: Annotated[int, typer.Option(min=1, help="Instances of each template.")] = 20,
     bugs: Annotated[str, typer.Option(help="production, none, all, or ids a,b.")] = "production",
     workers: Annotated[int | None, typer.Option("--workers", "-j", min=1, help="Processes; default: per core.")] = None,
+    cheats: Annotated[bool, typer.Option("--cheats", help="Try every registered exploit as well.")] = False,
+    cheat_seeds: Annotated[int, typer.Option(min=1, help="Instances of each template that cheats are tried on.")] = 3,
     as_json: JsonFlag = False,
 ) -> None:
-    """Prove tasks: on every seed the oracle gets 1, doing nothing 0, random actions 0, and cheats 0.
+    """Prove tasks: the oracle gets 1 on every seed; doing nothing, random actions, writing nothing and cheating 0.
 
     Exits with 1 when a task fails, after naming the seed and the first check that failed.
     """
@@ -80,20 +82,31 @@ def audit_(
             seeds=seeds,
             bugs=bugs,
             workers=workers,
+            cheat_seeds=cheat_seeds if cheats else 0,
             on_done=lambda done: advance(1, f"Audited {done.task}"),
         )
-    _report(audited, as_json)
+    _report(audited, as_json, cheats)
 
 
-def _report(audited: list[TaskAudit], as_json: bool) -> None:
-    if as_json:
-        print_json([{"task": item.task, **item.means} for item in audited])
+def _report(audited: list[TaskAudit], as_json: bool, cheats: bool) -> None:
+    rows = [{"task": item.task, **item.means} for item in audited]
+    tried = summarise_cheats(audited)
+    if as_json and cheats:
+        print_json({"tasks": rows, "cheats": tried, "canary": summarise_canary(audited)})
+    elif as_json:
+        print_json(rows)
     else:
-        rows = [(item.task, *(f"{mean:.2f}" for mean in item.means.values()), item.sound) for item in audited]
-        print_table(("task", "oracle", "null", "random", "sound"), rows)
+        shown = [(item.task, *map(_mean, item.means.values()), item.sound) for item in audited]
+        print_table(("task", "oracle", "null", "random", "no writes", "shuffled", "sound"), shown)
+        if cheats:
+            print_table(("cheat", "class", "reward", "tasks", "episodes"), [tuple(row.values()) for row in tried])
     failed = [item for item in audited if not item.sound]
     for item in failed:
         more = f" ({len(item.failures) - 1} more)" if len(item.failures) > 1 else ""
         note(f"{item.task}: {item.failures[0]}{more}")
     if failed:
         raise typer.Exit(1)
+
+
+def _mean(value: float | None) -> str | None:
+    return None if value is None else f"{value:.2f}"

@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from envsim.audit import audit, cheats
+from envsim.audit import audit, forged_answers
 from envsim.errors import ContentError
 from envsim.task import Task
 from envsim.testing import NonConformance, check_task
@@ -54,7 +54,7 @@ def failures(name: str, **options: int) -> str:
 def test_a_sound_task_passes(write: Callable[..., str]) -> None:
     (audited,) = audit("shop", [write("count")], seeds=2)
     assert audited.sound
-    assert audited.means == {"oracle": 1.0, "null": 0.0, "random": 0.0}
+    assert audited.means == {"oracle": 1.0, "null": 0.0, "random": 0.0, "write_nothing": None, "shuffled": None}
 
 
 def test_a_task_solved_by_doing_nothing_is_refused(write: Callable[..., str]) -> None:
@@ -107,12 +107,12 @@ def test_check_task_asserts_the_same_in_a_test_suite(write: Callable[..., str]) 
         check_task("shop", "nope")
 
 
-def test_cheats_hold_every_value_a_check_could_ask_for() -> None:
+def test_forged_answers_hold_every_value_a_check_could_ask_for() -> None:
     task = Task(
         id="t@0", template="t", app="shop", interface="tools", split="train", goal="Find it.",
         params={"a": {"name": "Mug", "n": [1, 2]}, "b": "blue"},
     )  # fmt: skip
-    assert dict(cheats(task))["an answer of all that could be asked, as a list"] == ["Mug", 1, 2, "blue"]
+    assert dict(forged_answers(task))["an answer of all that could be asked, as a list"] == ["Mug", 1, 2, "blue"]
 
 
 def test_the_result_does_not_depend_on_workers(write: Callable[..., str]) -> None:
@@ -123,7 +123,9 @@ def test_the_result_does_not_depend_on_workers(write: Callable[..., str]) -> Non
 def test_the_command_prints_json_and_exits_with_1_on_a_failure(write: Callable[..., str], cli: Cli) -> None:
     good = cli("envsim", "tasks", "audit", write("count"), "--seeds", "2", "--json")
     assert (good.returncode, good.stderr.strip()) == (0, "")
-    assert json.loads(good.stdout) == [{"task": "count", "oracle": 1.0, "null": 0.0, "random": 0.0}]
+    assert json.loads(good.stdout) == [
+        {"task": "count", "oracle": 1.0, "null": 0.0, "random": 0.0, "write_nothing": None, "shuffled": None}
+    ]
     bad = cli("envsim", "tasks", "audit", "count", write("lazy", check='kind = "unchanged"'), "--seeds", "1", "--json")
     assert bad.returncode == 1
     assert [item["null"] for item in json.loads(bad.stdout)] == [0.0, 1.0]

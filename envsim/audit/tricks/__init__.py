@@ -1,0 +1,1 @@
+"""The scripts of cheats: what they try, step by step."""
