@@ -87,10 +87,15 @@ CONFIRM = _any(
 """A yes or no is wanted."""
 
 EXTRA = re.compile(
-    r"\b(?:also like|add(?:ing)? (?:a|an|the|our|travel)|additional(?:ly)?|extra|instead|alternatively|upgrade|"
-    r"rather|subscribe|"
-    r"newsletter|insurance|warranty|protection|transfer(?:red)?|connect you|speak (?:with|to)|store credit|gift card|"
-    r"voucher|offer you|sign(?:ed)? up|membership|survey|callback|call you back)\b"
+    r"\b(?:also like|add(?:ing)? (?:a|an|the|our)|additional(?:ly)?|extra|alternatively|upgrade|rather|offer you|"
+    r"callback|call you back)\b"
+)
+"""What may make a proposal another than the user's own wish, where it has no words of that."""
+
+OTHER = re.compile(
+    r"\b(?P<what>insurance|transfer(?:red|ring)?|connect you|speak (?:with|to)|human|instead|explore|(?:look|"
+    r"search) for other|other options?|"
+    r"subscribe|newsletter|warranty|protection|store credit|gift cards?|voucher|sign(?:ed)? up|membership|survey)\b"
 )
 """What makes a proposal another than the user's own wish."""
 
@@ -125,6 +130,7 @@ HEDGE = re.compile(
     r"\b(?:once|when|whenever|after|until|unless|if|before|as soon as|will|would|should|could|can|shall|going to|"
     r"about to|"
     r"let me|yet|try(?:ing)?|want(?:s|ed)?|need(?:s)?|may|might|must|to be|please|whether|assuming|while|that i|"
+    r"eligible|"
     r"what|which|ensure|make sure|'ll)\b|'ll\b"
 )
 NEGATION = re.compile(
@@ -149,7 +155,11 @@ REFUSE = _any(
     r"\bthere(?:'s| is) nothing\b",
     r"\bpast the\b[\w -]*\b(?:window|period|deadline)\b",
 )
-BLOCKED = re.compile(r"\b(?:until|unless|without|before|yet|right now|at the moment until|first)\b")
+BLOCKED = re.compile(
+    r"\b(?:until|unless (?:you|i|we)|before (?:you|i|we)|yet|without (?:your|you|first|verif\w+|knowing|"
+    r"confirm\w+|that|more|further|"
+    r"additional)|without the (?=[\w ]*(?:number|id|code|address|name|information|details)\b))\b"
+)
 """Turns a refusal into a condition."""
 
 NOT_FOUND = _any(
@@ -206,7 +216,7 @@ WAIT = _any(
     r"\bhang on\b",
 )
 MORE = _any(
-    r"\b(?:anything|something|what) else\b",
+    r"\b(?:anything|what) else\b|\bsomething else\b(?=.*\?)",
     r"\b(?:further|any other|more|additional) (?:questions?|assistance|help|requests?|concerns?|issues?)\b",
     r"\belse (?:i|we) can\b",
     r"\bcan i help (?:you )?with anything\b",
@@ -221,7 +231,6 @@ HELP = _any(
     r"\bhow can i\b",
     r"\bwhat'?s (?:the (?:issue|problem|matter)|going on|wrong|up)\b",
     r"\b(?:what|how) (?:exactly )?(?:would|do) you (?:like|want)\b",
-    r"\b(?:happy|here|glad) to (?:help|assist)\b",
 )
 TRANSFER = re.compile(
     r"\b(?:transferr?(?:ed|ing)?|connect(?:ed|ing)?|escalat(?:e|ed|ing)|hand(?:ed|ing)? (?:you )?over|"
@@ -232,11 +241,29 @@ TRANSFER = re.compile(
 GREET = re.compile(r"^(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|welcome|greetings)\b")
 BYE = re.compile(
     r"\b(?:goodbye|bye|have a (?:great|nice|good|wonderful|lovely|pleasant) (?:day|one|evening|time|weekend)|"
-    r"take care|see you)\b"
+    r"take care(?! of)|see you)\b"
 )
 THANKS = re.compile(r"\b(?:thank you|thanks|thx|appreciate)\b")
 SORRY = re.compile(r"\b(?:sorry|apologi[sz]e|apologies|regret|unfortunately|afraid)\b")
 OPEN_QUESTION = re.compile(r"\?[\"')]*$")
+GENERIC = word_set(
+    "done complete completed processed set sorted resolved settled finished finalized finalised handled "
+    "successful taken "
+    "submitted actioned executed confirmed through ready"
+)
+"""Deeds that say of no item in particular that it is done."""
+
+VAGUE = re.compile(
+    r"\b(?:that|this|it|so|request|assist|help|anything|nothing|do|possible|eligible|allowed|way|exceptions?)\b"
+)
+"""A refusal with one of these refuses what is being talked about."""
+
+CHOICE = re.compile(r"\bor\b(?! (?:not|no|need|would|is|do|should|if|any|anything|otherwise|more|less|so)\b)")
+WHICH = re.compile(
+    r"\bconfirm (?:which|what|how|where|when|who)\b|\b(?:which|what) [\w ]*\bwould you like\b|^(?:which|what)\b"
+)
+CONDITION = re.compile(r"^(?:[\w ]{0,12}, )?(?:if|once|when|whenever|should|in case|as soon as|after)\b")
+
 ALL = re.compile(r"\b(?:all|both|everything|each|every)\b")
 DO = re.compile(
     r"\b(?:please|kindly|could you|can you|would you|will you|you (?:can|need to|should|have to|must|may|"

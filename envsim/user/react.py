@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from envsim.goal import Ability, Change, Item, Limit, UserGoal
-from envsim.reward.typed import Money, ValueType, parse
+from envsim.goal import Ability, Change, Item, UserGoal
 from envsim.types import JsonValue, UserCall
 from envsim.user.base import Hands
 from envsim.user.decisions import Decisions
+from envsim.user.offers import breaks, settles
 from envsim.user.state import State, Task, dig
-from envsim.user.understand import Act, Heard, says_value, value_in
-from envsim.user.words import content, sentences, stems, values
+from envsim.user.understand import Heard, says_value, value_in
 
 _SLOT = re.compile(r"\{(said|fact|result)(?:\.([\w.-]+))?\}")
 MAX_CALLS = 4
@@ -196,7 +194,8 @@ class Reaction:
         about = [act.about for act in acts if act.kind == "confirm" and act.about in pending]
         items = [self.items[name] for name in dict.fromkeys(about or pending[:1])]
         if all(act.kind == "extra" for act in acts):
-            if settled := [item for item in map(self.items.get, pending) if item and _settles(item, acts)]:
+            settled = [self.items[name] for name in pending if settles(self.items[name], acts)]
+            if settled or any(self._mine(act.text) for act in acts):
                 self._affirm(settled)
             else:
                 self._say("negate")
@@ -211,6 +210,13 @@ class Reaction:
         if not any(kind in ("correct", "object") for kind, _ in self.now):
             self._affirm(items)
 
+    def _mine(self, text: str) -> bool:
+        """Whether a proposal names something the user has told of itself."""
+        facts = (
+            (self.goal.facts[name], self.state.values[name]) for name in self.state.told if name in self.goal.facts
+        )
+        return any(isinstance(value, str) and says_value(fact.type, value, text) for fact, value in facts)
+
     def _affirm(self, items: list[Item]) -> None:
         self._say("affirm")
         for item in items:
@@ -221,7 +227,7 @@ class Reaction:
     def _broken(self, item: Item, text: str) -> str | None:
         """The first limit of `item` that an offer in `text` breaks, as item.number."""
         for number, limit in enumerate(item.limits):
-            if any(_breaks(limit, value) for value in _offered(limit, text)):
+            if breaks(limit, text):
                 return f"{item.id}.{number}"
         return None
 
@@ -257,13 +263,20 @@ class Reaction:
         pending = self.state.pending()
         claimed: list[str] = []
         for about in heard.about("claim"):
-            claimed += [about] if about in pending else pending if about == "*" else [] if about else pending[:1]
+            claimed += self._meant(about)
         quiet = not heard.has("refuse", "blocked", "failed", "not_found", "request", "confirm", "unverified", "claim")
         if quiet and heard.has("more", "bye"):
             claimed += [item for item in pending if self.state.status[item] == "attempted"]
         for name in dict.fromkeys(claimed):
             self._accept(self.items[name], heard)
         return claimed
+
+    def _meant(self, about: str) -> list[str]:
+        """The voiced items an agent's claim is about."""
+        pending = self.state.pending()
+        if about == "?":  # something was done: this, unless its own words would have said so
+            return [item for item in pending[:1] if not self.items[item].done_words]
+        return [about] if about in pending else pending if about == "*" else [] if about else pending[:1]
 
     def _accept(self, item: Item, heard: Heard) -> None:
         if self.state.closed(item.id):
@@ -296,10 +309,16 @@ class Reaction:
 
     def _refusals(self, heard: Heard, claimed: list[str]) -> None:
         pending = self.state.pending()
+        named = [about for about in heard.about("refuse") if about != "?"]
+        if heard.has("refuse") and not named:
+            self.state.doubts += 1
+            named = [""] if self.state.doubts > 1 else []
+        elif heard.acts:
+            self.state.doubts = 0
         settles = [act for act in heard.acts if act.kind in ("extra", "confirm")]
-        for about in heard.about("refuse"):
+        for about in named:
             for name in [about] if about in pending else [] if about else pending[:1]:
-                if name in claimed or (settles and _settles(self.items[name], settles)):
+                if name in claimed or (settles and settles(self.items[name], settles)):
                     continue
                 argued = self.state.argued.get(name, 0)
                 if argued < self.persona.push_back_most and self.decide.chance("push_back", name):
@@ -322,9 +341,9 @@ class Reaction:
             return
         pending = self.state.pending()
         fresh = any(kind == "ask" for kind, _ in self.state.agenda) or not pending
-        if heard.has("claim", "inform", "refuse") or fresh:
+        if heard.has("inform") or fresh:
             return
-        if heard.has("help", "more", "bye"):
+        if heard.has("help", "more", "bye", "choice", "claim", "refuse"):
             self._say("restate", pending[0])
         elif heard.has("wait", "failed", "verified", "blocked", "thanks", "transfer"):
             self._say("wait" if heard.has("wait") else "ack")
@@ -336,36 +355,6 @@ class Reaction:
             self._say("repeat")
         else:
             self._say("restate", pending[0])
-
-
-def _settles(item: Item, acts: list[Act]) -> bool:
-    return any(content(other) <= set(stems(act.text)) for other in item.settles_for for act in acts)
-
-
-def _offered(limit: Limit, text: str) -> list[str]:
-    """The values of a limit's type in `text`: those said of what is limited, or the only one there is."""
-    wanted = "code" if limit.type == "number" else limit.type
-    about = content(limit.about)
-    near: list[str] = []
-    every: list[str] = []
-    for sentence in sentences(text):
-        found = [value for kind, value in values(sentence.text) if kind == wanted]
-        every += found
-        if about & set(sentence.words):
-            near += found
-    return near or (every if len(set(every)) == 1 else [])
-
-
-def _breaks(limit: Limit, offered: str) -> bool:
-    value = _comparable(limit.type, offered)
-    least, most = _comparable(limit.type, limit.at_least), _comparable(limit.type, limit.at_most)
-    return value is not None and ((most is not None and value > most) or (least is not None and value < least))
-
-
-def _comparable(kind: ValueType, value: JsonValue) -> Any:
-    """A value as what compares with its like: an amount, a number or a day."""
-    parsed = None if value is None else parse(kind, value)
-    return parsed.amount if isinstance(parsed, Money) else parsed
 
 
 def _plain(value: JsonValue) -> str:

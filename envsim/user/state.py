@@ -43,6 +43,8 @@ class State:
     changed: list[int] = field(default_factory=list)
     bounded: list[str] = field(default_factory=list)
     """Limits stated, as item.number."""
+    doubts: int = 0
+    """Refusals in a row that named nothing the user wants."""
     verified: bool = False
     stuck: int = 0
     """Turns in a row without progress."""

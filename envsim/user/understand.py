@@ -18,8 +18,8 @@ from envsim.user import cues
 from envsim.user.words import Sentence, content, find, sentences, stem, stems, values
 
 KINDS = (
-    "request", "question", "help", "confirm", "extra", "claim", "refuse", "blocked", "failed", "not_found", "verified",
-    "unverified", "do", "inform", "wait", "more", "greet", "bye", "thanks", "transfer", "apology",
+    "request", "question", "help", "confirm", "choice", "extra", "claim", "refuse", "blocked", "failed", "not_found",
+    "verified", "unverified", "do", "inform", "wait", "more", "greet", "bye", "thanks", "transfer", "apology",
 )  # fmt: skip
 """Every kind of act the reader reports."""
 
@@ -39,7 +39,8 @@ class Act(NamedTuple):
 
     kind: str
     about: str = ""
-    """A fact, unknown fact, item or ability of the goal; empty: nothing in particular."""
+    """A fact, unknown fact, item or ability of the goal; empty: nothing in particular; of claims and refusals,
+    ``*``: everything, ``?``: perhaps something else."""
     text: str = ""
     """The sentence that did it."""
 
@@ -91,13 +92,16 @@ class Reader:
             found = tuple(act for act in found if act.kind != "claim" or act.about)
         return Heard(text, found)
 
-    def items_in(self, words: tuple[str, ...]) -> list[str]:
-        """The items `words` speak of: those with the most words in common, and at least one."""
+    def items_in(self, words: tuple[str, ...], *, loose: bool = False) -> list[str]:
+        """The items `words` speak of: those with the most words in common, and at least one.
+
+        An item that declares ``done_words`` needs one of these, or, with `loose`, any of its own words.
+        """
         scores: dict[str, int] = {}
         present = set(words)
         for item, done, want in self._items:
             hits = sum(4 for phrase in done if find(phrase, words) >= 0 or _prefixed(phrase, words))
-            if hits or not done:
+            if hits or loose or not done:
                 scores[item] = hits + len(want & present)
         best = max(scores.values(), default=0)
         return [item for item, score in scores.items() if score == best] if best else []
@@ -180,33 +184,40 @@ class Reader:
         return [name for name, size in found.items() if size == best] if best else []
 
     def _proposals(self, sentence: Sentence) -> Iterator[Act]:
-        low = sentence.low
-        if not cues.CONFIRM.search(low) or cues.MORE.search(low):
+        """What the user is asked to agree to."""
+        low, text = sentence.low, sentence.text
+        if not cues.CONFIRM.search(low) or cues.MORE.search(low) or cues.WHICH.search(low):
             return
         named = self.names_in(sentence.words)
-        if named and not sentence.question and not any(values(sentence.text)) and "confirm" in low:
+        if named and not sentence.question and not any(values(text)) and "confirm" in low:
             return  # "Please confirm your email address." asks for it
         items = self.items_in(sentence.words)
-        if cues.EXTRA.search(low) and not items:
-            yield Act("extra", "", sentence.text)
+        other = cues.OTHER.search(low)
+        if (other and not set(stems(other["what"])) & self._words_of(items)) or (cues.EXTRA.search(low) and not items):
+            yield Act("extra", "", text)
+        elif sentence.question and "would you like" in low and cues.CHOICE.search(low):
+            yield Act("choice", "", text)
         elif items:
-            yield from (Act("confirm", item, sentence.text) for item in items)
-        elif not named or any(values(sentence.text)) or not cues.REQUEST.search(low):
-            yield Act("confirm", "", sentence.text)
+            yield from (Act("confirm", item, text) for item in items)
+        elif not named or any(values(text)) or not cues.REQUEST.search(low):
+            yield Act("confirm", "", text)
 
     def _reports(self, sentence: Sentence) -> Iterator[Act]:
         """What an assertion reports: done, refused, failed, found out."""
         low, text = sentence.low, sentence.text
+        if cues.CONDITION.search(low):
+            return
         if cues.UNVERIFIED.search(low):
             yield Act("unverified", "", text)
         elif cues.NOT_FOUND.search(low):
             yield Act("not_found", "", text)
         elif cues.TRANSFER.search(low) and not sentence.question:
-            if not cues.NEGATION.search(low) and not re.search(r"\b(?:if|would you|shall|should|can)\b", low):
+            if not cues.NEGATION.search(low) and not _MAYBE.search(low):
                 yield Act("transfer", "", text)
         elif cues.REFUSE.search(low) and not sentence.question:
             kind = "blocked" if cues.BLOCKED.search(low) else "refuse"
-            yield from (Act(kind, item, text) for item in self.items_in(sentence.words) or [""])
+            vague = "" if cues.VAGUE.search(low) else "?"
+            yield from (Act(kind, item, text) for item in self.items_in(sentence.words, loose=True) or [vague])
             return
         elif cues.FAILED.search(low):
             yield Act("failed", "", text)
@@ -230,21 +241,18 @@ class Reader:
                 continue
             deed = next((group for group in match.groups() if group), "done").split()[0]
             items = self.items_in(stems(clause)) or self.items_in(sentence.words)
-            named = stem(deed) in {word for item in items for word in self._words_of(item)}
-            if deed in cues.NOT_DEEDS and not named:
+            if deed in cues.NOT_DEEDS and stem(deed) not in self._words_of(items):
                 continue
-            everything = "*" if cues.ALL.search(clause) and len(items) != 1 else ""
-            for item in items or [everything]:
-                yield Act("claim", item, sentence.text)
+            nothing = "*" if cues.ALL.search(clause) else "" if deed in cues.GENERIC else "?"
+            yield from (Act("claim", item, sentence.text) for item in items or [nothing])
 
-    def _words_of(self, item: str) -> Iterable[str]:
-        for name, done, want in self._items:
-            if name == item:
-                yield from (word for phrase in done for word in phrase)
-                if not done:
-                    yield from want
+    def _words_of(self, items: Iterable[str]) -> set[str]:
+        """Stems that mean one of `items`."""
+        own = [(done, want) for name, done, want in self._items if name in items]
+        return {word for done, want in own for phrase in (done or [tuple(want)]) for word in phrase}
 
 
+_MAYBE = re.compile(r"\b(?:if|would you|shall|should|can|could|may|might|recommend|suggest)\b")
 _CLAUSE = re.compile(r", (?:and|but|so|which)\b|,(?= (?:i|we|it|you|your|the)\b)|\bbut\b| - ")
 
 
@@ -299,10 +307,13 @@ def value_in(text: str, kind: FactType | None) -> str | None:
 
 
 def says_value(kind: FactType, value: object, text: str) -> bool:
-    """Whether `text` has `value`, in any notation of its type."""
-    if isinstance(value, bool) or value is None:
-        return False
-    typed = "text" if kind == "name" else kind
+    """Whether `text` has `value`: amounts, numbers and dates in any notation, text as a run of whole words."""
     if isinstance(value, list):
         return all(says_value(kind, part, text) for part in value)
-    return mentions(typed, value, text)
+    if value is None or isinstance(value, bool):
+        return False
+    match kind:
+        case "money" | "number" | "date":
+            return mentions(kind, value, text)
+        case _:
+            return find(stems(str(value)), stems(text)) >= 0

@@ -79,7 +79,7 @@ def stem(word: str) -> str:
             if word.endswith(suffix) and len(word) - len(suffix) >= 3:
                 word = word[: -len(suffix)]
                 break
-    elif len(word) == 4 and word.endswith(("s", "e")) and not word.endswith("ss"):
+    elif len(word) in (3, 4) and word.endswith(("s", "e")[: len(word) - 2]) and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] and not word[-1].isdigit() else word
 
