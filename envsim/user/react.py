@@ -315,10 +315,10 @@ class Reaction:
             named = [""] if self.state.doubts > 1 else []
         elif heard.acts:
             self.state.doubts = 0
-        settles = [act for act in heard.acts if act.kind in ("extra", "confirm")]
+        offers = [act for act in heard.acts if act.kind in ("extra", "confirm")]
         for about in named:
             for name in [about] if about in pending else [] if about else pending[:1]:
-                if name in claimed or (settles and settles(self.items[name], settles)):
+                if name in claimed or settles(self.items[name], offers):
                     continue
                 argued = self.state.argued.get(name, 0)
                 if argued < self.persona.push_back_most and self.decide.chance("push_back", name):
