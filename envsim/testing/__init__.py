@@ -3,6 +3,7 @@
 from envsim.testing.chat import ChatServer, HttpReply, serve_chat
 from envsim.testing.sandbox import check_sandbox
 from envsim.testing.task import check_task
+from envsim.testing.user import check_user
 from envsim.testing.world import FakeWorld, NonConformance, check_world
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "NonConformance",
     "check_sandbox",
     "check_task",
+    "check_user",
     "check_world",
     "serve_chat",
 ]

@@ -111,13 +111,15 @@ class Monitor:
             if act.kind in ("claim", "refuse", "inform", "more", "bye", "transfer"):
                 self.claims.add(act.about)
 
-    def check(self, turn: UserTurn, status: Mapping[str, str]) -> str:
+    def check(self, turn: UserTurn, status: Mapping[str, str] | None = None) -> str:
         """Why `turn` must not be, in one sentence; empty if nothing is wrong with it.
 
         Args:
             turn: What the user is about to do.
-            status: Item -> open, attempted, done or refused, as the user sees it after this turn.
+            status: Item -> open, attempted, done or refused, as the user sees it after this turn. None for a user
+                that keeps none: an item then counts as settled once the agent has reported on it.
         """
+        status = self._reported() if status is None else status
         for call in turn.calls:
             self._source(call.result)
             self._source(" ".join(str(value) for value in call.action.arguments.values()))
@@ -134,6 +136,10 @@ class Monitor:
             n for n, fact in self.goal.facts.items() if any(find(run, tokens) >= 0 for run in _right(fact))
         )
         return fault
+
+    def _reported(self) -> dict[str, str]:
+        anything = bool(self.claims & {"", "*", "?"})
+        return {item.id: "done" if anything or item.id in self.claims else "open" for item in self.goal.items}
 
     def _source(self, text: str) -> None:
         found = keys(text)

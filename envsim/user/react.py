@@ -73,7 +73,9 @@ class Reaction:
                 self._teacher(name) and ("cannot", self._teacher(name)) not in self.now
             ):
                 self._say("unknown", name)
-        for name in reversed(self.asked_now):  # what was asked first is on top
+        # What was asked first is on top; what was told before comes last, or asking twice would get the first twice.
+        self.asked_now.sort(key=lambda name: name in state.told)
+        for name in reversed(self.asked_now):
             state.push("inform", name)
 
     def _request(self, name: str) -> None:
@@ -88,6 +90,7 @@ class Reaction:
                 state.withheld.append(name)
         elif fact.identity and name not in state.told + state.hesitated and self.decide.chance("hesitate", name):
             state.hesitated.append(name)
+            state.push("inform", name)
             self._say("hesitate", name)
         else:
             self._ask(name)
@@ -155,11 +158,13 @@ class Reaction:
     def _not_found(self, heard: Heard) -> None:
         if not heard.has("not_found", "unverified"):
             return
-        if self.state.wrong:
-            for name in list(self.state.wrong):
-                self._say("correct", name)
-        elif not self.asked_now and not self.now and (known := [n for n in self.state.told if n in self.goal.facts]):
-            self._ask(known[-1])
+        doubted = [name for name in heard.about("not_found") if name in self.goal.facts]
+        wrong = [name for name in self.state.wrong if name in doubted] or list(self.state.wrong)
+        for name in wrong:
+            self._say("correct", name)
+        if not wrong and not self.asked_now and not self.now:
+            for name in doubted or [name for name in self.state.told if name in self.goal.facts][-1:]:
+                self._request(name)
 
     def _change_of_mind(self, heard: Heard) -> bool:
         """Announce a change that is due; whether one was."""

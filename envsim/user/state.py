@@ -103,11 +103,14 @@ class State:
 
 
 def dig(result: str, path: str) -> JsonValue:
-    """The value at a dotted path into the JSON text of a tool's result; None if there is none."""
+    """The value at a dotted path into the JSON text of a tool's result; None if there is none.
+
+    Where a tool answers in plain words, the empty path is these words.
+    """
     try:
         value: JsonValue = json.loads(result)
     except (ValueError, RecursionError):
-        return None
+        return None if path else result or None
     for part in path.split(".") if path else []:
         if isinstance(value, dict):
             value = value.get(part)

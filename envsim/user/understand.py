@@ -210,7 +210,7 @@ class Reader:
         if cues.UNVERIFIED.search(low):
             yield Act("unverified", "", text)
         elif cues.NOT_FOUND.search(low):
-            yield Act("not_found", "", text)
+            yield from (Act("not_found", name, text) for name in self.names_in(sentence.words) or [""])
         elif cues.TRANSFER.search(low) and not sentence.question:
             if not cues.NEGATION.search(low) and not _MAYBE.search(low):
                 yield Act("transfer", "", text)

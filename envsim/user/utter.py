@@ -151,8 +151,8 @@ def utter(says: Sequence[Say], bank: TemplateBank, style: Any, draws: Draws) -> 
     at = 0
     while at < len(says):
         size, chosen = _segment(says[at:], bank, style.manner, draws, at)
-        if pieces:
-            pieces.append((False, " "))
+        if pieces:  # two acts are two sentences, though a terse template ends without a stop
+            pieces.append((False, " " if pieces[-1][1].endswith((".", "!", "?", ":", "...")) else ". "))
         pieces += _fill(chosen, says[at : at + size])
         at += size
     return _styled(pieces, style, draws)

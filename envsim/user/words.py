@@ -142,7 +142,7 @@ def values(text: str) -> Iterator[tuple[str, str]]:
         words = match[0].split(" ")
         if not before or before[-1] in ".!?:\n":
             words = words[1:]  # the first word of a sentence is capitalised whatever it is
-        words = [word for word in words if word.split("'")[0].casefold() not in _CAPITALISED]
+        words = [word for word in words if not {word.split("'")[0].casefold(), word.casefold()} & (_CAPITALISED | STOP)]
         if words:
             yield "name", " ".join(words)
 
