@@ -113,6 +113,8 @@ class ChatEndpoint:
         self._attempts = attempts
         self._sleep = sleep
         self._takes_schemas = True
+        # Reading the certificates takes longer than asking a server on this machine.
+        self._tls = httpx.create_ssl_context() if self._base.startswith("https:") else False
 
     def reply(
         self,
@@ -155,8 +157,9 @@ class ChatEndpoint:
             try:
                 # A connection per reply: nothing stays open between episodes, and nobody has to close a model.
                 reply = httpx.post(
-                    f"{self._base}/chat/completions", content=content, headers=self._headers(), timeout=self._timeout
-                )
+                    f"{self._base}/chat/completions", content=content, headers=self._headers(),
+                    timeout=self._timeout, verify=self._tls,
+                )  # fmt: skip
             except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
                 raise self._unusable(f"is no http address ({error})") from None
             except httpx.RequestError as error:

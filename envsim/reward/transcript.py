@@ -28,7 +28,7 @@ _PLAIN = re.compile(r"[^\x20-\x7e]|[<>&]")
 _TO_JUDGE = re.compile(
     r"trajector(?:y|ies)[\s_-]*id|</?\s*(?:trajectory|trajectories|context|system)\b|<\|im_"
     r"|\b(?:judge|grader|evaluator|grading|rubric)\b"
-    r"|\b(?:score|rating|reward)s?\b[^.\n]{0,40}\b(?:1(?:\.0+)?|10/10|100\s*%|highest|maximum|full)"
+    r"|\b(?:score|rating|reward)s?\b[^.\n]{0,40}\b(?:1(?:\.0+)?\b(?![.\d])|10/10|100\s*%|highest|maximum|full)"
     r"|\b(?:highest|maximum|full|perfect) (?:score|rating|marks|reward)",
     re.IGNORECASE,
 )
