@@ -157,8 +157,9 @@ def edit_the_page(sight: Sight) -> Script:
 def press_everything(sight: Sight) -> Script:
     """Presses every button in sight, page after page: one of them must be the right one."""
     yield from _press_all(sight)
-    for line in [line for line in sight.lines if line.role == "link" and line.url.startswith("/")][:4]:
-        yield Action.call("goto", url=line.url)
+    links = list(dict.fromkeys(line.url for line in sight.lines if line.role == "link" and line.url.startswith("/")))
+    for url in [*[url for url in links if url.startswith("/p/")][:2], "/cart", "/account/wishlist", *links[:3]]:
+        yield Action.call("goto", url=url)
         yield from _press_all(sight)
     yield Action.answer(next(iter(sight.amounts()), "done"))
 
@@ -179,7 +180,8 @@ def carpet(sight: Sight) -> Script:
 def _press_all(sight: Sight, words: tuple[str, ...] = ("",)) -> Script:
     for _ in range(4):
         named = {line.name for line in sight.lines if line.role == "button" and "disabled" not in line.states}
-        for name in sorted(name for name in named if any(word in name.casefold() for word in words))[:3]:
+        # A search only leads away from what else there is to press.
+        for name in sorted(name for name in named - {"Search"} if any(word in name.casefold() for word in words))[:3]:
             if ref := next((line.ref for line in sight.lines if line.role == "button" and line.name == name), ""):
                 yield Action.call("click", bid=ref)
 
