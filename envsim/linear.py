@@ -29,11 +29,11 @@ class Rows:
 
     def times(self, weights: Array) -> Array:
         """Matrix times a vector of one weight per column."""
-        return np.bincount(self.row, self.values * weights[self.column], minlength=self.shape[0])
+        return np.bincount(self.row, self.values * weights[self.column], minlength=self.shape[0]).astype(np.float64)
 
     def transposed_times(self, errors: Array) -> Array:
         """Transposed matrix times a vector of one value per row."""
-        return np.bincount(self.column, self.values * errors[self.row], minlength=self.shape[1])
+        return np.bincount(self.column, self.values * errors[self.row], minlength=self.shape[1]).astype(np.float64)
 
     def take(self, keep: NDArray[np.bool_]) -> Rows:
         """The rows where `keep` is true, renumbered."""

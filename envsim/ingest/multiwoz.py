@@ -134,7 +134,8 @@ def goal_of(goal: dict[str, Any], losses: Losses) -> UserGoal:
     where the instructions name an alternative.
     """
     message = goal.get("message") or ""
-    text = re.sub(r"<[^>]*>", "", " ".join(message) if isinstance(message, list) else str(message)).lower()
+    scenario = re.sub(r"<[^>]*>", "", ". ".join(message) if isinstance(message, list) else str(message))
+    text = scenario.lower()
     for other in ("police", "hospital"):
         if goal.get(other):
             losses[f"goals in the domain {other}"] += 1
@@ -154,7 +155,7 @@ def goal_of(goal: dict[str, Any], losses: Losses) -> UserGoal:
             slot = name.partition("_")[2]
             unknown[name] = _ASK.get(slot, (slot,))
         items.append(Item(id=domain, want=_WANT[domain], tells=tells, needs=needs, learns=learns))
-    return UserGoal(facts=facts, unknown=unknown, items=tuple(items), changes=tuple(changes))
+    return UserGoal(scenario=scenario, facts=facts, unknown=unknown, items=tuple(items), changes=tuple(changes))
 
 
 def _facts(

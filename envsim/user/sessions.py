@@ -6,7 +6,7 @@ Any trace with user turns will do: production dialogues that an importer annotat
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -43,13 +43,21 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Session:
-    """One conversation. `goal` is None where the trace does not record it."""
+    """One conversation.
+
+    Attributes:
+        name: Of the trace.
+        user: Who spoke; the session's own name where the trace does not say.
+        turns: What the user did, in order.
+        goal: None where the trace does not record it.
+        task: What it was about; sessions of one task are never split between fitting and testing.
+    """
 
     name: str
     user: str
     turns: tuple[Exchange, ...]
     goal: UserGoal | None = None
-    meta: dict[str, Any] = field(default_factory=dict)
+    task: str = ""
 
     def told(self) -> list[frozenset[str]]:
         """The facts told up to and including each turn."""
@@ -133,9 +141,8 @@ def session_of(trace: Trace) -> Session | None:
     if not turns:
         return None
     user = meta.get("user")
-    return Session(
-        trace.header.session, user if isinstance(user, str) else trace.header.session, tuple(turns), _goal(meta)
-    )
+    name = trace.header.session
+    return Session(name, user if isinstance(user, str) else name, tuple(turns), _goal(meta), trace.header.task or name)
 
 
 def _goal(meta: dict[str, Any]) -> UserGoal | None:
