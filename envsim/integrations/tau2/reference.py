@@ -2,7 +2,8 @@
 
 For tests and for `benchmarks/tau2.py`, which hold ours against it. It shares nothing with `Tau2World` but the
 installed package: databases are loaded anew, calls go through ``inspect_ai.model.execute_tools``, and the
-judgement is ``airline_scorer``, ``retail_scorer`` or ``telecom_scorer``. Airline takes a second an episode, the others less.
+judgement is ``airline_scorer``, ``retail_scorer`` or ``telecom_scorer``. Airline takes a second an episode, the others
+less.
 
 Its reader leaves an unpacked database in the temporary folder each time: set ``tempfile.tempdir`` to a
 folder that you remove.
