@@ -58,7 +58,7 @@ def judge(task: TauTask, world: Tau2World, said: Sequence[str]) -> Verdict:
     results = []
     for name in (each for each in COMPONENTS if each in criteria.reward_basis):
         failure = _failure(name, task, criteria, world, said)
-        results.append(CheckResult(name, not failure, failure))
+        results.append(CheckResult(name, not failure, f"{name}: {failure}" if failure else ""))
     return Verdict(float(all(result.held for result in results)), tuple(results))
 
 

@@ -82,9 +82,7 @@ _UNKNOWN = {
 _KNOWN_BY_HEART = frozenset({"reservation_id", "order_number", "flight_numbers"})
 """Ids: told only where the prose has them."""
 
-_NUMBERS = tuple(
-    f"{word}_" for word in ["second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
-)
+_NUMBERS = ("second_", "third_", "fourth_", "fifth_", "sixth_", "seventh_", "eighth_", "ninth_", "tenth_")
 """In words, because a user says them: "I do not know the second order number"."""
 
 _PERSON = (
