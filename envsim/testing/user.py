@@ -20,8 +20,9 @@ from envsim.testing.world import NonConformance
 from envsim.types import Action, JsonValue, UserCall, UserTurn
 from envsim.user.base import Hands, User
 from envsim.user.invariants import Monitor
-from envsim.user.understand import Reader, says_value
+from envsim.user.understand import Reader
 from envsim.user.utter import readable
+from envsim.user.values import says_value
 
 MAX_TURNS = 120
 """A user that has not left by then, whatever it hears, never will."""

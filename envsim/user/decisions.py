@@ -36,7 +36,7 @@ class Decisions:
             probability: Instead of the persona's rate, for a rate that grows.
         """
         p: float = getattr(self.persona, point) if probability is None else probability
-        hit = uniform(*self.key, point, item) < p
+        hit = p > 0 and (p >= 1 or uniform(*self.key, point, item) < p)
         if hit:
             self.fired.append(f"{point}:{item}" if item else point)
         return hit

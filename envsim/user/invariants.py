@@ -14,60 +14,15 @@ It knows nothing of agendas or templates, so it holds users of any make to the s
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
 
 from envsim.goal import Fact, UserGoal
 from envsim.reward.typed import parse_date
 from envsim.types import JsonValue, UserTurn
 from envsim.user.understand import Heard, Reader
 from envsim.user.utter import readable, render
-from envsim.user.words import STOP, find, fold, stems, values, word_set
-
-_TOKEN = re.compile(r"[^\W_]+")
-_PLAIN = re.compile(r"[a-z]{1,12}")
-_MONTH = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-
-Keys = set[tuple[str, str]]
-
-
-def keys(text: str) -> Keys:
-    """The values of a text, each in a form that is equal for equal values."""
-    return {key for kind, value in values(text) for key in _keys(kind, value)}
-
-
-def _keys(kind: str, value: str) -> Iterable[tuple[str, str]]:
-    low = value.casefold().strip()
-    if kind in ("money", "code"):
-        digits = re.sub(r"[^\d.]", "", low) if kind == "money" else low.lstrip("#").replace(",", "")
-        yield _number(digits.rstrip(".")) or ("code", digits)
-    elif kind == "date":
-        yield from _date(low)
-    elif kind == "name":
-        yield from (("word", part) for part in _TOKEN.findall(low))
-    elif kind == "quoted":
-        yield from keys(value)
-    else:
-        yield (kind, low)
-
-
-def _number(text: str) -> tuple[str, str] | None:
-    try:
-        return "number", str(Decimal(text).normalize())
-    except InvalidOperation:
-        return None
-
-
-def _date(low: str) -> Iterable[tuple[str, str]]:
-    """A day with its year as itself; without, as month and day."""
-    day = parse_date(low)
-    if day is not None:
-        yield "date", day.isoformat()
-        return
-    month = next((number for number, name in enumerate(_MONTH, start=1) if name in low), None)
-    number = re.search(r"\d{1,2}", low)
-    yield ("day", f"{month}-{int(number[0])}") if month and number else ("date", low)
+from envsim.user.values import keys, value_keys
+from envsim.user.words import STOP, find, stems, tokens, values, word_set
 
 
 class Monitor:
@@ -75,7 +30,7 @@ class Monitor:
 
     def __init__(self, goal: UserGoal, reader: Reader) -> None:
         self.goal, self.reader = goal, reader
-        self.sources: Keys = set()
+        self.sources: set[tuple[str, str]] = set()
         self.words: set[str] = set()
         self.public: list[tuple[str, ...]] = []
         """Texts, as words, that any of the user's words may come from."""
@@ -88,11 +43,11 @@ class Monitor:
         for text in _goal_texts(goal):
             self._source(text)
         for item in goal.items:
-            self.public.append(tuple(_TOKEN.findall(item.want.casefold())))
-        self._secret = [
-            (n, runs) for n, fact in goal.facts.items() if fact.reveal != "open" and (runs := _runs(fact, goal, n))
-        ]
-        self._wishes = {item.id: tuple(_TOKEN.findall(item.want.casefold())) for item in goal.items}
+            self.public.append(tokens(item.want))
+        self._right = {name: _right(fact) for name, fact in goal.facts.items()}
+        self._told_as = {name: _runs(fact, goal, name) for name, fact in goal.facts.items()}
+        self._secret = [(n, runs) for n, runs in self._told_as.items() if runs and goal.facts[n].reveal != "open"]
+        self._wishes = {item.id: tokens(item.want) for item in goal.items}
 
     def copy(self) -> Monitor:
         """An independent copy, for snapshots."""
@@ -104,7 +59,7 @@ class Monitor:
     def hear(self, heard: Heard) -> None:
         """Take in what the agent said."""
         self._source(heard.text)
-        self.public.append(tuple(_TOKEN.findall(fold(heard.text).casefold())))
+        self.public.append(tokens(heard.text))
         self.asked.update(heard.about("request"), self.reader.names_in(stems(heard.text)))
         self.verified |= heard.has("verified")
         for act in heard.acts:
@@ -123,18 +78,16 @@ class Monitor:
         for call in turn.calls:
             self._source(call.result)
             self._source(" ".join(str(value) for value in call.action.arguments.values()))
-            self.public.append(tuple(_TOKEN.findall(call.result.casefold())))
+            self.public.append(tokens(call.result))
+        said = tokens(turn.text)
         fault = (
             self._invented(turn.text)
-            or self._leaked(turn)
+            or self._leaked(said)
             or self._unknown(turn)
-            or self._too_early(turn, status)
+            or self._too_early(turn, said, status)
             or self._stopped(turn, status)
         )
-        tokens = tuple(_TOKEN.findall(fold(turn.text).casefold()))
-        self.told.update(
-            n for n, fact in self.goal.facts.items() if any(find(run, tokens) >= 0 for run in _right(fact))
-        )
+        self.told.update(name for name, runs in self._right.items() if any(find(run, said) >= 0 for run in runs))
         return fault
 
     def _reported(self) -> dict[str, str]:
@@ -147,26 +100,24 @@ class Monitor:
         for kind, value in found:
             if kind == "date" and (day := parse_date(value)):
                 self.sources.add(("day", f"{day.month}-{day.day}"))
-        self.words.update(_TOKEN.findall(fold(text).casefold()))
+        self.words.update(tokens(text))
 
     def _invented(self, text: str) -> str:
         for kind, value in values(text):
-            for key in _keys(kind, value):
+            for key in value_keys(kind, value):
                 known = key[1] in self.words if key[0] in ("word", "code", "number") else False
                 if key not in self.sources and not known:
                     return f"it said {value!r}, which is in neither the goal, the conversation nor a tool result"
         return ""
 
-    def _leaked(self, turn: UserTurn) -> str:
-        tokens: tuple[str, ...] | None = None
+    def _leaked(self, said: tuple[str, ...]) -> str:
         verified = self._authenticated()
         for name, runs in self._secret:
             fact = self.goal.facts[name]
             if self._may_tell(name, fact, verified):
                 continue
-            tokens = tuple(_TOKEN.findall(fold(turn.text).casefold())) if tokens is None else tokens
             for run in runs:
-                if find(run, tokens) >= 0 and not self._elsewhere(run, name, verified):
+                if find(run, said) >= 0 and not self._elsewhere(run, name, verified):
                     when = "before it was asked for" if name not in self.asked else "before it was authenticated"
                     return f"it told the {readable(name)} {when}"
         return ""
@@ -184,7 +135,7 @@ class Monitor:
             find(run, other) >= 0
             for key, fact in self.goal.facts.items()
             if key != name and (fact.reveal == "open" or self._may_tell(key, fact, verified))
-            for other in _runs(fact, self.goal, key)
+            for other in self._told_as[key]
         )
 
     def _authenticated(self) -> bool:
@@ -199,14 +150,12 @@ class Monitor:
                 return f"it told the {readable(name)}, which it does not know"
         return ""
 
-    def _too_early(self, turn: UserTurn, status: Mapping[str, str]) -> str:
-        tokens: tuple[str, ...] | None = None
+    def _too_early(self, turn: UserTurn, said: tuple[str, ...], status: Mapping[str, str]) -> str:
         for item in self.goal.items:
             if not item.after or item.id in self.voiced:
                 continue
-            tokens = tuple(_TOKEN.findall(fold(turn.text).casefold())) if tokens is None else tokens
             wish = self._wishes[item.id]
-            if not (len(wish) > 1 and find(wish, tokens) >= 0):
+            if not (len(wish) > 1 and find(wish, said) >= 0):
                 continue
             self.voiced.add(item.id)
             waiting = [before for before in item.after if status.get(before) not in ("done", "refused")]
@@ -261,7 +210,7 @@ def _runs(fact: Fact, goal: UserGoal, name: str) -> list[tuple[str, ...]]:
 
 
 def _run(text: str) -> tuple[str, ...]:
-    return tuple(_TOKEN.findall(fold(text).casefold().removeprefix("x ")))
+    return tokens(text.removeprefix("x "))
 
 
 _ORDINARY = word_set("ok okay thanks thank order help sorry wait sure great good fine bye hello hi done")

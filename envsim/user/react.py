@@ -15,7 +15,8 @@ from envsim.user.base import Hands
 from envsim.user.decisions import Decisions
 from envsim.user.offers import breaks, settles
 from envsim.user.state import State, Task, dig
-from envsim.user.understand import Heard, says_value, value_in
+from envsim.user.understand import Heard
+from envsim.user.values import says_value, value_in
 
 _SLOT = re.compile(r"\{(said|fact|result)(?:\.([\w.-]+))?\}")
 MAX_CALLS = 4

@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from envsim.goal import FactType, UserGoal
-from envsim.reward.typed import mentions
+from envsim.goal import UserGoal
 from envsim.user import cues
 from envsim.user.words import Sentence, content, find, sentences, stem, stems, values
 
@@ -69,7 +68,7 @@ class Reader:
     def __init__(self, goal: UserGoal) -> None:
         taught = {name for ability in goal.abilities.values() for name in ability.teaches}
         asks = {name: fact.ask for name, fact in goal.facts.items()} | goal.unknown | dict.fromkeys(taught, ())
-        self._named = _longest(_phrases(asks))
+        self._named = _by_first(_phrases(asks))
         self._unknown = frozenset(goal.unknown)
         self._choices = [
             (name, " ".join(stems(fact.value)))
@@ -108,18 +107,17 @@ class Reader:
 
     def names_in(self, words: tuple[str, ...]) -> list[str]:
         """Facts and unknown facts named in `words`, in order; a longer name hides a shorter one within it."""
-        taken: list[tuple[int, int, str]] = []
-        for phrase, name in self._named:
-            at = find(phrase, words)
-            while at >= 0:
-                end = at + len(phrase)
-                clash = next((n for a, e, n in taken if a < end and at < e and (e - a) > len(phrase)), None)
-                if clash is None:
-                    taken.append((at, end, name))
+        found: dict[str, None] = {}
+        end = 0
+        for at, word in enumerate(words):
+            if at < end:
+                continue
+            for phrase, name in self._named.get(word, ()):
+                if words[at : at + len(phrase)] == phrase:
+                    found[name] = None
+                    end = at + len(phrase)
                     break
-                step = find(phrase, words[end:])
-                at = end + step if step >= 0 else -1
-        return list(dict.fromkeys(name for _, _, name in sorted(taken)))
+        return list(found)
 
     def _acts(self, sentence: Sentence) -> Iterator[Act]:
         low, text = sentence.low, sentence.text
@@ -285,35 +283,9 @@ def _phrases(asks: dict[str, tuple[str, ...]]) -> Phrases:
     return out
 
 
-def _longest(phrases: Phrases) -> Phrases:
-    return sorted(phrases, key=lambda pair: -len(pair[0]))
-
-
-def value_in(text: str, kind: FactType | None) -> str | None:
-    """The one value of a type that a message holds, for `Ability.reads`; None if there is none.
-
-    Text and names: what is quoted, else what has a digit in it, else what follows a colon or "to".
-    """
-    found = list(values(text))
-    if kind in ("money", "date", "number"):
-        wanted = {"money": "money", "date": "date", "number": "code"}[kind]
-        return next((value for value_kind, value in found if value_kind == wanted), None)
-    for wanted in ("quoted", "email", "code"):
-        for value_kind, value in found:
-            if value_kind == wanted:
-                return value
-    match = re.search(r"(?::|\bto\b)\s+([^.!?\n]{2,80})", text)
-    return match[1].strip() if match else None
-
-
-def says_value(kind: FactType, value: object, text: str) -> bool:
-    """Whether `text` has `value`: amounts, numbers and dates in any notation, text as a run of whole words."""
-    if isinstance(value, list):
-        return all(says_value(kind, part, text) for part in value)
-    if value is None or isinstance(value, bool):
-        return False
-    match kind:
-        case "money" | "number" | "date":
-            return mentions(kind, value, text)
-        case _:
-            return find(stems(str(value)), stems(text)) >= 0
+def _by_first(phrases: Phrases) -> dict[str, Phrases]:
+    """Phrases by their first stem, the longest first."""
+    out: dict[str, Phrases] = {}
+    for phrase, name in sorted(phrases, key=lambda pair: -len(pair[0])):
+        out.setdefault(phrase[0], []).append((phrase, name))
+    return out

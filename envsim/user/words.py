@@ -1,4 +1,4 @@
-"""Words, sentences and values in free text: what reading an agent and checking a user both need.
+"""Words, sentences and values of free text: what reading an agent and checking a user both need.
 
 Nothing here knows a goal. Every function takes any text, raises nothing, and looks at no more
 than `MAX_CHARS` characters of it.
@@ -19,7 +19,9 @@ _FOLD = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-
 _MARKS = re.compile(r"(?<!\w)[*_`#>|]+(?=\S)|(?<=\S)[*_`|]+(?!\w)")
 _BULLET = re.compile(r"^\s*(?:[-+•]|\(?\d{1,2}[.)]|\(?[a-h][.)])\s+")
 _END = re.compile(r"(?<=[.!?])[\"')]*\s+|;\s+")
+_TOKEN = re.compile(r"[^\W_]+")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _MONEY = re.compile(
     r"[-+]?[$€£] ?\d[\d,]*(?:\.\d+)?|(?<![\w.])\d[\d,]*(?:\.\d+)? ?(?:dollars?|euros?|pounds?|usd|eur|gbp)\b",
@@ -37,6 +39,8 @@ _DATE = re.compile(
 _CODE = re.compile(r"#?(?=[\w-]*\d)[^\W_](?:[\w]|[-/.](?=\w))*")
 _NAME = re.compile(r"[A-ZÀ-ÖØ-Þ][\w'-]+(?: [A-ZÀ-ÖØ-Þ][\w'-]+)*")
 _QUOTED = re.compile(r"\"([^\"\n]{1,120})\"|(?<!\w)'([^'\n]{2,120})'(?!\w)")
+_PATTERNS = (("email", _EMAIL), ("money", _MONEY), ("date", _DATE), ("code", _CODE))
+_DIGIT = re.compile(r"\d")
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -84,6 +88,11 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] and not word[-1].isdigit() else word
 
 
+def tokens(text: str) -> tuple[str, ...]:
+    """The words of `text` as they are, in lower case."""
+    return tuple(_TOKEN.findall(fold(text).casefold()))
+
+
 def stems(text: str) -> tuple[str, ...]:
     """The words of `text`, stemmed, in order. ``e-mail`` is ``email``."""
     return tuple(stem(word) for word in _WORD.findall(text.casefold().replace("e-mail", "email")))
@@ -96,13 +105,14 @@ def content(text: str) -> frozenset[str]:
 
 def find(phrase: tuple[str, ...], words: tuple[str, ...]) -> int:
     """Where `phrase` stands in `words` as a run, or -1."""
-    if not phrase:
+    at, size = -1, len(phrase)
+    try:
+        while True:
+            at = words.index(phrase[0], at + 1)
+            if words[at : at + size] == phrase:
+                return at
+    except (ValueError, IndexError):
         return -1
-    first, size = phrase[0], len(phrase)
-    for at in range(len(words) - size + 1):
-        if words[at] == first and words[at : at + size] == phrase:
-            return at
-    return -1
 
 
 def sentences(text: str) -> list[Sentence]:
@@ -130,11 +140,11 @@ def values(text: str) -> Iterator[tuple[str, str]]:
     ``quoted``, ``name`` (capitalised within a sentence). A span is given once, in this order.
     """
     text = fold(text)
-    for kind, pattern in (("email", _EMAIL), ("money", _MONEY), ("date", _DATE), ("code", _CODE)):
-        for match in pattern.finditer(text):
-            if kind != "date" or any(char.isdigit() for char in match[0]):
-                yield kind, match[0]
-        text = pattern.sub(" . ", text)
+    for kind, pattern in _PATTERNS if _DIGIT.search(text) else _PATTERNS[:1] if "@" in text else ():
+        found = pattern.findall(text)
+        yield from ((kind, value) for value in found)
+        if found:
+            text = pattern.sub(" . ", text)
     for match in _QUOTED.finditer(text):
         yield "quoted", match[1] or match[2]
     for match in _NAME.finditer(text):
