@@ -134,7 +134,7 @@ def rows(table: Any) -> list[Any]:
 
 def _natural(key: str) -> tuple[int, str]:
     # "9" before "10": keys are mostly row numbers.
-    return (len(key), key) if key.isdigit() else (1 << 30, key)
+    return (len(key), key) if key.isascii() and key.isdigit() else (1 << 30, key)
 
 
 _OPTIONS = jmespath.visitor.Options(custom_functions=_Functions())
@@ -287,12 +287,17 @@ def _follow(path: str, scope: Mapping[str, Any], text: str) -> Any:
     for part in path.split("."):
         if isinstance(node, Mapping) and part in node:
             node = node[part]
-        elif isinstance(node, list | tuple) and part.isdigit() and int(part) < len(node):
+        elif isinstance(node, list | tuple) and _is_position(part) and int(part) < len(node):
             node = node[int(part)]
         else:
             has = ", ".join(_names(node)) or "no fields"
             raise ContentError(f"{text!r}: there is no {part!r} in {{{path}}}; there is: {has}. Correct the name.")
     return node
+
+
+def _is_position(part: str) -> bool:
+    # isdigit() alone takes superscripts too, which int() refuses, as it does very long numbers.
+    return part.isascii() and part.isdigit() and len(part) < 10
 
 
 def _plain(value: Any, text: str) -> str:

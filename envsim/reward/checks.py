@@ -4,7 +4,7 @@ A check is a table with a `kind`; a task is solved when all of its checks hold:
 
 ``state``       a JMESPath query over the state before and after, compared by type
 ``unchanged``   every change must match an allow-list (collateral damage)
-``answer``      the final answer, read as money, number, date, text, set or boolean
+``answer``      the final answer, read as money, number, date, name, text, set or boolean
 ``url``         a page that was open at the end, or at any time
 ``said``        a value the agent told the user; ``not_said`` one it must not have told
 ``seen``        values that one page or tool result showed the agent: what it must have looked at
@@ -24,7 +24,8 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator, model
 
 from envsim.errors import ContentError
 from envsim.expressions import compile_query, query, rows
-from envsim.reward.typed import ValueType, mentions, parse, same, shows
+from envsim.reward.compare import compare
+from envsim.reward.typed import ValueType, mentions, parse, parts, same, shows
 from envsim.state import StateView, canonical, diff, split_path
 from envsim.task import Task
 from envsim.types import Frozen, JsonValue
@@ -145,52 +146,10 @@ class StateCheck(Frozen):
             return str(error)
         operator = next(iter(self.model_fields_set - {"kind", "query"}))
         expected = getattr(self, operator)
-        if _compare(operator, found, expected):
+        if compare(operator, found, expected):
             return None
         name = "in" if operator == "one_of" else operator
         return f"{self.query} is {_short(found)}, expected {name} {_short(expected)}."
-
-
-def _compare(operator: str, found: Any, expected: Any) -> bool:
-    match operator:
-        case "eq":
-            return _equal(found, expected)
-        case "ne":
-            return not _equal(found, expected)
-        case "ge" | "le":
-            if not (_both(found, expected, (int, float)) or _both(found, expected, (str,))):
-                return False
-            return bool(found >= expected) if operator == "ge" else bool(found <= expected)
-        case "one_of":
-            return isinstance(expected, list) and any(_equal(found, item) for item in expected)
-        case "contains":
-            return isinstance(found, list) and any(_matches(item, expected) for item in found)
-        case "excludes":
-            return isinstance(found, list) and not any(_matches(item, expected) for item in found)
-        case "match":
-            return isinstance(found, dict) and _matches(found, expected)
-        case _:
-            return isinstance(found, list) and _equal(len(found), expected)
-
-
-def _both(found: Any, expected: Any, kinds: tuple[type, ...]) -> bool:
-    return all(isinstance(value, kinds) and not isinstance(value, bool) for value in (found, expected))
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(_equal, a, b))
-    return bool(a == b)
-
-
-def _matches(item: Any, expected: Any) -> bool:
-    if isinstance(item, dict) and isinstance(expected, dict):
-        return all(key in item and _equal(item[key], value) for key, value in expected.items())
-    return _equal(item, expected)
 
 
 class UnchangedCheck(Frozen):
@@ -250,6 +209,7 @@ class AnswerCheck(_Typed):
     kind: Literal["answer"]
     units: list[str] = Field(default=[], description="what may follow a number: days, °C")
     field: str | None = Field(default=None, description="the answer is an object; judge this field of it")
+    items: ValueType = Field(default="text", description="how the items of a set are read")
 
     def failure(self, facts: _Facts) -> str | None:
         """Why the check does not hold, or None."""
@@ -258,7 +218,7 @@ class AnswerCheck(_Typed):
         answer = facts.record.answer
         if self.field is not None:
             answer = answer.get(self.field) if isinstance(answer, dict) else None
-        if same(self.type, self.value, answer, self.tolerance, self.units):
+        if same(self.type, self.value, answer, self.tolerance, self.units, self.items):
             return None
         return f"The answer {_short(answer)} is not the {self.type} {_short(self.value)}."
 
@@ -355,10 +315,18 @@ def parse_checks(tables: Sequence[Mapping[str, Any]]) -> list[Check]:
     checks: list[Check] = []
     for number, table in enumerate(tables):
         check = parse_check(table)
-        if isinstance(check, _Typed) and parse(check.type, check.value) is None:
+        if isinstance(check, _Typed) and not _readable(check):
             raise ContentError(f"checks[{number}]: {check.value!r} is not a {check.type}. Correct its value or type.")
         checks.append(check)
     return checks
+
+
+def _readable(check: _Typed) -> bool:
+    """Whether the expected value is of its type: a check of one that is not could never hold."""
+    if isinstance(check, AnswerCheck) and check.type == "set" and check.items != "text":
+        items = parts(check.value, check.items)
+        return items is not None and all(parse(check.items, item) is not None for item in items)
+    return parse(check.type, check.value) is not None
 
 
 def evaluate(task: Task, record: Record) -> Verdict:

@@ -1,7 +1,8 @@
 """Typed values read from an agent's words, and their comparison.
 
 The *whole* text must be the value: "incorrect" is not "correct", "$12.50 or $13" is no amount.
-What is forgiven is notation ("$1,234.50", "1234.5 USD", "March 2, 2026"), never content.
+What is forgiven is notation ("$1,234.50", "1234.5 USD", "March 2, 2026", "Müller, Zoë"), never content;
+what could mean two things ("3/2/2026") is not read at all.
 """
 
 from __future__ import annotations
@@ -15,23 +16,28 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-ValueType = Literal["money", "number", "date", "text", "set", "boolean"]
+from envsim.reward.names import Name, parse_name, same_name
+
+ValueType = Literal["money", "number", "date", "name", "text", "set", "boolean"]
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 _NUMBER = re.compile(rf"(?P<sign>[+-]?) ?(?P<digits>{_DIGITS})")
 _SYMBOLS = {"$": "USD", "€": "EUR", "£": "GBP"}
 _WORDS = {"dollar": "USD", "dollars": "USD", "euro": "EUR", "euros": "EUR", "pound": "GBP", "pounds": "GBP"}
-_CURRENCY = rf"[$€£]|us\$|usd|eur|gbp|{'|'.join(sorted(_WORDS, reverse=True))}"
+_CODES = "usd|eur|gbp|chf|cad|aud|nzd|jpy|cny|inr|sek|nok|dkk|pln|brl|mxn"
+_CURRENCY = rf"[$€£]|us\$|{_CODES}|{'|'.join(sorted(_WORDS, reverse=True))}"
 _MONEY = re.compile(
     rf"(?P<sign>[+-]?) ?(?P<before>{_CURRENCY})? ?(?P<sign2>-?)(?P<digits>{_DIGITS}) ?(?P<after>{_CURRENCY})?"
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _FULL = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
          "november", "december")  # fmt: skip
-_WEEKDAY = re.compile(r"^(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?,? ")
+_WEEKDAY = re.compile(r"^(?:on )?(mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,? ")
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[t ]\d{1,2}:\d{2}.*)?")
 _MONTH_DAY = re.compile(r"([a-z]+)\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})")
-_DAY_MONTH = re.compile(r"(\d{1,2})(?:st|nd|rd|th)? (?:of )?([a-z]+)\.?,? (\d{4})")
+_DAY_MONTH = re.compile(r"(?:the )?(\d{1,2})(?:st|nd|rd|th)?[ -](?:of )?([a-z]+)\.?,?[ -](\d{4})")
+_YEAR_MONTH = re.compile(r"(\d{4}),? ([a-z]+)\.? (\d{1,2})(?:st|nd|rd|th)?")
 _SLASHED = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})")
 _TRUE = frozenset({"yes", "true", "y"})
 _FALSE = frozenset({"no", "false", "n"})
@@ -87,19 +93,30 @@ def parse_number(value: Any) -> Decimal | None:
 
 
 def parse_date(value: Any) -> date | None:
-    """A calendar day, or None: ISO (a time of day is ignored), ``March 2, 2026``, ``2 Mar 2026``.
+    """A calendar day, or None: ISO (a time of day is ignored), ``March 2, 2026``, ``2nd of Mar 2026``, ``2-Mar-2026``.
 
-    ``3/2/2026`` is read only where it can mean one day: no order of day and month is assumed.
+    ``3/2/2026`` and ``3.2.2026`` are read only where they can mean one day: no order of day and month is assumed.
+    A day without a year, a year of two digits, and a weekday that the day is not, are no dates.
     """
     if not isinstance(value, str):
         return None
-    text = _WEEKDAY.sub("", normalise(value))
+    text = normalise(value)
+    weekday = _WEEKDAY.match(text)
+    day = _read_day(text[weekday.end() :] if weekday else text)
+    if day is not None and weekday and _WEEKDAYS[day.weekday()] != weekday[1][:3]:
+        return None
+    return day
+
+
+def _read_day(text: str) -> date | None:
     if match := _ISO.fullmatch(text):
         return _day(int(match[1]), int(match[2]), int(match[3]))
     if match := _MONTH_DAY.fullmatch(text):
         return _day(int(match[3]), _month(match[1]), int(match[2]))
     if match := _DAY_MONTH.fullmatch(text):
         return _day(int(match[3]), _month(match[2]), int(match[1]))
+    if match := _YEAR_MONTH.fullmatch(text):
+        return _day(int(match[1]), _month(match[2]), int(match[3]))
     if match := _SLASHED.fullmatch(text):
         one, two, year = int(match[1]), int(match[2]), int(match[3])
         readings = {day for day in (_day(year, one, two), _day(year, two, one)) if day is not None}
@@ -125,24 +142,37 @@ def parse_text(value: Any) -> str | None:
 
 
 def parse_set(value: Any, *, split_and: bool = False) -> Counter[str] | None:
-    """Items in any order: a JSON list, or text parted by commas, semicolons or lines.
+    """Items in any order, each counted: a JSON list, or text parted by commas, semicolons or lines.
 
     With `split_and`, the word "and" parts items as well.
     """
-    if isinstance(value, str):
-        # A comma within a number parts nothing: "$1,234" is one item.
-        parts = re.split(r"(?:,(?!\d{3}\b)|;|\n)(?:\s*and\b)?" + (r"|\band\b" if split_and else ""), value)
-        value = [part for part in parts if part.strip()]
-    if not isinstance(value, list | tuple):
+    found = parts(value, split_and=split_and)
+    if found is None:
         return None
-    items = [parse_text(item) for item in value]
+    items = [parse_text(item) for item in found]
     return None if None in items else Counter(item for item in items if item is not None)
+
+
+def parts(value: Any, items: ValueType = "text", *, split_and: bool = False) -> list[Any] | None:
+    """The items of a JSON list, or of a text of several; None for anything else.
+
+    Names and dates hold commas of their own, so a text of them is parted by semicolons and lines only.
+    """
+    if isinstance(value, list | tuple):
+        return list(value)
+    if not isinstance(value, str):
+        return None
+    # A comma within a number parts nothing: "$1,234" is one item.
+    comma = "" if items in ("name", "date") else r",(?!\d{3}\b)|"
+    found = re.split(rf"(?:{comma};|\n)(?:\s*and\b)?" + (r"|\band\b" if split_and else ""), value)
+    return [part for part in found if part.strip()]
 
 
 _PARSERS: dict[ValueType, Callable[[Any], Any]] = {
     "money": parse_money,
     "number": parse_number,
     "date": parse_date,
+    "name": parse_name,
     "text": parse_text,
     "set": parse_set,
     "boolean": parse_boolean,
@@ -154,22 +184,31 @@ def parse(kind: ValueType, value: Any) -> Any:
     return _PARSERS[kind](value)
 
 
-def same(kind: ValueType, expected: Any, actual: Any, tolerance: float = 0.0, units: Iterable[str] = ()) -> bool:
+def same(
+    kind: ValueType,
+    expected: Any,
+    actual: Any,
+    tolerance: float = 0.0,
+    units: Iterable[str] = (),
+    items: ValueType = "text",
+) -> bool:
     """Whether two values, each in any notation, are the same as `kind`.
 
     Args:
         kind: How both are read; a value that cannot be read equals nothing.
         expected: What is right.
         actual: What the agent gave.
-        tolerance: Largest absolute difference, for money (major units) and number.
+        tolerance: Largest absolute difference, for money (major units) and number, and for such items of a set.
         units: What may follow a number: ``["days"]`` reads "14 days" as 14.
+        items: How the items of a set are read.
     """
+    if kind == "set":
+        return _same_set(expected, actual, tolerance, items)
     left, right = parse(kind, expected), parse(kind, _without_unit(actual, units))
     if left is None or right is None:
         return False
-    if kind == "set":
-        # "salt and pepper" may be one item or two; the expected items decide.
-        return bool(left == right or left == parse_set(actual, split_and=True))
+    if isinstance(left, Name):
+        return same_name(left, right)
     if isinstance(left, Money):
         if left.currency and right.currency and left.currency != right.currency:
             return False
@@ -177,6 +216,30 @@ def same(kind: ValueType, expected: Any, actual: Any, tolerance: float = 0.0, un
     if isinstance(left, Decimal):
         return bool(abs(left - right) <= Decimal(str(tolerance)))
     return bool(left == right)
+
+
+def _same_set(expected: Any, actual: Any, tolerance: float, items: ValueType) -> bool:
+    if items == "text":
+        left, right = parse_set(expected), parse_set(actual)
+        # "salt and pepper" may be one item or two; the expected items decide.
+        return left is not None and (left == right or left == parse_set(actual, split_and=True))
+    wanted = parts(expected, items)
+    return wanted is not None and any(
+        _pair_off(wanted, given, tolerance, items)
+        for given in (parts(actual, items), parts(actual, items, split_and=True))
+        if given is not None
+    )
+
+
+def _pair_off(wanted: list[Any], given: list[Any], tolerance: float, items: ValueType) -> bool:
+    """Whether each item has a partner of its own. Tolerances are smaller than differences, so the first will do."""
+    left = list(given)
+    for item in wanted:
+        at = next((at for at, other in enumerate(left) if same(items, item, other, tolerance)), None)
+        if at is None:
+            return False
+        del left[at]
+    return not left
 
 
 def _without_unit(value: Any, units: Iterable[str]) -> Any:
@@ -209,12 +272,12 @@ def _parts(kind: ValueType, expected: Any, message: str) -> Iterator[str]:
     elif kind == "number":
         yield from (m[0] for m in re.finditer(rf"(?<![\w.,$€£]){_NUMBER.pattern}(?![\w%]|[.,]\d)", text))
     else:
-        # Runs of words, as many as the expected notation may have.
-        words = re.findall(r"[^\s,;:!?()]+", text)
-        longest = 5 if kind == "date" else len(str(expected).split())
+        # Runs of words, as many as the expected notation may have. The comma of "Last, First" belongs to the name.
+        words = re.findall(r"[^\s;:!?()]+" if kind == "name" else r"[^\s,;:!?()]+", text)
+        longest = 7 if kind == "date" else len(str(expected).split()) + (kind == "name")
         for size in range(1, longest + 1):
             for at in range(len(words) - size + 1):
-                yield " ".join(words[at : at + size])
+                yield " ".join(words[at : at + size]).strip(",.")
 
 
 def _decimal(value: float) -> Decimal | None:

@@ -98,6 +98,14 @@ def test_answer_is_typed_and_whole() -> None:
     assert judge(check, answer="$7.00").reason == "The episode ended without an answer."
 
 
+def test_answer_of_several_names() -> None:
+    check = {"kind": "answer", "type": "set", "items": "name", "value": ["Zoë Müller", "Maya Thornton"]}
+    assert judge(check, answered=True, answer=["Thornton, Maya", "Zoe Muller"]).reward == 1.0
+    assert judge(check, answered=True, answer=["Maya Thornton"]).reward == 0.0
+    with pytest.raises(ContentError, match="is not a set"):
+        judge({**check, "items": "money"}, answered=True, answer="x")
+
+
 def test_answer_field() -> None:
     check = {"kind": "answer", "field": "total", "type": "money", "value": "$7"}
     assert judge(check, answered=True, answer={"total": "7.00", "more": 1}).reward == 1.0
@@ -187,7 +195,15 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=8,
 )  # fmt: skip
-RIGHT = {"money": "$7.25", "number": 7, "date": "2026-03-02", "text": "seven", "set": ["a", "b"], "boolean": True}
+RIGHT = {
+    "money": "$7.25",
+    "number": 7,
+    "date": "2026-03-02",
+    "name": "Zoë B. Müller",
+    "text": "seven",
+    "set": ["a", "b"],
+    "boolean": True,
+}
 
 
 @given(JSON, st.sampled_from(sorted(RIGHT)), st.text(max_size=60))

@@ -100,6 +100,38 @@ def test_slashed_date_is_read_only_where_it_can_mean_one_day() -> None:
     assert parse_date("2026-02-30") is None
 
 
+@given(st.dates(date(1900, 1, 1), date(2100, 12, 31)), st.integers(0, 6))
+def test_date_with_a_weekday_is_that_weekday(day: date, shift: int) -> None:
+    weekday = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")[shift]
+    for text in (f"{weekday}, {day.strftime('%B')} {day.day}, {day.year}", f"{weekday[:3]}. {day.isoformat()}"):
+        assert (parse_date(text) == day) is (day.weekday() == shift)
+        assert parse_date(text) in (day, None)
+
+
+@given(st.dates(date(1900, 1, 1), date(2100, 12, 31)))
+def test_date_in_digits_is_never_read_as_another_day(day: date) -> None:
+    """Day first or month first: where a reader could take it for another day, nothing is read."""
+    for text in (
+        f"{day.day}/{day.month}/{day.year}",
+        f"{day.month}/{day.day}/{day.year}",
+        f"{day.day}.{day.month}.{day.year}",
+    ):
+        ambiguous = day.day <= 12 and day.day != day.month
+        assert parse_date(text) == (None if ambiguous else day)
+
+
+@pytest.mark.parametrize("text", ["the 2nd of March 2026", "2-Mar-2026", "2026 March 2", "on Monday, 2 March 2026"])
+def test_date_in_words(text: str) -> None:
+    assert parse_date(text) == date(2026, 3, 2)
+
+
+@pytest.mark.parametrize(
+    "text", ["March 2", "2 March 26", "3/2/26", "02-03-2026", "next Monday", "March 2 or 3, 2026", "²/3/2026"]
+)
+def test_what_is_no_date(text: str) -> None:
+    assert parse_date(text) is None
+
+
 @pytest.mark.parametrize(
     ("expected", "given_", "held"),
     [
@@ -140,6 +172,49 @@ def test_set_is_equal_in_any_order(items: list[str], shuffler: object) -> None:
     shuffler.shuffle(mixed)  # type: ignore[attr-defined]
     assert same("set", items, mixed)
     assert not same("set", items, [*mixed, "purple"])
+
+
+@pytest.mark.parametrize(
+    ("items", "expected", "given_", "held"),
+    [
+        ("money", ["$5.00", "$12.50"], "12.5 USD, 5", True),
+        ("money", ["$5.00", "$12.50"], ["$5", "$12.51"], False),
+        ("money", ["$5.00"], ["$5", "$5"], False),
+        ("number", [1, 2, 2], "2; 1 and 2", True),
+        ("number", [1, 2], [1, True], False),
+        ("date", ["2026-03-02", "2026-04-01"], "April 1, 2026; March 2, 2026", True),
+        ("name", ["Maya Thornton", "Zoë Müller"], "Muller, Zoe; Maya Thornton", True),
+        ("name", ["Maya Thornton", "Zoë Müller"], "Maya Thornton and Zoe Muller", True),
+        ("name", ["Maya Thornton"], "Maya Thornton; Zoe Muller", False),
+        ("name", ["Maya Thornton"], None, False),
+    ],
+)
+def test_set_of_typed_items(items: str, expected: list[object], given_: object, held: bool) -> None:
+    assert same("set", expected, given_, items=items) is held  # type: ignore[arg-type]
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=5), st.lists(st.integers(0, 10**6), max_size=5), st.randoms())
+def test_set_of_money_is_equal_only_to_its_own_amounts(one: list[int], other: list[int], shuffler: object) -> None:
+    mixed = [FORMATS["amount"](cents) for cents in one]
+    shuffler.shuffle(mixed)  # type: ignore[attr-defined]
+    assert same("set", [FORMATS["money"](cents) for cents in one], mixed, items="money")
+    same_amounts = sorted(one) == sorted(other)
+    assert (
+        same("set", list(map(FORMATS["money"], one)), list(map(FORMATS["amount"], other)), items="money")
+        == same_amounts
+    )
+
+
+def test_money_knows_other_currencies() -> None:
+    assert same("money", "CHF 5", "5 chf")
+    assert not same("money", "CHF 5", "$5")
+
+
+@given(st.decimals(-1000, 1000, places=2), st.decimals(-1000, 1000, places=2), st.decimals(0, 10, places=2))
+def test_tolerance_is_the_greatest_difference(one: Decimal, other: Decimal, tolerance: Decimal) -> None:
+    held = same("number", str(one), str(other), float(tolerance))
+    assert held == (abs(one - other) <= tolerance)
+    assert held == same("number", str(other), str(one), float(tolerance))
 
 
 def test_boolean() -> None:

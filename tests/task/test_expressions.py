@@ -43,6 +43,8 @@ def test_render(text: str, shown: str) -> None:
         ("{product.__class__}", "there is no '__class__'"),
         ("{quantity.real}", "there is no 'real'"),
         ("{product.tags.9}", "there is no '9'"),
+        ("{product.tags.²}", "there is no '²'"),
+        (f"{{product.tags.{'1' * 5000}}}", "there is no '111"),
         ("{product}", "has no plain text"),
         ("{quantity:roman}", "unknown format 'roman'"),
         ("{product.name:money}", "not a whole number of cents"),
