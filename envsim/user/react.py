@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from envsim.goal import Ability, Change, Item, UserGoal
+from envsim.goal import Ability, Change, FactType, Item, UserGoal
 from envsim.types import JsonValue, UserCall
 from envsim.user.base import Hands
 from envsim.user.decisions import Decisions
@@ -125,13 +125,14 @@ class Reaction:
             self._say("what_exactly", name)
             return False
         call = self._call(ability.tool, arguments)
+        # A refusal teaches too: what the page says is wrong can be told when it is asked for.
+        learned = {fact: dig(call.result, path) for fact, path in ability.teaches.items()} if call else {}
+        self.state.values |= {fact: value for fact, value in learned.items() if value is not None}
         if call is None or call.error or dig(call.result, "error"):
             self.state.deeds[name] = "failed"
             self._say("cannot", name)
             return False
         self.state.deeds[name] = "done"
-        learned = {fact: dig(call.result, path) for fact, path in ability.teaches.items()}
-        self.state.values |= {fact: value for fact, value in learned.items() if value is not None}
         self.reports[name] = _SLOT.sub(lambda slot: _plain(dig(call.result, slot[2] or "")), ability.report)
         self._say("did", name)
         return True
@@ -149,7 +150,7 @@ class Reaction:
             if not isinstance(raw, str):
                 out[name] = raw
             elif slot := _SLOT.fullmatch(raw):
-                out[name] = value_in(said, ability.reads) if slot[1] == "said" else self.state.values.get(slot[2] or "")
+                out[name] = _read(said, ability.reads) if slot[1] == "said" else self.state.values.get(slot[2] or "")
             else:
                 out[name] = _SLOT.sub(lambda part: _plain(self.state.values.get(part[2] or "")), raw)
         return None if None in out.values() else out
@@ -361,6 +362,13 @@ class Reaction:
             self._say("repeat")
         else:
             self._say("restate", pending[0])
+
+
+def _read(said: str, kind: FactType | None) -> JsonValue:
+    """What the agent said, as a value of the tool's: an order number is a number, whatever stands around it."""
+    value = value_in(said, kind)
+    digits = (value or "").lstrip("#")
+    return int(digits) if kind == "number" and digits.isdecimal() else value
 
 
 def _plain(value: JsonValue) -> str:
