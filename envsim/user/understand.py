@@ -71,7 +71,7 @@ class Reader:
         self._named = _by_first(_phrases(asks))
         self._unknown = frozenset(goal.unknown)
         self._choices = [
-            (name, " ".join(stems(fact.value)))
+            (name, stems(fact.value))
             for name, fact in goal.facts.items()
             if isinstance(fact.value, str) and 2 < len(fact.value) <= 40 and not any(c.isdigit() for c in fact.value)
         ]
@@ -92,18 +92,23 @@ class Reader:
         return Heard(text, found)
 
     def items_in(self, words: tuple[str, ...], *, loose: bool = False) -> list[str]:
-        """The items `words` speak of: those with the most words in common, and at least one.
+        """The items `words` speak of: by their ``done_words``, else, of those that declare none, by their own.
 
-        An item that declares ``done_words`` needs one of these, or, with `loose`, any of its own words.
+        Where the same words mean several items, those with more of their wish in common. With `loose`, any
+        item's own words will do.
         """
-        scores: dict[str, int] = {}
         present = set(words)
-        for item, done, want in self._items:
-            hits = sum(4 for phrase in done if find(phrase, words) >= 0 or _prefixed(phrase, words))
-            if hits or loose or not done:
-                scores[item] = hits + len(want & present)
-        best = max(scores.values(), default=0)
-        return [item for item, score in scores.items() if score == best] if best else []
+        said = {item: {p for p in done if find(p, words) >= 0 or _prefixed(p, words)} for item, done, _ in self._items}
+        shared = {item: len(want & present) for item, done, want in self._items if loose or not done}
+        if any(said.values()):
+            wish = {item: len(want & present) for item, _, want in self._items}
+            return [
+                item
+                for item, phrases in said.items()
+                if phrases and not any(phrases <= other and wish[item] < wish[name] for name, other in said.items())
+            ]
+        best = max(shared.values(), default=0)
+        return [item for item, count in shared.items() if count == best] if best else []
 
     def names_in(self, words: tuple[str, ...]) -> list[str]:
         """Facts and unknown facts named in `words`, in order; a longer name hides a shorter one within it."""
@@ -158,6 +163,7 @@ class Reader:
         elif listed or (sentence.question and len(sentence.words) <= 8 and not cues.CONFIRM.search(low)):
             scope = low
         else:
+            yield from self._chosen(sentence)
             return
         cut = cues.PURPOSE.search(scope, min(len(scope), 8))
         names = self.names_in(stems(scope[: cut.start()] if cut else scope))
@@ -165,9 +171,15 @@ class Reader:
             names = self.names_in(stems(scope))[:1]
         if names and not doing:
             yield from (Act("request", name, sentence.text) for name in names)
-        elif not names and sentence.question and " or " in low:
-            joined = " ".join(sentence.words)
-            yield from (Act("request", name, sentence.text) for name, value in self._choices if value in joined)
+        elif not names:
+            yield from self._chosen(sentence)
+
+    def _chosen(self, sentence: Sentence) -> Iterator[Act]:
+        """Facts whose value is among the options of a question."""
+        if sentence.question and " or " in sentence.low:
+            for name, value in self._choices:
+                if find(value, sentence.words) >= 0:
+                    yield Act("request", name, sentence.text)
 
     def _doing(self, sentence: Sentence) -> list[str]:
         """Abilities of the user that a sentence asks for."""

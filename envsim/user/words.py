@@ -17,7 +17,7 @@ MAX_CHARS = 8_000
 
 _FOLD = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "\u00a0": " ", "…": "."})
 _MARKS = re.compile(r"(?<!\w)[*_`#>|]+(?=\S)|(?<=\S)[*_`|]+(?!\w)")
-_BULLET = re.compile(r"^\s*(?:[-+•]|\(?\d{1,2}[.)]|\(?[a-h][.)])\s+")
+_BULLET = re.compile(r"^\s*(?:[-+*•]|\(?\d{1,2}[.)]|\(?[a-h][.)])\s+")
 _END = re.compile(r"(?<=[.!?])[\"')]*\s+|;\s+")
 _TOKEN = re.compile(r"[^\W_]+")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
@@ -53,8 +53,8 @@ STOP = word_set(
     "if so of to for from in on at by with about as is are was were be been being am do does did done have has "
     "had will would can could should shall may might must not no yes please kindly just also any some all both "
     "each want wants wanted like need needs would get got give gave make made there here what which when where "
-    "who how why than then now know let lets one ones only up out into over under again more most own same too "
-    "very"
+    "who how why than then now know let lets other another else one ones only up out into over under again more "
+    "most own same too very"
 )
 """Words that say nothing about what a sentence is about."""
 
@@ -137,16 +137,16 @@ def values(text: str) -> Iterator[tuple[str, str]]:
     """Everything in `text` that carries information of its own, as (kind, text).
 
     Kinds: ``email``, ``money``, ``date``, ``code`` (numbers, order numbers, anything with a digit),
-    ``quoted``, ``name`` (capitalised within a sentence). A span is given once, in this order.
+    ``quoted``, ``name`` (capitalised within a sentence). A span is given once, in this order, but for what is quoted.
     """
     text = fold(text)
+    for match in _QUOTED.finditer(text):
+        yield "quoted", match[1] or match[2]
     for kind, pattern in _PATTERNS if _DIGIT.search(text) else _PATTERNS[:1] if "@" in text else ():
         found = pattern.findall(text)
         yield from ((kind, value) for value in found)
         if found:
             text = pattern.sub(" . ", text)
-    for match in _QUOTED.finditer(text):
-        yield "quoted", match[1] or match[2]
     for match in _NAME.finditer(text):
         before = text[: match.start()].rstrip(" \"'(")
         words = match[0].split(" ")
