@@ -15,6 +15,7 @@ Args = dict[str, Any]
 SHARED = (
     "list_orders", "get_order", "cancel_order", "request_return", "list_refunds", "list_addresses", "save_address",
     "search_products", "get_product", "list_wishlist", "remove_from_wishlist", "create_ticket",
+    "get_cart", "add_to_cart", "update_cart_line", "apply_coupon",
 )  # fmt: skip
 MAIL_KEYS = ("id", "kind", "subject", "body", "code", "order_number", "sent_at")
 
