@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,7 +10,9 @@ from envsim.goal import Item, Limit
 from envsim.reward.typed import Money, ValueType, parse
 from envsim.types import JsonValue
 from envsim.user.understand import Act
-from envsim.user.words import content, sentences, stems, values
+from envsim.user.words import content, sentences, stem, stems, values
+
+_WORD = re.compile(r"\w+")
 
 
 def settles(item: Item, acts: Iterable[Act]) -> bool:
@@ -29,7 +32,7 @@ def breaks(limit: Limit, text: str) -> bool:
 
 
 def offered(limit: Limit, text: str) -> list[str]:
-    """The values of a limit's type in `text`: those said of what is limited, or the only one there is."""
+    """The values of a limit's type in `text`: those next to a mention of what is limited, or the only one there is."""
     wanted = "code" if limit.type == "number" else limit.type
     about = content(limit.about)
     near: list[str] = []
@@ -37,9 +40,15 @@ def offered(limit: Limit, text: str) -> list[str]:
     for sentence in sentences(text):
         found = [value for kind, value in values(sentence.text) if kind == wanted]
         every += found
-        if about & set(sentence.words):
-            near += found
+        places = [match.start() for match in _WORD.finditer(sentence.low) if stem(match[0]) in about]
+        if found and places:
+            near.append(min(found, key=lambda value: _distance(sentence.text.find(value), value, places)))
     return near or (every if len(set(every)) == 1 else [])
+
+
+def _distance(at: int, value: str, places: list[int]) -> int:
+    """Characters between a value and the nearest of `places`; one that stands before counts as a little farther."""
+    return min(at - place if place < at else place - at - len(value) + 4 for place in places)
 
 
 def _comparable(kind: ValueType, value: JsonValue) -> Any:

@@ -200,7 +200,8 @@ class Reaction:
             return
         about = [act.about for act in acts if act.kind == "confirm" and act.about in pending]
         items = [self.items[name] for name in dict.fromkeys(about or pending[:1])]
-        if all(act.kind == "extra" for act in acts):
+        # "I can't do that, but ... Is that okay?" proposes something else, unless it names the user's own wish.
+        if all(act.kind == "extra" for act in acts) or (heard.has("refuse") and not about):
             settled = [self.items[name] for name in pending if settles(self.items[name], acts)]
             if settled or any(self._mine(act.text) for act in acts):
                 self._affirm(settled)
@@ -323,9 +324,10 @@ class Reaction:
         elif heard.acts:
             self.state.doubts = 0
         offers = [act for act in heard.acts if act.kind in ("extra", "confirm")]
+        offered = [act.about for act in offers if act.kind == "confirm"]
         for about in named:
             for name in [about] if about in pending else [] if about else pending[:1]:
-                if name in claimed or settles(self.items[name], offers):
+                if name in claimed + offered or settles(self.items[name], offers):
                     continue
                 argued = self.state.argued.get(name, 0)
                 if argued < self.persona.push_back_most and self.decide.chance("push_back", name):

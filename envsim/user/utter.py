@@ -169,8 +169,8 @@ def _segment(says: Sequence[Say], bank: TemplateBank, manner: str, draws: Draws,
         keys = ["+".join(say.act for say in part), "+".join(say.kind for say in part)]
         if size == 1 and len(says[0].slots.get("value", "").split()) >= LONG:
             keys[1:] = [f"{says[0].kind}_long", says[0].kind]
-        # A single act always finds its words in the built-in bank; several are only joined where a bank joins them.
-        for source in (bank, builtin_bank()):
+        # A single act always finds its words in the built-in bank; several are joined only where the bank itself does.
+        for source in (bank,) if size > 1 else (bank, builtin_bank()):
             for key in keys:
                 texts = source.texts(key, manner)
                 if texts and (size == 1 or draws.chance("_join", f"{at}.{size}.{key}", 0.6)):

@@ -1,4 +1,4 @@
-"""The monitor catches what a simulator must never do, whoever the simulator is; each planted fault, and its honest twin."""
+"""The monitor catches what no simulator may do, whoever it is; each planted fault beside its honest twin."""
 
 import pytest
 
