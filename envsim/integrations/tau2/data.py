@@ -149,7 +149,7 @@ def tasks(domain: str) -> dict[str, TauTask]:
         ContentError: There is no such domain, or its file is not what tau2-bench writes.
         PrerequisiteError: The extra is not installed.
     """
-    return dict(_tasks(_checked(domain)))
+    return {tau_id: _task(domain, tau_id) for tau_id in _raw(_checked(domain))}
 
 
 def splits(domain: str) -> dict[str, tuple[str, ...]]:
@@ -183,9 +183,9 @@ def find_task(domain: str, wanted: str) -> TauTask:
     Raises:
         ContentError: There is none.
     """
-    known = _tasks(_checked(domain))
-    if found := known.get(wanted) or known.get(_by_env_id(domain).get(wanted, "")):
-        return found
+    known = _raw(_checked(domain))
+    if (tau_id := wanted if wanted in known else _by_env_id(domain).get(wanted)) is not None:
+        return _task(domain, tau_id)
     raise ContentError(
         f"tau2 {domain} has no task {wanted[:80]!r}. There are {len(known)}, such as {next(iter(known))!r}: "
         f"list them with envsim.integrations.tau2.tasks({domain!r})."
@@ -209,16 +209,14 @@ def _raw(domain: str) -> dict[str, dict[str, Any]]:
 
 
 @cache
-def _tasks(domain: str) -> dict[str, TauTask]:
-    raw = _load(_folder(domain), "tasks")
+def _task(domain: str, tau_id: str) -> TauTask:
     try:
-        found = [TauTask.model_validate(each) for each in raw]
-    except (ValidationError, TypeError) as error:
+        return TauTask.model_validate(_raw(domain)[tau_id])
+    except ValidationError as error:
         raise ContentError(
-            f"The tau2 {domain} tasks cannot be read ({str(error).splitlines()[0]}). "
+            f"tau2 {domain} task {tau_id!r} cannot be read ({str(error).splitlines()[0]}). "
             "Install a version of inspect-evals that envsim knows: pip install 'envsim[tau2]'"
         ) from None
-    return {task.id: task for task in found}
 
 
 @cache
@@ -228,7 +226,7 @@ def _splits(domain: str) -> dict[str, tuple[str, ...]]:
 
 @cache
 def _by_env_id(domain: str) -> dict[str, str]:
-    return {env_task_id(domain, tau_id): tau_id for tau_id in _tasks(domain)}
+    return {env_task_id(domain, tau_id): tau_id for tau_id in _raw(domain)}
 
 
 def _checked(domain: str) -> str:
