@@ -268,11 +268,17 @@ def _outcome(done: Played | Outcome) -> Outcome:
 
 
 def _same_gold(one: Task, other: Task) -> bool:
-    """Whether what solves one may well solve the other: equal parameters, or an answer in common."""
-    if one.params == other.params or one.goal == other.goal:
+    """Whether what solves one may well solve the other: they are judged alike, or have an answer in common."""
+    if _judged_by(one) == _judged_by(other) or one.goal == other.goal:
         return True
     answers = [[check.get("value") for check in task.checks if check["kind"] == "answer"] for task in (one, other)]
     return any(value in answers[1] for value in answers[0])
+
+
+def _judged_by(task: Task) -> tuple[object, ...]:
+    """The checks of an instance, with the parameters that their queries read; how things are put is no part of it."""
+    queries = " ".join(str(check.get("query", "")) for check in task.checks)
+    return task.checks, {name: value for name, value in task.params.items() if f"params.{name}" in queries}
 
 
 def _remember(solved: Played) -> Memory:
