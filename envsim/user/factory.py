@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from envsim.errors import ContentError, load_optional
+from envsim.errors import ContentError
 from envsim.user.agenda import AgendaUser
 from envsim.user.base import User
+from envsim.user.chat import chat_user, local_user
 from envsim.user.persona import Population, read_population
 
 NAMES = "agenda, chat:MODEL (an OpenAI-compatible endpoint), local:PATH (a transformers model)"
@@ -21,13 +22,12 @@ def get_user(name: str = "agenda", population: str | Path | Population = "defaul
 
     Raises:
         ContentError: No such user or population; names those that exist.
-        PrerequisiteError: A local model without the packages to run it.
+        PrerequisiteError: The model cannot be reached, or the packages to run a local one are missing.
     """
     people = population if isinstance(population, Population) else read_population(population)
     kind, _, model = name.partition(":")
     if name == "agenda":
         return AgendaUser(people)
     if kind in ("chat", "local") and model:
-        user: User = load_optional(f"envsim.user.chat:{kind}_user", "worldmodel")(model, people)
-        return user
+        return chat_user(model, people) if kind == "chat" else local_user(model, people)
     raise ContentError(f"There is no simulated user {name!r}. Known: {NAMES}.")

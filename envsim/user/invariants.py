@@ -16,13 +16,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 
-from envsim.goal import Fact, UserGoal
+from envsim.goal import Fact, Limit, UserGoal
 from envsim.reward.typed import parse_date
 from envsim.types import JsonValue, UserTurn
 from envsim.user.understand import Heard, Reader
 from envsim.user.utter import readable, render
 from envsim.user.values import keys, value_keys
-from envsim.user.words import STOP, find, stems, tokens, values, word_set
+from envsim.user.words import STOP, content, find, stems, tokens, values, word_set
 
 
 class Monitor:
@@ -37,6 +37,9 @@ class Monitor:
         self.asked: set[str] = set()
         self.named: set[str] = set()
         self.told: set[str] = set()
+        self.raised: set[str] = set()
+        """Limits that are told only when an offer breaks them, and have come up."""
+        self._said: set[tuple[str, str]] = set()
         self.verified = False
         self.claims: set[str] = set()
         self.voiced: set[str] = set()
@@ -46,13 +49,22 @@ class Monitor:
             self.public.append(tokens(item.want))
         self._right = {name: _right(fact) for name, fact in goal.facts.items()}
         self._told_as = {name: _runs(fact, goal, name) for name, fact in goal.facts.items()}
+        self._open = {
+            key for fact in goal.facts.values() for text in _texts(fact.value, fact.type) for key in keys(text)
+        }
         self._secret = [(n, runs) for n, runs in self._told_as.items() if runs and goal.facts[n].reveal != "open"]
+        self._bounds = {
+            f"{item.id}.{number}": (_bound_keys(limit), content(limit.about))
+            for item in goal.items
+            for number, limit in enumerate(item.limits)
+            if limit.reveal == "asked"
+        }
         self._wishes = {item.id: tokens(item.want) for item in goal.items}
 
     def copy(self) -> Monitor:
         """An independent copy, for snapshots."""
         other = copy.copy(self)
-        for name in ("sources", "words", "public", "asked", "named", "told", "claims", "voiced"):
+        for name in ("sources", "words", "public", "asked", "named", "told", "raised", "_said", "claims", "voiced"):
             setattr(other, name, copy.copy(getattr(self, name)))
         return other
 
@@ -60,6 +72,8 @@ class Monitor:
         """Take in what the agent said."""
         self._source(heard.text)
         self.public.append(tokens(heard.text))
+        self._said |= keys(heard.text)
+        self.raised.update(name for name, (_, about) in self._bounds.items() if about & set(stems(heard.text)))
         self.asked.update(heard.about("request"), self.reader.names_in(stems(heard.text)))
         self.verified |= heard.has("verified")
         for act in heard.acts:
@@ -83,6 +97,7 @@ class Monitor:
         fault = (
             self._invented(turn.text)
             or self._leaked(said)
+            or self._bounded(turn.text)
             or self._unknown(turn)
             or self._too_early(turn, said, status)
             or self._stopped(turn, status)
@@ -99,8 +114,10 @@ class Monitor:
         self.sources |= found
         for kind, value in found:
             if kind == "date" and (day := parse_date(value)):
-                self.sources.add(("day", f"{day.month}-{day.day}"))
-        self.words.update(tokens(text))
+                self.sources |= {("day", f"{day.month}-{day.day}"), ("number", str(day.year))}
+            elif kind == "code":  # a part of a code is no news; a part of an amount is another amount
+                self.words.update(tokens(value))
+        self.words.update(word for word in tokens(text) if not word.isdigit())
 
     def _invented(self, text: str) -> str:
         for kind, value in values(text):
@@ -120,6 +137,14 @@ class Monitor:
                 if find(run, said) >= 0 and not self._elsewhere(run, name, verified):
                     when = "before it was asked for" if name not in self.asked else "before it was authenticated"
                     return f"it told the {readable(name)} {when}"
+        return ""
+
+    def _bounded(self, text: str) -> str:
+        """A limit that is kept until an offer breaks it, told before there was talk of what it limits."""
+        told = keys(text) if self._bounds else frozenset()
+        for name, (bounds, _) in self._bounds.items():
+            if name not in self.raised and (bounds & told) - self._said - self._open:
+                return f"it told its limit on {name.split('.')[0]!r} before anything was offered"
         return ""
 
     def _may_tell(self, name: str, fact: Fact, verified: bool) -> bool:
@@ -196,6 +221,11 @@ def _texts(value: JsonValue, kind: str) -> Iterable[str]:
         yield render(value, kind)
         yield render(value, kind, long_dates=True)
         yield f"x {value}"
+
+
+def _bound_keys(limit: Limit) -> frozenset[tuple[str, str]]:
+    texts = (text for value in (limit.at_least, limit.at_most) for text in _texts(value, limit.type))
+    return frozenset(key for text in texts for key in keys(text))
 
 
 def _right(fact: Fact) -> list[tuple[str, ...]]:

@@ -50,6 +50,7 @@ def fault(*said, turn, status=None):
         ("Write to bob@example.com then.", "bob@example.com"),
         ("My friend Bartholomew has it.", "Bartholomew"),
         ("It was 14 days ago.", "14"),
+        ("I want $50 back.", "$50"),
         ("She said 'come back 8 times'.", "8"),
     ],
 )
@@ -72,6 +73,21 @@ def test_a_value_from_nowhere(text, value):
 )
 def test_values_of_the_goal_are_no_fault(text):
     assert fault(turn=text) == ""
+
+
+def test_a_part_of_an_amount_is_another_amount_and_a_part_of_a_code_is_not():
+    assert "$50" in fault("You get $34.50 back.", turn="I want $50 back.")
+    assert fault(turn="The order ends in 10234.") == ""
+
+
+def test_a_limit_kept_back_until_an_offer_breaks_it():
+    item = {"id": "refund", "want": "return it", "limits": [{"about": "the fee", "at_most": 7, "reveal": "asked"}]}
+    reader = Reader(goal := UserGoal.model_validate({"items": [item]}))
+    monitor = Monitor(goal, reader)
+    turn = UserTurn(text="No more than $7, please.")
+    assert monitor.check(turn, {"refund": "open"}) == "it told its limit on 'refund' before anything was offered"
+    monitor.hear(reader.read("There is a fee of $9."))
+    assert monitor.check(turn, {"refund": "open"}) == ""
 
 
 def test_values_of_the_agent_and_of_tools_are_no_fault():
