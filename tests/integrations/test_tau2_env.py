@@ -26,8 +26,10 @@ from envsim.integrations.tau2 import (
     user_goal,
 )
 from envsim.integrations.tau2.data import GoldAction, Instructions
+from envsim.integrations.tau2.phone import request
 from envsim.integrations.tau2.replay import gold_calls, gold_said
 from envsim.integrations.tau2.user import first_person
+from envsim.policy import get_policy
 from envsim.state import canonical
 from envsim.trace import TraceReader
 from envsim.types import Action
@@ -35,26 +37,9 @@ from envsim.user.understand import Reader
 
 ID = "envsim:envsim/Tau2-v0"
 
-SAY = {
-    "toggle_airplane_mode": "Please turn off airplane mode.",
-    "toggle_data": "Could you turn on mobile data?",
-    "toggle_roaming": "Please turn on data roaming.",
-    "toggle_data_saver_mode": "Please turn off data saver mode.",
-    "toggle_wifi_calling": "Please turn off Wi-Fi calling.",
-    "disconnect_vpn": "Please disconnect your VPN.",
-    "reboot_device": "Now restart your phone.",
-    "reseat_sim_card": "Please reseat your SIM card.",
-    "reset_apn_settings": "Please reset your APN settings.",
-    "make_payment": "Please make the payment now.",
-    "set_network_mode_preference": "Please set the network mode preference to 4G/5G preferred.",
-}
-"""How an agent asks for what only the user can do."""
-
 
 def asked_for(action: GoldAction) -> str:
-    if action.name == "grant_app_permission":
-        return f"Please grant the messaging app the {action.arguments['permission']} permission."
-    return SAY[action.name]
+    return request(action.name, action.arguments)
 
 
 # -- the environment -----------------------------------------------------------------------------
@@ -137,7 +122,7 @@ def test_traces_hold_the_conversation_and_what_each_side_changed(tmp_path: Path)
     env = Tau2Env("telecom", task="[mobile_data_issue]data_saver_mode_on[PERSONA:Easy]", record=tmp_path, policy="me")
     env.reset(seed=0)
     for _ in range(3):
-        if env.step(Action.say(SAY["toggle_data_saver_mode"]))[4]["delta"]:
+        if env.step(Action.say(request("toggle_data_saver_mode", {})))[4]["delta"]:
             break
     env.step("answer()")
     env.close()
@@ -210,6 +195,19 @@ def test_users_of_airline_and_retail_play_without_a_fault(domain: str) -> None:
         act_out(env, tau_id)
         assert env.outcome is not None
         assert (env.outcome.kind, env.outcome.reward) == ("policy", 1.0), (tau_id, env.outcome)
+
+
+@pytest.mark.parametrize(("domain", "every"), [("airline", 4), ("retail", 8), ("telecom", 200)])
+def test_the_oracle_is_the_gold_solution_and_passes(domain: str, every: int) -> None:
+    env = Tau2Env(domain)
+    for seed, tau_id in enumerate(list(tasks(domain))[::every]):
+        env.reset(seed=seed, options={"task": tau_id})
+        oracle = get_policy("oracle")
+        oracle.reset(env.task, seed, env.tools)
+        while env.outcome is None:
+            env.step(oracle.act(env.observation))
+        assert env.outcome.reward == 1.0, (tau_id, env.outcome, getattr(oracle, "stuck", ""))
+        assert env.world.calls == gold_calls(find_task(domain, tau_id)) or domain == "telecom"
 
 
 def test_an_episode_is_the_same_twice() -> None:

@@ -206,7 +206,8 @@ PHONE = st.sampled_from(
 ).map(lambda name: Call("user", name, {}))  # fmt: skip
 DESK = st.sampled_from(
     [
-        Call("assistant", "refuel_data", {"customer_id": "C1001", "line_id": "L1002", "gb_amount": 1.5}),
+        Call("assistant", "refuel_data", {"customer_id": "C1002", "line_id": "L1004", "gb_amount": 1.5}),
+        Call("assistant", "refuel_data", {"customer_id": "C1003", "line_id": "L1009", "gb_amount": 2}),
         Call("assistant", "enable_roaming", {"customer_id": "C1001", "line_id": "L1002"}),
         Call("assistant", "suspend_line", {"customer_id": "C1001", "line_id": "L1002", "reason": "asked"}),
         Call("assistant", "resume_line", {"customer_id": "C1001", "line_id": "L1002"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from envsim.goal import Ability, Item, Look
 from envsim.types import JsonValue
@@ -79,6 +80,29 @@ ABILITIES: dict[str, Ability] = {
     for name, (tool, arguments, verbs, things) in _ARGUED.items()
 }
 """All of them. A toggle is carried out whenever it is asked for, whatever the present state."""
+
+_REQUESTS = {
+    "toggle_airplane_mode": "Please turn off airplane mode.",
+    "toggle_data": "Could you turn on mobile data?",
+    "toggle_roaming": "Please turn on data roaming.",
+    "toggle_data_saver_mode": "Please turn off data saver mode.",
+    "toggle_wifi_calling": "Please turn off Wi-Fi calling.",
+    "disconnect_vpn": "Please disconnect your VPN.",
+    "reboot_device": "Now restart your phone.",
+    "reseat_sim_card": "Please reseat your SIM card.",
+    "reset_apn_settings": "Please reset your APN settings.",
+    "make_payment": "Please make the payment now.",
+    "set_network_mode_preference": "Please set the network mode preference to 4G/5G preferred.",
+    "grant_app_permission": "Please grant the messaging app the {permission} permission.",
+}
+"""How an agent asks for each operation that is part of a gold solution."""
+
+
+def request(tool: str, arguments: Mapping[str, JsonValue]) -> str:
+    """What an agent says to have the user carry out an operation of a gold solution."""
+    words = _REQUESTS.get(tool, f"Please use {tool.replace('_', ' ')}.")
+    return words.format_map({name: str(value) for name, value in arguments.items()})
+
 
 _WANTS = {
     "mms_issue": "get picture messages (MMS) to work again on my phone",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from envsim.errors import ContentError
-from envsim.integrations.tau2.data import env_task_id, find_task, policy, split_of, splits, tasks
+from envsim.integrations.tau2.data import TauTask, env_task_id, find_task, policy, split_of, splits, tasks
+from envsim.integrations.tau2.phone import request
 from envsim.integrations.tau2.reward import judge
 from envsim.integrations.tau2.user import user_goal
 from envsim.integrations.tau2.world import PARAMS_KEY, Tau2World, tau_task
 from envsim.reward.checks import Record, Verdict
 from envsim.rng import draw
 from envsim.task import Task
+from envsim.types import Action
 from envsim.world import World
 
 MAX_STEPS = 200
@@ -82,5 +87,31 @@ def make_task(domain: str, wanted: str, *, with_user: bool = True) -> Task:
         goal=policy(domain),
         user=user_goal(domain, tau) if with_user else None,
         max_steps=MAX_STEPS,
+        oracle=tuple(gold_oracle(tau)),
         params={PARAMS_KEY: tau.model_dump(mode="json")},
     )
+
+
+def gold_oracle(task: TauTask) -> Iterator[Any]:
+    """The gold solution as oracle steps (`envsim.policy.steps`): its calls, requests to the user, what must be said.
+
+    A user that only says it has done something is asked once more; one that has done it repeats what the phone says.
+    """
+    criteria = task.evaluation_criteria
+    for action in (criteria and criteria.actions) or ():
+        if action.requestor == "assistant":
+            yield _spelled(Action(kind="call", name=action.name, arguments=action.arguments))
+            continue
+        asked = _spelled(Action.say(request(action.name, action.arguments)))
+        yield asked
+        yield {"when": f"!({_DONE})", "do": [asked]}
+    for text in (criteria and criteria.communicate_info) or ():
+        yield _spelled(Action.say(f"For your information: {text}."))
+
+
+_DONE = "contains(lower(message), 'status bar') || contains(lower(message), 'payment of')"
+"""What telecom's phone answers to everything that changes it."""
+
+
+def _spelled(action: Action) -> str:
+    return action.model_dump_json(exclude_defaults=True)
