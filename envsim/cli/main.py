@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from envsim.cli import common
+from envsim.cli.audit import app as audit
 from envsim.cli.demo import demo
 from envsim.cli.doctor import doctor
 from envsim.cli.fidelity import fidelity
@@ -19,6 +20,7 @@ app.command()(judge)
 app.command()(fidelity)
 app.command()(doctor)
 app.add_typer(tasks, name="tasks")
+app.add_typer(audit, name="audit")
 
 
 def main() -> None:
