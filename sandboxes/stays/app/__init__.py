@@ -1,0 +1,1 @@
+"""The booking site: pages, tools and the services behind both."""

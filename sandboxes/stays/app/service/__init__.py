@@ -1,0 +1,1 @@
+"""What the site does, independent of how it is asked: functions of (Kit or Actor, values) on its database."""

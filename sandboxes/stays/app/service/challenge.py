@@ -1,0 +1,76 @@
+"""A question put between a visitor and the search results now and then, answered by reading it."""
+
+from __future__ import annotations
+
+from envsim.guest.service import Refusal
+
+from .members import Actor
+
+PASS_TICKS = 30
+SENTENCES = (
+    "The ferry leaves before the fog does", "Every key hangs on its own hook", "A kettle is the first thing to unpack",
+    "Two cats watch the courtyard from the wall", "The baker opens long before the harbour", "Rain sounds best on a tin roof",
+    "Someone left a lantern on the stairs", "The last tram turns at the lighthouse",
+)  # fmt: skip
+
+
+class Challenged(Refusal):
+    """The answer to a search that must wait for an answer of the visitor's. `question` is what is asked."""
+
+    def __init__(self, question: str) -> None:
+        message = (
+            f"We are seeing a lot of searches from your connection. Please answer one question to go on: {question}"
+        )
+        super().__init__("challenge_required", message, 403)
+        self.question = question
+
+
+def guard(actor: Actor) -> None:
+    """Let a search through.
+
+    Raises:
+        Challenged: With the bug `search-challenge`, now and then, until it is answered.
+    """
+    kit = actor.kit
+    if "search-challenge" not in kit.bugs:
+        return
+    open_to: dict[str, dict[str, str | int]] = kit.cache.setdefault("challenge", {})
+    state = open_to.get(actor.sid, {})
+    if "answer" in state:
+        raise Challenged(str(state["question"]))
+    if state and kit.ticks - int(state["passed"]) <= PASS_TICKS:
+        return
+    if kit.bug("search-challenge"):
+        question, answer = _question(kit.draw("challenge"))
+        open_to[actor.sid] = {"question": question, "answer": answer}
+        raise Challenged(question)
+
+
+def _question(number: int) -> tuple[str, str]:
+    if number % 2:
+        sentence = SENTENCES[number // 2 % len(SENTENCES)]
+        return f"What is the last word of “{sentence}”?", sentence.split()[-1]
+    a, b = 3 + number // 2 % 17, 4 + number // 64 % 15
+    return f"How much is {a} plus {b}?", str(a + b)
+
+
+def pending(actor: Actor) -> str:
+    """The question this visitor has not answered yet; empty without."""
+    return str(actor.kit.cache.get("challenge", {}).get(actor.sid, {}).get("question", ""))
+
+
+def answer(actor: Actor, text: str) -> None:
+    """Take an answer; right is right in any case and with any full stop.
+
+    Raises:
+        Challenged: A wrong one; there is a new question.
+    """
+    kit = actor.kit
+    state = kit.cache.get("challenge", {}).get(actor.sid, {})
+    if "answer" not in state:
+        return
+    if text.strip().strip(".\"“”'").lower() != str(state["answer"]).lower():
+        question, right = _question(kit.draw("challenge"))
+        kit.cache["challenge"][actor.sid] = {"question": question, "answer": right}
+        raise Challenged(question)
+    kit.cache["challenge"][actor.sid] = {"passed": kit.ticks}
