@@ -47,7 +47,10 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 WORLDMODEL_MAY_USE = {"errors", "types", "trace", "world", "task", "rng", "state", "page", "reward", "cli"}
 """The values, the protocol, the page grammar, and what its console script shares with the others."""
 
-OPTIONAL = {"torch", "safetensors", "tokenizers", "transformers", "gguf", "accelerate", "docker", "playwright", "PIL"}
+OPTIONAL = {
+    "torch", "safetensors", "tokenizers", "transformers", "gguf", "accelerate", "docker", "playwright", "PIL",
+    "inspect_ai", "inspect_evals",
+}  # fmt: skip
 """Packages of the extras."""
 
 LAZY = {*OPTIONAL, "envsim.page.chromium"}
