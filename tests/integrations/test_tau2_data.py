@@ -104,6 +104,11 @@ def test_initial_data_is_merged_into_either_database() -> None:
     assert telecom.state()["device"]["battery_level"] == 7
 
 
+def test_initial_data_that_does_not_fit_is_said() -> None:
+    with pytest.raises(ContentError, match="initial state of tau2 task '7' cannot be reached"):
+        Tau2World("airline").reset(started("airline", initialization_data={"agent_data": {"users": 3}}), 0)
+
+
 def test_earlier_messages_are_carried_out_and_shown() -> None:
     world = Tau2World("airline")
     history = [

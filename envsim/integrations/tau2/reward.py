@@ -8,8 +8,10 @@
   (their ``nl_assertions`` are comments: neither tau2-bench nor inspect-evals scores them), so none loses a component.
   A task of your own that asks for it is unscorable here: a product without it would be another reward.
 
-Sources: ``tau2.evaluator`` of tau2-bench and ``inspect_evals.tau2.common.scorer``, which agree on all of this but
-for episodes cut off at a step limit: tau2-bench gives 0, inspect-evals scores them like any other, and so do we.
+Source: ``inspect_evals.tau2.common.scorer`` and its domains' scorers, with which ours is compared on every task.
+tau2-bench's own evaluator (``tau2.evaluator``, read but not run: it is on no package index) says the same of the tasks
+as they are, with one exception: it gives 0 to an episode cut off at a step limit, which inspect-evals and we score like
+any other. For actions of your own, mind that it compares lists in order where inspect-evals does not.
 
 Known weaknesses are kept, because a reward that differs is another benchmark: ``COMMUNICATE`` is a substring match,
 and where the gold actions write nothing, an agent that does nothing is rewarded (see `benchmarks/RESULTS.md`).

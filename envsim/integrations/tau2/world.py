@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from envsim.errors import ContentError
+from envsim.errors import ContentError, EnvsimError
 from envsim.integrations.tau2.backend import CallError, open_backend, tools
 from envsim.integrations.tau2.data import InitialState, Side, TauTask
 from envsim.state import StateView, diff
@@ -86,13 +86,16 @@ class Tau2World:
         tau = tau_task(task)
         start = tau.initial_state or InitialState()
         self._calls = ()
-        self._backend.reset(start.initialization_data, seed)
         try:
+            self._backend.reset(start.initialization_data, seed)
             for each in start.initialization_actions or ():
                 self._backend.invoke(each.env_type, each.func_name, each.arguments)
+        except EnvsimError:
+            raise
         except Exception as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
             raise ContentError(
-                f"The initial state of tau2 task {tau.id!r} cannot be reached ({error}). Is it a task of {self.domain}?"
+                f"The initial state of tau2 task {tau.id!r} cannot be reached ({why}). Is it a task of {self.domain}?"
             ) from error
         messages = self._replay(start.message_history or ())
         self._view = self._backend.view()
