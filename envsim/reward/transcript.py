@@ -47,8 +47,7 @@ def escape(text: str) -> str:
 @functools.lru_cache(maxsize=4096)
 def _escaped(char: str) -> str:
     # Letters of any script stay as they are: a judge reads them better, and they cost less.
-    harmless = char not in "<>&" and unicodedata.category(char)[0] in "LMNPSZ" and char.isprintable()
-    if harmless and not set(unicodedata.normalize("NFKC", char)) & set("<>&"):
+    if char.isprintable() and not set(unicodedata.normalize("NFKC", char)) & set("<>&"):
         return char
     units = char.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{int.from_bytes(units[at : at + 2], 'big'):04x}" for at in range(0, len(units), 2))

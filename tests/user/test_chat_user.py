@@ -270,6 +270,11 @@ def test_an_episode_can_be_forked() -> None:
         again = [user.hear(text) for text in ("And now?", "The return has been completed.")]
         assert first == again
         assert server.asked[between - 2 : between] == server.asked[between:]
+        user.restore(token)
+        user.hear("What is your zip code?")
+        user.restore(token)
+        user.hear("Hm.")
+        assert "90210" not in prompt(server), "asked for in a future that was taken back"
 
 
 # -- what it may do ------------------------------------------------------------------------------------
