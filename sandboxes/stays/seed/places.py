@@ -48,7 +48,7 @@ PLACES: tuple[Place, ...] = (
           "Hot water, corrugated iron and weather worth watching.", ("apartment", "house", "cabin", "studio"),
           ("Vesturbær", "Miðborg", "Hlíðar", "Grandi"),
           ("by the old harbour", "near Hallgrímskirkja", "with a hot pot", "across from the pool", "facing Esja")),
-    Place("hudson-valley", "Hudson Valley", "New York", "United States", "America/New_York", "hills", 800, 0, 125,
+    Place("hudson-valley", "Hudson Valley", "New York", "United States", "America/New_York", "hills", 813, 0, 125,
           "Orchards, river towns and a train to the city.", ("cabin", "house", "cottage", "guesthouse"),
           ("Rhinebeck", "Kingston", "Cold Spring", "Hudson"),
           ("by the creek", "on an apple farm", "with a wood stove", "above the river", "at the end of the lane")),
