@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from envsim.env import TaskEnv
 from envsim.goal import UserGoal
+from envsim.testing import serve_chat
 from envsim.testing.user import EXAMPLE, ExampleHands, NoisyAgent, check_user
 from envsim.user.base import User
 from envsim.user.chat import ChatUser
@@ -69,6 +72,34 @@ def test_no_prompt_holds_more_than_the_monitor_allows(seed: int) -> None:
         for form in hidden_forms(EXAMPLE, {**may, **changed}):
             shown = re.search(rf"(?<!\w){re.escape(form)}(?!\w)", prompts[-1])
             assert not shown or any(form in str(value) for value in (*may.values(), *changed.values())), form
+
+
+def test_in_an_environment_it_acts_in_its_own_session_and_its_faults_are_nobodys_reward(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def answer(request: dict[str, Any]) -> Any:
+        said = str(request["messages"][-1]["content"])
+        if "mail" in said:
+            function = {"name": "look_at_mail", "arguments": "{}"}
+            return {"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": function}]}
+        return "My number is 55501234." if "phone" in said or "Not sent" in said else "I need help."
+
+    with serve_chat(answer) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        env = TaskEnv("desk", task="dual-code-cancel@1", interface="tools", user="chat:tiny")
+        try:
+            env.reset(seed=1)
+            assert env.observation.messages[0].text == "I need help."
+            *_, info = env.step('send_msg_to_user("Please look into your mail for the code.")')
+            (made,) = info["user"]["calls"]
+            assert (made["action"]["name"], made["error"]) == ("read_mail", "")
+            assert '"messages"' in made["result"]
+            _, reward, terminated, truncated, info = env.step('send_msg_to_user("And your phone number?")')
+        finally:
+            env.close()
+    assert math.isnan(reward)
+    assert (terminated, truncated, info["outcome"]) == (False, True, "sim_uncertain")
+    assert "55501234" in info["reason"]
 
 
 @pytest.mark.slow
