@@ -1,4 +1,4 @@
-"""One person at a clone, as its oracles and tests need them: cookies, pages, forms with their token, tools, state rows."""
+"""One person at a clone, as its oracles and tests need them: cookies, pages, forms, tools and state rows."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Visitor:
         sandbox: Where the clone runs.
         cookies: What their browser holds.
         login: The account they are signed in to; None for a guest.
-        token_page: A page any guest may open whose forms carry the session's token, as ``csrf``.
+        form_page: A page any guest may open whose forms carry the session's token, as ``csrf``.
     """
 
     def __init__(
-        self, sandbox: Sandbox, cookies: Mapping[str, str], login: str | None = None, token_page: str = "/login"
+        self, sandbox: Sandbox, cookies: Mapping[str, str], login: str | None = None, form_page: str = "/login"
     ) -> None:
         self.sandbox, self.login = sandbox, login
         self.cookies = dict(cookies)
-        self._token_page = token_page
+        self._form_page = form_page
         self._document: dict[str, Any] = {}
 
     def send(self, method: str, target: str, body: bytes = b"", kind: str = "") -> Response:
@@ -61,7 +61,7 @@ class Visitor:
 
     def post(self, target: str, **fields: object) -> Response:
         """Send a form, with the token that this session's forms carry."""
-        fields = {"csrf": self.hidden(self._token_page).get("csrf", ""), **fields}
+        fields = {"csrf": self.hidden(self._form_page).get("csrf", ""), **fields}
         return self.send("POST", target, urlencode(fields).encode(), FORM)
 
     def tool(self, name: str, /, **arguments: object) -> dict[str, Any]:

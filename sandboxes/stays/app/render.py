@@ -71,7 +71,8 @@ def moment(text: str) -> str:
 
 def initials(name: str) -> str:
     """``Maya Okonkwo`` as ``MO``."""
-    return "".join(word[0] for word in (name.split()[0], name.split()[-1])) if name.split() else "?"
+    words = name.split() or ["?"]
+    return "".join(word[0] for word in (words if len(words) < 2 else (words[0], words[-1])))
 
 
 def plural(count: int, word: str) -> str:

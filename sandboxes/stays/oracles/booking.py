@@ -64,14 +64,14 @@ def tax_rounding(sandbox: Sandbox) -> None:
 
 
 def deadline_utc(sandbox: Sandbox) -> None:
-    """An hour before the deadline on the wall there, cancelling is still free; in Oregon that is the next day in UTC."""
+    """An hour before the deadline on the wall at the home, cancelling is still free."""
     session = Session(sandbox, clock="2026-03-02T12:00:00+00:00")
     slug = session.home(place="portland", policy="flexible", instant=1)
     check_in, check_out = session.free(slug, 3, "2026-03-04")
     hour = session.rows("homes")[slug]["check_in_hour"]
     # Pacific time is seven or eight hours behind: an hour before the deadline there, UTC is long past that hour.
     wall = datetime.fromisoformat(f"{check_in}T00:00:00") + timedelta(hours=hour - 24 - 1)
-    ahead = 7 if wall >= datetime(2026, 3, 8, 2) else 8  # noqa: DTZ001 -- a wall clock
+    ahead = 7 if wall >= datetime(2026, 3, 8, 2) else 8
     session = Session(sandbox, clock=(wall + timedelta(hours=ahead)).replace(tzinfo=UTC).isoformat())
     trip = session.tool(
         "book_stay", slug=slug, check_in=check_in, check_out=check_out, guests=1, card_id=session.card()

@@ -30,7 +30,7 @@ class Session(Visitor):
         return min(self.rows("homes", **having))
 
     def free(self, slug: str, nights: int = 3, start: str = "2026-05-04") -> tuple[str, str]:
-        """Dates, from `start` on, on which nothing is known about a home: no reservation and nothing in its calendar."""
+        """Dates, from `start` on, with no reservation of a home and nothing in its calendar."""
         busy = {row["date"] for row in self.rows("calendar", home=slug).values()}
         stays = [r for r in self.rows("reservations", home=slug).values() if r["status"] in ("confirmed", "requested")]
         day = date.fromisoformat(start)

@@ -21,7 +21,8 @@ FIRST_NUMBER = 40211
 PLANS: dict[str, tuple[tuple[str, int, int], ...]] = {
     "guest": (
         ("confirmed", -170, -100), ("confirmed", -95, -40), ("confirmed", -30, -9), ("cancelled", -120, -20),
-        ("confirmed", 3, 16), ("confirmed", 20, 60), ("confirmed", 62, 130), ("requested", 14, 90), ("declined", 15, 70),
+        ("confirmed", 3, 16), ("confirmed", 20, 60), ("confirmed", 62, 130), ("requested", 14, 90),
+        ("declined", 15, 70),
     ),
     "host": (("confirmed", -140, -30), ("confirmed", 10, 100), ("requested", 20, 110)),
 }  # fmt: skip

@@ -248,7 +248,7 @@ TOOLS: list[Tool[Actor]] = [
     Tool("quote_stay", "GET", "/api/stays/{slug}/price", "Get the price of a stay by its parts.", quote_stay,
          {**SLUG, "check_in": Argument("query", DATE), "check_out": Argument("query", DATE),
           "guests": Argument("query", GUESTS), "coupon": query(TEXT, "A coupon code.")}, component("Price")),
-    Tool("book_stay", "POST", "/api/trips", "Book a home with instant booking, or ask its host for the stay.", book_stay,
+    Tool("book_stay", "POST", "/api/trips", "Book a home with instant booking, or ask its host for it.", book_stay,
          {"slug": body(TEXT), "check_in": body(DATE), "check_out": body(DATE), "guests": body(GUESTS),
           "card_id": body(WHOLE, "One of list_cards."), "coupon": body(TEXT, "A coupon code.", optional=True),
           "note": body(TEXT, "A message to the host.", optional=True),

@@ -87,8 +87,8 @@ TOOLS: list[Tool[Actor]] = [
           "cleaning_cents": body(CENTS, optional=True)}, DONE),
     Tool("host_block_nights", "PUT", "/api/host/homes/{slug}/blocked", "Block nights of a home, or open them again."
          " Host.", block_nights, {**SLUG, **RANGE, "blocked": body(FLAG)}, COUNT),
-    Tool("host_set_night_rate", "PUT", "/api/host/homes/{slug}/night-rate", "Set the rate of some nights; 0 is the usual"
-         " rate again. Host.", set_night_rate, {**SLUG, **RANGE, "cents": body(CENTS)}, COUNT),
+    Tool("host_set_night_rate", "PUT", "/api/host/homes/{slug}/night-rate", "Set the rate of some nights; 0 is the"
+         " usual rate again. Host.", set_night_rate, {**SLUG, **RANGE, "cents": body(CENTS)}, COUNT),
     Tool("host_list_reservations", "GET", "/api/host/reservations", "List reservations of the host's homes, requests"
          " first. Host.", list_reservations, {"status": query(STATUS), "page": PAGE},
          shape(reservations=listing_of(component("Reservation")), pages=WHOLE)),
@@ -98,6 +98,6 @@ TOOLS: list[Tool[Actor]] = [
          decide_request, {**NUMBER, "decision": body(one_of(("accepted", "declined")))}, DONE),
     Tool("host_list_payouts", "GET", "/api/host/payouts", "List payouts, the latest first. Host.", list_payouts,
          result=shape(payouts=listing_of(component("Payout")))),
-    Tool("host_reply_to_review", "POST", "/api/host/reviews/{review_id}", "Answer a review once. Host.", reply_to_review,
-         {"review_id": NUMBER["number"], "text": body(TEXT)}, DONE),
+    Tool("host_reply_to_review", "POST", "/api/host/reviews/{review_id}", "Answer a review once. Host.",
+         reply_to_review, {"review_id": NUMBER["number"], "text": body(TEXT)}, DONE),
 ]  # fmt: skip

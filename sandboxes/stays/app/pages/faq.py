@@ -8,12 +8,12 @@ Topic = tuple[str, tuple[tuple[str, str], ...]]
 
 TOPICS: dict[str, Topic] = {
     "prices": ("What a stay costs", (
-        ("What is the price made of?", "The nights at the host's rates, less a discount for long stays where the host gives"
-         f" one; a cleaning fee; a service fee of {SERVICE_BPS // 100}% of the nights; and the taxes of the place."),
+        ("What is the price made of?", "The nights at the host's rates, less a discount for long stays where the host"
+         f" gives one; a cleaning fee; a service fee of {SERVICE_BPS // 100}% of the nights; and the taxes of the place."),
         ("Which nights are weekend nights?", "Friday and Saturday nights."),
         ("From how many nights is there a discount?", "Many hosts take some percent off from 7 nights, and more from 28."),
-        ("How do taxes work?", "Each place sets a share of the nights and the cleaning fee, and some a fixed amount for"
-         " every guest and night. Taxes are rounded once, on the whole stay."),
+        ("How do taxes work?", "Each place sets a share of the nights and the cleaning fee, and some a fixed amount"
+         " for every guest and night. Taxes are rounded once, on the whole stay."),
     )),
     "booking": ("Booking", (
         ("When is my card charged?", "At once for homes with instant booking. Otherwise when the host accepts."),
@@ -29,6 +29,6 @@ TOPICS: dict[str, Topic] = {
     "hosting": ("Hosting", (
         ("What do I pay as a host?", f"{HOST_FEE_BPS // 100}% of the nights and the cleaning fee."),
         ("When am I paid?", "The day after your guests check in."),
-        ("How do I close my calendar?", "Open the home's calendar and block the nights; they can be opened again any time."),
+        ("How do I close my calendar?", "Open the home's calendar and block the nights; they can be opened again."),
     )),
 }  # fmt: skip

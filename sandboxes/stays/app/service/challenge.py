@@ -9,7 +9,8 @@ from .members import Actor
 PASS_TICKS = 30
 SENTENCES = (
     "The ferry leaves before the fog does", "Every key hangs on its own hook", "A kettle is the first thing to unpack",
-    "Two cats watch the courtyard from the wall", "The baker opens long before the harbour", "Rain sounds best on a tin roof",
+    "Two cats watch the courtyard from the wall", "The baker opens long before the harbour",
+    "Rain sounds best on a tin roof",
     "Someone left a lantern on the stairs", "The last tram turns at the lighthouse",
 )  # fmt: skip
 

@@ -22,8 +22,8 @@ def list_homes(actor: Actor) -> list[Row]:
     """The host's homes with what is to come."""
     return fetch(
         actor.kit,
-        f"SELECT c.*, l2.weekend_cents, l2.cleaning_cents, (SELECT count(*) FROM reservations r WHERE r.listing_id = c.id AND"
-        f" r.status = 'confirmed' AND r.check_in >= ?) AS upcoming FROM ({listings.CARD} WHERE l.host_id = ?) c"
+        f"SELECT c.*, l2.weekend_cents, l2.cleaning_cents, (SELECT count(*) FROM reservations r WHERE r.listing_id = c.id"
+        f" AND r.status = 'confirmed' AND r.check_in >= ?) AS upcoming FROM ({listings.CARD} WHERE l.host_id = ?) c"
         " JOIN listings l2 ON l2.id = c.id ORDER BY c.id",
         actor.kit.now().date().isoformat(),
         actor.host()["id"],
@@ -66,7 +66,8 @@ def _note_stale(kit: Kit, slug: str, cents: int | None, nights: list[str]) -> No
         return
     kept = kit.cache.setdefault("stale", {}).get(slug, {"cents": None, "nights": []})
     kit.cache["stale"][slug] = {
-        "views": STALE_VIEWS, "cents": cents if cents is not None else kept["cents"], "nights": [*kept["nights"], *nights],
+        "views": STALE_VIEWS, "cents": kept["cents"] if cents is None else cents,
+        "nights": [*kept["nights"], *nights],
     }  # fmt: skip
 
 
@@ -200,8 +201,8 @@ def list_payouts(actor: Actor) -> list[Row]:
     """What the host was and will be paid, the latest first."""
     return fetch(
         actor.kit,
-        "SELECT o.reservation, o.amount_cents, o.status, o.due_on, l.title, l.slug FROM payouts o JOIN reservations r ON"
-        " r.number = o.reservation JOIN listings l ON l.id = r.listing_id WHERE o.host_id = ?"
+        "SELECT o.reservation, o.amount_cents, o.status, o.due_on, l.title, l.slug FROM payouts o JOIN reservations r"
+        " ON r.number = o.reservation JOIN listings l ON l.id = r.listing_id WHERE o.host_id = ?"
         " ORDER BY o.due_on DESC, o.reservation DESC",
         actor.host()["id"],
     )
@@ -231,11 +232,11 @@ def overview(actor: Actor) -> Row:
     found = first(
         actor.kit,
         "SELECT (SELECT count(*) FROM reservations r JOIN listings l ON l.id = r.listing_id WHERE l.host_id = ?1 AND"
-        " r.status = 'requested') AS requests, (SELECT count(*) FROM reservations r JOIN listings l ON l.id = r.listing_id"
-        " WHERE l.host_id = ?1 AND r.status = 'confirmed' AND r.check_in >= ?2 AND r.check_in <= date(?2, '+14 day'))"
+        " r.status = 'requested') AS requests, (SELECT count(*) FROM reservations r JOIN listings l"
+        " ON l.id = r.listing_id WHERE l.host_id = ?1 AND r.status = 'confirmed' AND r.check_in >= ?2 AND r.check_in <= date(?2, '+14 day'))"
         " AS arrivals, (SELECT coalesce(sum(amount_cents), 0) FROM payouts WHERE host_id = ?1 AND status = 'scheduled')"
-        " AS scheduled_cents, (SELECT coalesce(sum(amount_cents), 0) FROM payouts WHERE host_id = ?1 AND status = 'paid'"
-        " AND due_on >= substr(?2, 1, 4)) AS paid_cents, (SELECT count(*) FROM listings WHERE host_id = ?1) AS homes",
+        " AS scheduled_cents, (SELECT coalesce(sum(amount_cents), 0) FROM payouts WHERE host_id = ?1"
+        " AND status = 'paid' AND due_on >= substr(?2, 1, 4)) AS paid_cents, (SELECT count(*) FROM listings WHERE host_id = ?1) AS homes",
         host,
         today,
     )

@@ -11,8 +11,8 @@ from envsim.guest.service import Refusal, Row, fetch, first, missing
 from . import pricing, zones
 
 AMENITIES = {
-    "wifi": "Wifi", "kitchen": "Kitchen", "washer": "Washing machine", "parking": "Free parking", "pets": "Pets allowed",
-    "workspace": "Desk for work", "air-conditioning": "Air conditioning", "heating": "Heating", "garden": "Garden",
+    "wifi": "Wifi", "kitchen": "Kitchen", "washer": "Washing machine", "parking": "Free parking",
+    "pets": "Pets allowed", "workspace": "Desk for work", "air-conditioning": "Air conditioning", "heating": "Heating", "garden": "Garden",
     "balcony": "Balcony", "fireplace": "Fireplace", "hot-tub": "Hot tub", "pool": "Pool", "crib": "Crib",
     "step-free": "Step-free entrance", "bicycles": "Bicycles", "breakfast": "Breakfast", "dishwasher": "Dishwasher",
 }  # fmt: skip
@@ -80,8 +80,8 @@ def taken_nights(kit: Kit, listing_id: int, start: date, end: date) -> dict[str,
     """Night -> ``"booked"`` or ``"blocked"``, from `start` to before `end`."""
     found = fetch(
         kit,
-        "SELECT night, 'booked' AS why FROM booked_nights WHERE listing_id = ?1 AND night >= ?2 AND night < ?3 UNION ALL"
-        " SELECT night, 'blocked' FROM calendar WHERE listing_id = ?1 AND blocked AND night >= ?2 AND night < ?3"
+        "SELECT night, 'booked' AS why FROM booked_nights WHERE listing_id = ?1 AND night >= ?2 AND night < ?3"
+        " UNION ALL SELECT night, 'blocked' FROM calendar WHERE listing_id = ?1 AND blocked AND night >= ?2 AND night < ?3"
         " ORDER BY 1, 2 DESC",
         listing_id,
         start.isoformat(),
@@ -119,7 +119,8 @@ def shown_calendar(kit: Kit, listing: Row, month: str) -> Row:
         })  # fmt: skip
     days += [None] * (-len(days) % 7)
     return {
-        "title": f"{opening:%B %Y}", "month": f"{opening:%Y-%m}", "weeks": [days[n : n + 7] for n in range(0, len(days), 7)],
+        "title": f"{opening:%B %Y}", "month": f"{opening:%Y-%m}",
+        "weeks": [days[n : n + 7] for n in range(0, len(days), 7)],
         "previous": f"{opening - timedelta(days=1):%Y-%m}" if opening > today else "", "next": f"{after:%Y-%m}",
     }  # fmt: skip
 

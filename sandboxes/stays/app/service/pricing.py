@@ -34,7 +34,7 @@ def nights_between(check_in: date, check_out: date) -> list[date]:
 
 
 def night_rate(listing: Mapping[str, Any], night: date, special: Mapping[str, int]) -> int:
-    """The rate of one night: the host's own for that date, else that of a weekend (Friday, Saturday), else the usual."""
+    """The rate of one night: the host's own for that date, that of a weekend (Friday, Saturday), or the usual."""
     if night.isoformat() in special:
         return special[night.isoformat()]
     return int(listing["weekend_cents"] if night.weekday() in (4, 5) else listing["nightly_cents"])

@@ -15,8 +15,8 @@ STATUSES = ("requested", "confirmed", "declined", "cancelled")
 STAY = (
     "SELECT r.*, l.slug, l.title, l.kind, l.policy, l.check_in_hour, l.check_out_hour, l.host_id, l.neighbourhood,"
     " p.name AS place_name, p.zone, g.name AS guest, g.email AS guest_email, g.phone AS guest_phone, h.name AS host,"
-    " h.email AS host_email FROM reservations r JOIN listings l ON l.id = r.listing_id JOIN places p ON p.slug = l.place"
-    " JOIN members g ON g.id = r.guest_id JOIN members h ON h.id = l.host_id"
+    " h.email AS host_email FROM reservations r JOIN listings l ON l.id = r.listing_id"
+    " JOIN places p ON p.slug = l.place JOIN members g ON g.id = r.guest_id JOIN members h ON h.id = l.host_id"
 )
 
 

@@ -29,8 +29,8 @@ def get_wishlist(actor: Actor, wishlist_id: int) -> Row:
                   actor.member()["id"])  # fmt: skip
     if found is None:
         raise missing("this list")
-    found["homes"] = fetch(actor.kit, f"{CARD} JOIN saved s ON s.listing_id = l.id WHERE s.wishlist_id = ? ORDER BY l.id",
-                           wishlist_id)  # fmt: skip
+    found["homes"] = fetch(actor.kit, f"{CARD} JOIN saved s ON s.listing_id = l.id WHERE s.wishlist_id = ?"
+                           " ORDER BY l.id", wishlist_id)  # fmt: skip
     return found
 
 
