@@ -74,7 +74,7 @@ class Item(Frozen):
 
     id: FactName
     want: str = Field(description="in the user's words, to follow 'I want to': 'return the kettle I bought'")
-    tells: tuple[FactName, ...] = Field(default=(), description="facts told together with the wish")
+    tells: tuple[FactName, ...] = Field(default=(), description="facts told together with the wish, but for secrets")
     needs: tuple[FactName, ...] = Field(default=(), description="facts the agent will have to ask for")
     learns: tuple[FactName, ...] = Field(
         default=(),

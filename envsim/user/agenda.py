@@ -127,7 +127,7 @@ class AgendaUser:
         item = item or self._state.next_wish(self._of()) or self._of().items[0]
         self._state.voiced.append(item.id)
         for name in reversed(item.tells):
-            if name not in self._state.told:
+            if name not in self._state.told and self._of().facts[name].reveal != "authenticated":
                 self._state.push("inform", name)
         return item
 

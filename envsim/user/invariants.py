@@ -35,7 +35,6 @@ class Monitor:
         self.public: list[tuple[str, ...]] = []
         """Texts, as words, that any of the user's words may come from."""
         self.asked: set[str] = set()
-        self.named: set[str] = set()
         self.told: set[str] = set()
         self.raised: set[str] = set()
         """Limits that are told only when an offer breaks them, and have come up."""
@@ -49,9 +48,7 @@ class Monitor:
             self.public.append(tokens(item.want))
         self._right = {name: _right(fact) for name, fact in goal.facts.items()}
         self._told_as = {name: _runs(fact, goal, name) for name, fact in goal.facts.items()}
-        self._open = {
-            key for fact in goal.facts.values() for text in _texts(fact.value, fact.type) for key in keys(text)
-        }
+        self._open = {key for text in _goal_texts(goal, kept=False) for key in keys(text)}
         self._secret = [(n, runs) for n, runs in self._told_as.items() if runs and goal.facts[n].reveal != "open"]
         self._bounds = {
             f"{item.id}.{number}": (_bound_keys(limit), content(limit.about))
@@ -64,7 +61,7 @@ class Monitor:
     def copy(self) -> Monitor:
         """An independent copy, for snapshots."""
         other = copy.copy(self)
-        for name in ("sources", "words", "public", "asked", "named", "told", "raised", "_said", "claims", "voiced"):
+        for name in ("sources", "words", "public", "asked", "told", "raised", "_said", "claims", "voiced"):
             setattr(other, name, copy.copy(getattr(self, name)))
         return other
 
@@ -73,7 +70,9 @@ class Monitor:
         self._source(heard.text)
         self.public.append(tokens(heard.text))
         self._said |= keys(heard.text)
-        self.raised.update(name for name, (_, about) in self._bounds.items() if about & set(stems(heard.text)))
+        offer = any(kind == "money" for kind, _ in values(heard.text)) if self._bounds else False
+        words = set(stems(heard.text))
+        self.raised.update(name for name, (_, about) in self._bounds.items() if offer or about & words)
         self.asked.update(heard.about("request"), self.reader.names_in(stems(heard.text)))
         self.verified |= heard.has("verified")
         for act in heard.acts:
@@ -182,6 +181,8 @@ class Monitor:
             wish = self._wishes[item.id]
             if not (len(wish) > 1 and find(wish, said) >= 0):
                 continue
+            if any(find(wish, self._wishes[other.id]) >= 0 for other in self.goal.items if other.id != item.id):
+                continue  # the same words are another wish as well
             self.voiced.add(item.id)
             waiting = [before for before in item.after if status.get(before) not in ("done", "refused")]
             if waiting and f"early_second:{item.id}" not in turn.decisions:
@@ -197,7 +198,8 @@ class Monitor:
         return ""
 
 
-def _goal_texts(goal: UserGoal) -> Iterable[str]:
+def _goal_texts(goal: UserGoal, *, kept: bool = True) -> Iterable[str]:
+    """Everything a goal gives its user to say; without `kept`, all but limits that are kept back."""
     yield goal.scenario
     for fact in goal.facts.values():
         for value in (fact.value, fact.wrong):
@@ -206,6 +208,8 @@ def _goal_texts(goal: UserGoal) -> Iterable[str]:
     for item in goal.items:
         yield item.want
         for limit in item.limits:
+            if limit.reveal == "asked" and not kept:
+                continue
             yield limit.about
             for value in (limit.at_least, limit.at_most):
                 yield from _texts(value, limit.type)

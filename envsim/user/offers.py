@@ -32,7 +32,10 @@ def breaks(limit: Limit, text: str) -> bool:
 
 
 def offered(limit: Limit, text: str) -> list[str]:
-    """The values of a limit's type in `text`: those next to a mention of what is limited, or the only one there is."""
+    """The values of a limit's type in `text`: those next to a mention of what is limited.
+
+    Where nothing is mentioned, an amount of money that is the only one is taken to be it.
+    """
     wanted = "code" if limit.type == "number" else limit.type
     about = content(limit.about)
     near: list[str] = []
@@ -43,7 +46,7 @@ def offered(limit: Limit, text: str) -> list[str]:
         places = [match.start() for match in _WORD.finditer(sentence.low) if stem(match[0]) in about]
         if found and places:
             near.append(min(found, key=lambda value: _distance(sentence.text.find(value), value, places)))
-    return near or (every if len(set(every)) == 1 else [])
+    return near or (every if limit.type == "money" and len(set(every)) == 1 else [])
 
 
 def _distance(at: int, value: str, places: list[int]) -> int:
