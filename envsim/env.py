@@ -26,7 +26,7 @@ from envsim.types import Action, JsonValue, Observation, Outcome, OutcomeKind, T
 from envsim.user.base import User
 from envsim.user.factory import get_user
 from envsim.world import World
-from envsim.worlds import open_world
+from envsim.worlds import default_interface, open_world
 
 UNSCORABLE = math.nan
 """Reward of a step that ended an episode nobody can score. Not 0: a trainer that ignores
@@ -74,7 +74,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         app: Name of the app.
         task: One template id, or one instance ``<template>@<seed>``; None for all.
         split: ``"train"`` or ``"test"``; None for both.
-        interface: ``"browser"`` or ``"tools"``.
+        interface: ``"browser"`` or ``"tools"``; None: the app's own.
         world: ``"sandbox"``, ``"model"``, ``"replay"``, or a `World` of your own.
         model: Model directory; worlds made from traces only.
         runtime: ``"inprocess"``, ``"process"`` or ``"docker"``.
@@ -103,7 +103,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         *,
         task: str | None = None,
         split: str | None = None,
-        interface: Interface = "browser",
+        interface: Interface | None = None,
         world: str | World = "sandbox",
         model: str | Path | None = None,
         runtime: str = "inprocess",
@@ -118,6 +118,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         population: str | Path = "default",
         source: TaskSource | None = None,
     ) -> None:
+        interface = default_interface(app) if interface is None else interface
         _check_modes(render_mode, screenshot, driver, interface)
         if max_steps is not None and max_steps < 1:
             raise ContentError(f"max_steps={max_steps} leaves no step. Give 1 or more, or None for each task's own.")

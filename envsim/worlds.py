@@ -17,6 +17,15 @@ KINDS = ("sandbox", *LEARNED)
 _LEARNED_ENTRY = "worldmodel.world:load_world"
 
 
+def default_interface(app: str) -> Interface:
+    """What agents of `app` work through unless told otherwise.
+
+    Raises:
+        ContentError: An unknown app.
+    """
+    return find_spec(app).interface
+
+
 def open_world(
     kind: str,
     app: str,

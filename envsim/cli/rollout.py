@@ -14,6 +14,7 @@ from envsim.fidelity.intervals import Estimate, pass_hat_k, rate
 from envsim.fidelity.populations import spread
 from envsim.rollout import Job, Rollout, plan, recorded, run_jobs
 from envsim.user.persona import builtin_populations, read_population
+from envsim.worlds import default_interface
 
 _TITLES = {"interval": "95% interval"}
 
@@ -27,7 +28,7 @@ def rollout(
     episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Episodes per policy.")] = 20,
     trials: Annotated[int, typer.Option(min=1, help="Trials of each episode's task; over 1 prints pass^k.")] = 1,
     seed: Annotated[int, typer.Option(help="Same seed, same traces, byte for byte.")] = 0,
-    interface: Annotated[str, typer.Option(help="browser or tools.")] = "browser",
+    interface: Annotated[str | None, typer.Option(help="browser or tools; the app's own if not given.")] = None,
     world: Annotated[str, typer.Option(help="sandbox, model, replay or nearest-neighbour.")] = "sandbox",
     model: Annotated[Path | None, typer.Option(help="Model directory, for worlds made from traces.")] = None,
     runtime: Annotated[str, typer.Option(help="inprocess, process or docker.")] = "inprocess",
@@ -52,8 +53,8 @@ def rollout(
         raise ContentError("No policy was named. Try: --policy oracle,random")
     populations = _populations(population, users)
     options: dict[str, Any] = {
-        "app": app, "task": task, "split": split, "interface": interface, "world": world, "model": model,
-        "runtime": runtime, "driver": driver, "bugs": bugs, "user": user, "record": out,
+        "app": app, "task": task, "split": split, "interface": interface or default_interface(app), "world": world,
+        "model": model, "runtime": runtime, "driver": driver, "bugs": bugs, "user": user, "record": out,
     }  # fmt: skip
     runs = {name: options | {"population": name} for name in populations}
     jobs = {name: plan(run, policies, episodes, seed, trials) for name, run in runs.items()}

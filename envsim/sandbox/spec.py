@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from envsim.content import find_app
 from envsim.errors import ContentError
+from envsim.task import Interface
 from envsim.toml import fit_toml, parse_toml
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
@@ -105,6 +106,7 @@ class SandboxSpec(_Strict):
     user_tools: str | None = Field(
         default=None, description="path of the OpenAPI document a simulated user works with; None: that of `tools`"
     )
+    interface: Interface = Field(default="browser", description="what agents work through unless told otherwise")
     policy: str | None = Field(
         default=None, description="file beside this one: the rules that an agent with these tools must follow"
     )
@@ -198,6 +200,7 @@ class _Derived(_Strict):
     description: str = ""
     tools: str | None = None
     user_tools: str | None = None
+    interface: Interface = "browser"
     policy: str | None = None
     pages: tuple[str, ...] = ()
     login: str | None = None
