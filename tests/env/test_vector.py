@@ -16,9 +16,11 @@ from envsim.testing import FakeWorld
 @pytest.fixture
 def envs(shelf, monkeypatch):
     """Sixteen members, each with a world of its own."""
-    monkeypatch.setattr(
-        envsim.vector, "TaskEnv", lambda **options: TaskEnv(**options, world=FakeWorld(shelf={"mug": 2, "café ☕": 1}))
-    )
+
+    def member(**options):
+        return TaskEnv(**options, world=FakeWorld(shelf={"mug": 2, "café ☕": 1}))
+
+    monkeypatch.setattr(envsim.vector.TaskVectorEnv, "member", staticmethod(member))
     register_all()
     envs = gymnasium.make_vec("envsim/Shelf-v0", num_envs=16, interface="tools")
     yield envs
