@@ -35,14 +35,22 @@ class Player(Protocol):
 
 
 class PlantedSource:
-    """Any source of tasks, with a canary in every instance (see `envsim.audit.canary`)."""
+    """Any source of tasks, with a canary in every instance (see `envsim.audit.canary`).
+
+    An instance that is asked for by its id is kept: an audit plays each dozens of times, and some take long to draw.
+    """
 
     def __init__(self, source: TaskSource) -> None:
         self.source = source
+        self._kept: dict[str, Task] = {}
 
     def choose(self, seed: int, wanted: str | None, world: World) -> Task:
         """See `TaskSource.choose`."""
-        return plant(self.source.choose(seed, wanted, world))
+        if wanted is None or "@" not in wanted:
+            return plant(self.source.choose(seed, wanted, world))
+        if wanted not in self._kept:
+            self._kept[wanted] = plant(self.source.choose(seed, wanted, world))
+        return self._kept[wanted]
 
     def judge(self, task: Task, record: Record) -> Verdict:
         """See `TaskSource.judge`."""

@@ -186,7 +186,7 @@ class _Field:
         counts: dict[str, int] = defaultdict(int)
         for item in self.suspects:
             if self.peers(item.template, item.policy):
-                for pattern in item.patterns:
+                for pattern in item.patterns - item.rules:  # rules need no statistics
                     counts[pattern] += self.is_unusual(pattern, item)
         return sorted(pattern for pattern, count in counts.items() if count >= smallest)
 

@@ -138,8 +138,10 @@ def render(watched: Watched, traces: Mapping[str, Trace], where: str) -> str:
 
 
 def _examples(cluster: Cluster, traces: Mapping[str, Trace]) -> Iterator[Excerpt]:
-    # Those that show the strongest pattern come first.
-    first = [name for name in cluster.flags[0].sessions if name in traces]
-    rest = [name for name in cluster.sessions if name in traces and name not in first]
-    for name in [*first, *rest][:SHOWN]:
+    # Those that show the strongest pattern come first, and of these one of each task.
+    strongest = [name for name in cluster.flags[0].sessions if name in traces]
+    by_task = {traces[name].header.task.partition("@")[0]: name for name in reversed(strongest)}
+    first = [name for name in strongest if name in by_task.values()]
+    rest = [name for name in (*strongest, *cluster.sessions) if name in traces and name not in first]
+    for name in list(dict.fromkeys([*first, *rest]))[:SHOWN]:
         yield excerpt(traces[name], cluster.flags)

@@ -151,6 +151,7 @@ class _Run:
     cheats: list[CheatResult] = field(default_factory=list)
     watch: Watch = field(default_factory=Watch)
     solved: dict[int, Played] = field(default_factory=dict)
+    tasks: dict[int, Task] = field(default_factory=dict)
 
     def instance(self, seed: int) -> None:
         """All policies but the cheats on one instance."""
@@ -165,7 +166,7 @@ class _Run:
             self._write_nothing(seed, oracle)
             self._shuffled(seed, oracle)
         view = self.env.world.seed_view()
-        self.failures += [f"seed {seed}: {what}" for what in _passing(self.template.instantiate(seed, view), view)]
+        self.failures += [f"seed {seed}: {what}" for what in _passing(self._instantiate(seed), view)]
 
     def play(self, player: Player, seed: int, *, blind: bool = True) -> Played | Outcome:
         """One watched episode of the instance."""
@@ -217,7 +218,9 @@ class _Run:
         return sum(values) / len(values) if values else None
 
     def _instantiate(self, seed: int) -> Task:
-        return self.template.instantiate(seed, self.env.world.seed_view())
+        if seed not in self.tasks:
+            self.tasks[seed] = self.template.instantiate(seed, self.env.world.seed_view())
+        return self.tasks[seed]
 
     def _expect(self, name: str, seed: int, done: Played | Outcome, expected: float, stuck: str = "") -> None:
         outcome = _outcome(done)
@@ -251,7 +254,10 @@ class _Run:
             self.rewards["shuffled"].append(done.outcome.reward)
 
     def _memory(self, seed: int, task: Task) -> Memory | None:
-        """Another instance, solved: the nearest seed whose gold is another; None where there is none."""
+        """Another instance, solved: the nearest seed whose gold is another; None where there is none.
+
+        Where the agent only talks, and of the same things whatever the instance, its solution is everybody's.
+        """
         for other in range(seed + 1, seed + 1 + OTHERS):
             if not _same_gold(task, self._instantiate(other)):
                 if other not in self.solved:
@@ -259,7 +265,9 @@ class _Run:
                     if not isinstance(done, Played) or not done.outcome.success:
                         continue
                     self.solved[other] = done
-                return _remember(self.solved[other])
+                solved = self.solved[other]
+                alike = not writes(solved) and _told(task) == _told(solved.task)
+                return None if alike else _remember(solved)
         return None
 
 
@@ -273,6 +281,11 @@ def _same_gold(one: Task, other: Task) -> bool:
         return True
     answers = [[check.get("value") for check in task.checks if check["kind"] == "answer"] for task in (one, other)]
     return any(value in answers[1] for value in answers[0])
+
+
+def _told(task: Task) -> list[JsonValue]:
+    """What the agent has to say or answer; not the canary, which it must not."""
+    return [check.get("value") for check in task.checks if check["kind"] in ("said", "answer")]
 
 
 def _judged_by(task: Task) -> tuple[object, ...]:
