@@ -6,9 +6,10 @@ from envsim.cli import common
 from envsim.cli.audit import app as audit
 from envsim.cli.demo import demo
 from envsim.cli.doctor import doctor
-from envsim.cli.fidelity import fidelity
+from envsim.cli.fidelity import app as fidelity
 from envsim.cli.ingest import ingest
 from envsim.cli.judge import judge
+from envsim.cli.personas import app as personas
 from envsim.cli.rollout import rollout
 from envsim.cli.tasks import app as tasks
 
@@ -17,8 +18,9 @@ app.command()(demo)
 app.command()(rollout)
 app.command()(ingest)
 app.command()(judge)
-app.command()(fidelity)
 app.command()(doctor)
+app.add_typer(fidelity, name="fidelity")
+app.add_typer(personas, name="personas")
 app.add_typer(tasks, name="tasks")
 app.add_typer(audit, name="audit")
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from envsim.errors import ContentError, GateError
 from envsim.fidelity.report import COLUMNS, Report
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
+COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
 }  # fmt: skip
-_FORM = re.compile(r"\s*(?P<name>[a-z_0-9]+)\s*(?P<op>>=|<=|>|<)\s*(?P<limit>[0-9]*\.?[0-9]+)\s*")
+FORM = re.compile(r"\s*(?P<name>[a-z_0-9]+)\s*(?P<op>>=|<=|>|<)\s*(?P<limit>[0-9]*\.?[0-9]+)\s*")
 
 
 def require(report: Report, expression: str, world: str = "model") -> None:
@@ -40,10 +40,10 @@ def parse(expression: str) -> tuple[str, Callable[[float, float], bool], float, 
         ContentError: See `require`.
     """
     figures = [key for key, _ in COLUMNS]
-    match = _FORM.fullmatch(expression)
+    match = FORM.fullmatch(expression)
     if match is None or match["name"] not in figures:
         raise ContentError(
             f"Cannot read --require {expression!r}. Write FIGURE>=NUMBER, with one of: {', '.join(figures)}."
         )
     text = f"{match['name']}{match['op']}{match['limit']}"
-    return match["name"], _COMPARE[match["op"]], float(match["limit"]), text
+    return match["name"], COMPARE[match["op"]], float(match["limit"]), text

@@ -76,6 +76,7 @@ class Move(Frozen):
     last: bool = Field(default=False, description="the user said no more after it")
     group: int = Field(default=0, description="the group of users it was made by")
     count: int = 1
+    weight: float = Field(default=1.0, gt=0, description="makes up for fitting more or fewer goals than others do")
 
     def facts(self) -> set[str]:
         """Names of the facts and items its acts are about."""
@@ -104,13 +105,16 @@ class Behaviour(Frozen):
         may_leave: bool = True,
         used: Iterable[str] = (),
         weights: Weights = Weights(),  # noqa: B008 - immutable
-    ) -> Move | None:
-        """A move for the situation, drawn by how alike the situations are; None if the goal allows none.
+    ) -> tuple[Move, ...]:
+        """What to do in the situation: an example is drawn by how alike the situations are, then moves like it.
+
+        The first move does what the example did as nearly as the goal allows. Where it tells or asks for less than the
+        example, a second one that does nothing else makes up for it. Empty if the goal allows no move.
 
         Args:
             progress: How far the conversation is.
             heard: Labels of what the agent just did.
-            rng: Two or three draws are taken.
+            rng: Two to four draws are taken.
             group: The group of users the speaker belongs to.
             may_leave: Whether a last move may be made now.
             used: Texts not to be used again.
@@ -123,12 +127,13 @@ class Behaviour(Frozen):
 
         def possible(move: Move) -> bool:
             unopened = len(progress.items) - len(progress.opened)
-            return (may_leave or not move.last) and len(move.opens) <= unopened and (move.situation[0] == 0) == first
+            may = (may_leave or not move.last) and len(move.opens) <= unopened and (move.situation[0] == 0) == first
+            return may and move.text not in spoken
 
         distance = self._distances(progress.situation(heard), heard, group, weights)
         example = self._draw(distance, possible, rng)
         if example is None:
-            return None
+            return ()
         shapes = self._shapes
         unlike = np.abs(shapes - shape(example)).sum(axis=1)
         # Beginning something and leaving are what a conversation hangs on: they are never a near miss.
@@ -142,7 +147,48 @@ class Behaviour(Frozen):
             like = (progress.odd(move.acts), progress.rank(move.opens)) == (example.odd, example.rank)
             return like and allow(move)
 
-        return self._draw(distance, alike, rng) or self._draw(distance, allow, rng)
+        move = self._draw(distance, alike, rng) or self._draw(distance, allow, rng)
+        if move is None or move.last or move.text == example.text:
+            return (move,) if move else ()
+        more = self._addition(distance, move, example, progress, allow, rng)
+        return (move, more) if more else (move,)
+
+    def _addition(
+        self,
+        distance: NDArray[np.float64],
+        move: Move,
+        example: Move,
+        progress: Progress,
+        allow: Callable[[Move], bool],
+        rng: Rng,
+    ) -> Move | None:
+        """A move that tells or asks for as much as `move` lacks of `example`, about the same, and does nothing else."""
+        lacking = tuple(max(0, _count(example, kind) - _count(move, kind)) for kind in ("inform", "request"))
+        about = set(move.opens) or set(progress.opened[-1:])
+        if not any(lacking) or not about:
+            return None
+        told = progress.told | progress.asked | move.facts()
+
+        def fits(other: Move) -> bool:
+            return (
+                (_count(other, "inform"), _count(other, "request")) == lacking
+                and len(other.acts) == sum(lacking)
+                and not other.opens
+                and not other.announced
+                and other.situation[0] > 0
+                and {progress.item_of(name) for name in other.facts()} <= about
+                and not other.facts() & told
+                and progress.odd(other.acts) == 0
+                and allow(other)
+            )
+
+        if move.opens:
+            progress = progress.beginning(move.opens)
+
+            def allow(other: Move) -> bool:
+                return allowed(other, progress)
+
+        return self._draw(distance, fits, rng)
 
     def draw(
         self,
@@ -163,8 +209,8 @@ class Behaviour(Frozen):
             found = [int(index) for index in part if allow(self.moves[index])]
             if found:
                 # In proportion to exp(-distance); the nearest is 1, so that nothing underflows to all zeros.
-                chances = np.exp(np.maximum(distance[found[0]] - distance[found], -700.0)).tolist()
-                picked = _pick([self.moves[i].count * c for i, c in zip(found, chances, strict=True)], at)
+                chances = np.exp(np.maximum(distance[found[0]] - distance[found], -700.0))
+                picked = _pick((chances * self._weights[found]).tolist(), at)
                 return self.moves[found[picked]]
         return None
 
@@ -194,6 +240,10 @@ class Behaviour(Frozen):
             heard[row, [columns[name] for name in move.heard]] = 1
         situations = np.asarray([move.situation for move in self.moves], np.float32)
         return columns, heard, situations, np.asarray([move.group for move in self.moves], np.int64)
+
+    @functools.cached_property
+    def _weights(self) -> NDArray[np.float64]:
+        return np.asarray([move.count * move.weight for move in self.moves], np.float64)
 
     @functools.cached_property
     def _shapes(self) -> NDArray[np.float32]:
@@ -270,6 +320,10 @@ def allowed(move: Move, progress: Progress, *, may_leave: bool = True) -> bool:
     if again != move.again:
         return False
     return all(progress.value(match[1], move.announced) is not None for match in SLOT.finditer(move.text))
+
+
+def _count(move: Move, kind: str) -> int:
+    return sum(act.startswith(f"{kind}:") for act in move.acts)
 
 
 def _pick(chances: list[Any], at: float) -> int:

@@ -51,8 +51,11 @@ def features(text: str) -> dict[str, float]:
     return dict.fromkeys([*row[1:-1], *(f"{a} {b}" for a, b in itertools.pairwise(row))], 1.0)
 
 
-def fit_ear(heard: Sequence[tuple[str, Iterable[str]]], *, l2: float = 0.05) -> Ear:
-    """An ear from what agents said and the labels of it."""
+def fit_ear(heard: Sequence[tuple[str, Iterable[str]]], *, l2: float = 0.01) -> Ear:
+    """An ear from what agents said and the labels of it.
+
+    A label is heard above the score that as many of the given utterances exceed as have it.
+    """
     heard = [(text, frozenset(labels)) for text, labels in heard if text]
     samples = [features(text) for text, _ in heard]
     columns = vocabulary(samples, least=LEAST)
@@ -64,7 +67,9 @@ def fit_ear(heard: Sequence[tuple[str, Iterable[str]]], *, l2: float = 0.05) -> 
             counts[label] = counts.get(label, 0) + 1
     detectors = {}
     for label in sorted(label for label, count in counts.items() if count >= LEAST):
-        fitted = fit_logistic(data, np.asarray([label in labels for _, labels in heard], bool), l2=l2, steps=80)
+        has = np.asarray([label in labels for _, labels in heard], bool)
+        fitted = fit_logistic(data, has, l2=l2)
+        least = float(np.sort(fitted.score(data))[-int(has.sum())])
         weights = {names[k]: round(float(w), 2) for k, w in enumerate(fitted.weights) if abs(w) >= SMALL}
-        detectors[label] = Detector(bias=round(fitted.bias, 3), weights=weights)
+        detectors[label] = Detector(bias=round(fitted.bias - least + 0.01, 3), weights=weights)
     return Ear(detectors=detectors)

@@ -8,16 +8,17 @@ from envsim.errors import ContentError
 from envsim.user.agenda import AgendaUser
 from envsim.user.base import User
 from envsim.user.chat import chat_user, local_user
+from envsim.user.mined import MinedUser
 from envsim.user.persona import Population, read_population
 
-NAMES = "agenda, chat:MODEL (an OpenAI-compatible endpoint), local:PATH (a transformers model)"
+NAMES = "agenda, mined (a population with behaviour tables), chat:MODEL (an OpenAI-compatible endpoint), local:PATH (a transformers model)"
 
 
 def get_user(name: str = "agenda", population: str | Path | Population = "default") -> User:
     """The simulated user called `name`, playing people of `population`.
 
     Args:
-        name: ``agenda``, ``chat:MODEL`` or ``local:PATH``.
+        name: ``agenda``, ``mined``, ``chat:MODEL`` or ``local:PATH``.
         population: A built-in name, a directory, or a population.
 
     Raises:
@@ -28,6 +29,8 @@ def get_user(name: str = "agenda", population: str | Path | Population = "defaul
     kind, _, model = name.partition(":")
     if name == "agenda":
         return AgendaUser(people)
+    if name == "mined":
+        return MinedUser(people)
     if kind in ("chat", "local") and model:
         return chat_user(model, people) if kind == "chat" else local_user(model, people)
     raise ContentError(f"There is no simulated user {name!r}. Known: {NAMES}.")

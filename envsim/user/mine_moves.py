@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from envsim.user.behaviour import SLOT, Move, by_name, merged
 from envsim.user.progress import Progress, label, names_in, slot
@@ -41,13 +41,9 @@ class Account:
     """What became of the turns of a mining run."""
 
     kept: int = 0
-    dropped: Counter[str] | None = None
-
-    def drop(self, why: str) -> None:
-        """Count a turn that gives no move."""
-        if self.dropped is None:
-            self.dropped = Counter()
-        self.dropped[why] += 1
+    dropped: Counter[str] = field(default_factory=Counter)
+    texts: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Texts that each session gave, by its name."""
 
 
 def mine_moves(
@@ -65,14 +61,16 @@ def mine_moves(
     found: list[tuple[Move, bool]] = []
     for session in sessions:
         if session.goal is not None:
-            found += _session_moves(session, groups.get(session.user, 0), shared, account, labels)
+            own = list(_session_moves(session, groups.get(session.user, 0), shared, account, labels))
+            account.texts[session.name] = frozenset(move.text for move, _ in own)
+            found += own
     texts = Counter(move.text for move, _ in found)
     kept = []
     for move, clean in found:
         if clean or texts[move.text] >= ENOUGH:
             kept.append(move)
         else:
-            account.drop("rare, with names or numbers left")
+            account.dropped["rare, with names or numbers left"] += 1
     account.kept = len(kept)
     return merged(kept)
 
@@ -90,9 +88,9 @@ def _session_moves(
         taken = _delexicalised(turn, progress, shared)
         announced = tuple(sorted(taken.announced)) if taken else ()
         if taken is None:
-            account.drop("a value that is neither in the goal nor was heard")
+            account.dropped["a value that is neither in the goal nor was heard"] += 1
         elif any(progress.item_of(name) is None for name in _names(turn.acts)):
-            account.drop("about what is no item of the goal")
+            account.dropped["about what is no item of the goal"] += 1
         else:
             again = sum(
                 name in progress.told and name not in announced for name in (*turn.facts(), *turn.facts("dontcare"))
@@ -129,25 +127,30 @@ def _names(acts: Iterable[str]) -> list[str]:
 class _Taken:
     text: str
     given: dict[str, str]
-    announced: set[str]
+    announced: frozenset[str]
     same: list[str]
+
+
+def announced_in(turn: Exchange, progress: Progress) -> frozenset[str]:
+    """Facts that a turn gives the second value of the goal, after the first was told."""
+    said = dict(turn.said)
+    return frozenset(
+        name
+        for name in turn.facts()
+        if (second := progress.changes.get(name)) is not None
+        and name in progress.told
+        and means_value(said.get(name) or second, second)
+        and _says(turn.text, second)
+    )
 
 
 def _delexicalised(turn: Exchange, progress: Progress, shared: Shared) -> _Taken | None:
     """The text with places for values; None if it tells a value that nobody following the goal could know."""
     said = dict(turn.said)
-    out = _Taken(turn.text, {}, set(), [])
+    out = _Taken(turn.text, {}, announced_in(turn, progress), [])
     for name in turn.facts():
-        first, second = progress.values.get(name), progress.changes.get(name)
         words_used = said.get(name, "")
-        if (
-            second is not None
-            and name in progress.told
-            and means_value(words_used or second, second)
-            and _says(out.text, second)
-        ):
-            out.announced.add(name)
-            first = second
+        first = progress.changes[name] if name in out.announced else progress.values.get(name)
         if first is None:
             # Not in the goal: a name that the agent brought up, or an item called by its kind ("the hotel").
             if words_used and set(words(words_used)) & progress.items.keys():
@@ -229,12 +232,17 @@ class Shared:
                 for name, fact in session.goal.facts.items():
                     told[slot(name), str(fact.value)].add(session.user)
                     self._words_of_values.update(words(str(fact.value)))
+        self._anagrams = {"".join(sorted(word)) for word in self._words_of_values if len(word) > 4}
         self._words = {word for word, users in used.items() if len(users) >= ENOUGH}
         self._values = {key for key, users in told.items() if len(users) >= ENOUGH}
 
     def common(self, name: str, value: str) -> bool:
         """Whether enough users have this value for this kind of fact."""
         return (slot(name), value) in self._values
+
+    def _misspelt(self, word: str) -> bool:
+        """Whether a rare word has the letters of a value in another order: "teusday"."""
+        return word not in self._words and word not in self._words_of_values and "".join(sorted(word)) in self._anagrams
 
     def clean(self, text: str) -> bool:
         """Whether nothing is left in a text that may be somebody's own."""
@@ -245,6 +253,8 @@ class Shared:
                 return False
             left.update(words(value))
         left |= self._words_of_values & set(words(bare))
+        if any(self._misspelt(word) for word in words(bare)):
+            return False
         return left <= self._words and not any(char.isdigit() for char in bare)
 
 

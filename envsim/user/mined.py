@@ -26,7 +26,7 @@ from envsim.user.understand import Reader
 TRIES = 12
 """Moves tried before a turn that breaks an invariant is reported as the simulator's fault."""
 
-LONGEST = 30
+LONGEST = 20
 """Turns after which the user gives up whatever is open."""
 
 
@@ -114,44 +114,42 @@ class MinedUser:
         rejected: list[str] = []
         fault = "no turn of the population fits the situation"
         for _ in range(TRIES):
-            move = self._behaviour.choose(
+            moves = self._behaviour.choose(
                 progress, heard, rng, group=self._group, may_leave=progress.settled(),
                 used=(*state.used, *rejected), weights=self._weights,
             )  # fmt: skip
-            if move is None:
+            if not moves:
                 break
-            turn = self._turn(move, rng)
+            turn = self._turn(moves, rng)
             monitor = self._monitor.copy()
-            fault = monitor.check(turn, self._statuses(move))
+            fault = monitor.check(turn, self._statuses(moves[0].opens, turn.acts))
             if not fault:
                 self._monitor = monitor
-                return self._made(move, turn)
-            rejected.append(move.text)
+                return self._made(moves, turn)
+            rejected += [move.text for move in moves]
         state.left = True
         return UserTurn(text="Goodbye.", acts=("bye",), decisions=("give_up",), done=True, fault=fault)
 
-    def _turn(self, move: Move, rng: Rng) -> UserTurn:
+    def _turn(self, moves: tuple[Move, ...], rng: Rng) -> UserTurn:
         gives_up = self._state.progress.turn + 1 >= LONGEST
-        text = self._behaviour.realise(move, self._state.progress, rng)
-        decisions = ("change",) if move.announced else ()
-        return UserTurn(
-            text=text, acts=move.acts, done=move.last or gives_up, decisions=(*decisions, *["give_up"] * gives_up)
-        )
+        text = " ".join(self._behaviour.realise(move, self._state.progress, rng) for move in moves)
+        decisions = ["change"] * bool(moves[0].announced) + ["give_up"] * gives_up
+        acts = {act for move in moves for act in move.acts}
+        if len(moves) > 1:
+            acts -= {"other"}
+        return UserTurn(text=text, acts=tuple(sorted(acts)), done=moves[0].last or gives_up, decisions=tuple(decisions))
 
-    def _made(self, move: Move, turn: UserTurn) -> UserTurn:
-        self._state.used.append(move.text)
-        self._state.progress.say(move.acts, move.announced)
+    def _made(self, moves: tuple[Move, ...], turn: UserTurn) -> UserTurn:
+        self._state.used += [move.text for move in moves]
+        self._state.progress.say(turn.acts, moves[0].announced)
         self._state.left = turn.done
         return turn
 
-    def _statuses(self, move: Move) -> dict[str, str]:
-        """Every item as the user sees it after `move`: done once it is begun and all it needs was told."""
+    def _statuses(self, opens: tuple[str, ...], acts: tuple[str, ...]) -> dict[str, str]:
+        """Every item as the user sees it after its turn, see `Progress.unsettled`."""
         progress = self._state.progress
-        told = progress.told | {act.partition(":")[2] for act in move.acts}
-        return {
-            item.id: "done" if item.id in progress.opened and set(item.needs) <= told else "open"
-            for item in progress.items.values()
-        }
+        working = progress.unsettled(progress.told | {act.partition(":")[2] for act in acts}, opens)
+        return {item: "open" if item in working else "done" for item in progress.items}
 
 
 def behaviour_of(population: Population) -> Behaviour:

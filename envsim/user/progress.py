@@ -6,6 +6,7 @@ same in both.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -55,6 +56,7 @@ class Progress:
         opened: Items begun, in order; the last is the one being talked about.
         names: What the agent offered, by item.
         wanted: Kinds of facts the agent has asked for.
+        booked: Items the agent said it had done.
     """
 
     def __init__(self, goal: UserGoal) -> None:
@@ -68,6 +70,7 @@ class Progress:
         self.opened: list[str] = []
         self.names: dict[str, str] = {}
         self.wanted: set[str] = set()
+        self.booked: set[str] = set()
         self.turn = 0
 
     def hear(self, labels: Iterable[str], names: Iterable[str] = ()) -> None:
@@ -80,6 +83,7 @@ class Progress:
         told = {text.partition(":")[2] for text in labels if text.partition(":")[0] in _TELLING}
         if "book" in labels or "offerbooked" in labels:
             told.add("reference")
+            self.booked.add(now)
         self.learned |= {name for name in self.items[now].learns if slot(name) in told}
         for name in names:
             self.names[now] = name
@@ -140,10 +144,23 @@ class Progress:
         )
 
     def settled(self) -> bool:
-        """Whether every wish was voiced and every fact an agent needs for one was told."""
-        return len(self.opened) == len(self.items) and all(
-            set(item.needs) & self.goal.facts.keys() <= self.told for item in self.items.values()
-        )
+        """Whether every wish was voiced, and is done: booked, or everything an agent needs for it was told."""
+        return not self.unsettled(self.told)
+
+    def unsettled(self, told: set[str], opens: Iterable[str] = ()) -> list[str]:
+        """Items still being worked on once the facts `told` are told and `opens` are begun."""
+        begun = {*self.opened, *opens}
+        return [
+            item.id
+            for item in self.items.values()
+            if item.id not in begun or not (item.id in self.booked or set(item.needs) & self.goal.facts.keys() <= told)
+        ]
+
+    def beginning(self, items: Iterable[str]) -> Progress:
+        """A copy in which `items` are begun."""
+        other = copy.deepcopy(self)
+        other.opened += [item for item in items if item not in other.opened]
+        return other
 
     def may_tell(self, name: str) -> bool:
         """Whether the goal lets the user tell a fact now: at once, when asked, or when verified as well."""
