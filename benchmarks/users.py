@@ -3,16 +3,18 @@
     python benchmarks/users.py
 
 Splits the dialogues by user into 600 for mining, 200 for design and 199 that are looked at here only; mines a
-population from the first two (what was designed on the second is fixed), plays the goals of the last with it and with a
-plain agenda-based user against one system simulator mined from the mining split's assistants, and compares both with the
-real users. Rewrites its section of benchmarks/RESULTS.md. `--design` does the same on the design split, mining on the
-first split alone, and rewrites nothing.
+population from the first two (what was designed on the second is fixed), plays the goals of the last with it and
+with a plain agenda-based user against one system simulator mined from the mining split's assistants, and compares
+both with the real users. Rewrites its section of benchmarks/RESULTS.md. `--design` does the same on the design
+split, mining on the first split alone, and rewrites nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import os
 import sys
 import time
@@ -108,8 +110,7 @@ def nearest(texts: Sequence[str], known: Sequence[str]) -> list[float]:
 
 
 def _pairs(text: str) -> set[tuple[str, str]]:
-    row = ("<", *words(text), ">")
-    return set(zip(row, row[1:], strict=False))
+    return set(itertools.pairwise(("<", *words(text), ">")))
 
 
 def memorisation(real: Sequence[Session], simulated: Sequence[Session], mined: Sequence[Session]) -> dict[str, Any]:
@@ -128,8 +129,8 @@ def section(reports: dict[str, UsersReport], facts: dict[str, Any]) -> str:
     lines = [
         "## Simulated users and real ones (MultiWOZ, 999 human dialogues)",
         "",
-        f"`python benchmarks/users.py` · population mined from {facts['mined']} dialogues, {facts['test']} held-out ones "
-        f"compared, {facts['turns']['real']} real and {facts['turns']['mined']} simulated turns · "
+        f"`python benchmarks/users.py` · population mined from {facts['mined']} dialogues, {facts['test']} held-out "
+        f"ones compared, {facts['turns']['real']} real and {facts['turns']['mined']} simulated turns · "
         f"{facts['seconds']:.0f} s on {machine()}.",
         "",
         "Distance of simulated from real users [95%], and in units of the floor: what two halves of the real users are",
@@ -143,10 +144,9 @@ def section(reports: dict[str, UsersReport], facts: dict[str, Any]) -> str:
         "",
         *_goals(ours, plainly),
         "",
-        f"Words of the nearest mined turn, by Jaccard distance of word pairs: real {facts['memory']['real']['median']:.2f} "
-        f"(median; {100 * facts['memory']['real']['copies']:.0f}% exact copies), simulated "
-        f"{facts['memory']['simulated']['median']:.2f} ({100 * facts['memory']['simulated']['copies']:.0f}%): mined users speak "
-        "in turns people spoke, with other values.",
+        f"Distance of a turn from the nearest mined turn (Jaccard, word pairs): real {_near(facts, 'real')}, simulated "
+        f"{_near(facts, 'simulated')}. Mined users speak in turns that people spoke, with other values.",
+        "",
         f"Simulator faults in {facts['test']} episodes: {facts['faults']}.",
     ]
     return "\n".join(lines) + "\n"
@@ -160,8 +160,13 @@ def _line(key: str, reports: dict[str, UsersReport]) -> list[str]:
     ]  # fmt: skip
 
 
+def _near(facts: dict[str, Any], who: str) -> str:
+    found = facts["memory"][who]
+    return f"{found['median']:.2f} (median; {100 * found['copies']:.0f}% exact copies)"
+
+
 def _ratio(value: float) -> str:
-    return "-" if value != value else f"{value:.2f}"  # noqa: PLR0124 - NaN
+    return "-" if math.isnan(value) else f"{value:.2f}"
 
 
 def _goals(ours: UsersReport, plainly: UsersReport) -> list[str]:

@@ -11,7 +11,10 @@ from envsim.user.chat import chat_user, local_user
 from envsim.user.mined import MinedUser
 from envsim.user.persona import Population, read_population
 
-NAMES = "agenda, mined (a population with behaviour tables), chat:MODEL (an OpenAI-compatible endpoint), local:PATH (a transformers model)"
+NAMES = (
+    "agenda, mined (for populations from traces), chat:MODEL (an OpenAI-compatible endpoint), "
+    "local:PATH (a transformers model)"
+)
 
 
 def get_user(name: str = "agenda", population: str | Path | Population = "default") -> User:
