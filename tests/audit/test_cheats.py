@@ -30,12 +30,13 @@ ANCHORED = {
 }  # fmt: skip
 WEB = {"web-scheme", "page-edited"}
 BY_NAME = {cheat.name: cheat for cheat in CHEATS}
-TEMPLATES = load_tasks("shop")
+TEMPLATES = [*load_tasks("shop"), *load_tasks("desk")]
 
 
 @pytest.fixture(scope="module")
 def envs() -> Iterator[dict[str, TaskEnv]]:
     made = {interface: TaskEnv("shop", interface=interface) for interface in ("browser", "tools")}  # type: ignore[arg-type]
+    made["desk"] = TaskEnv("desk", interface="tools")
     yield made
     for env in made.values():
         env.close()
@@ -52,11 +53,15 @@ def test_the_register_covers_every_class_in_both_interfaces() -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.id)
 def test_no_cheat_is_rewarded(template: TaskTemplate, envs: dict[str, TaskEnv]) -> None:
-    audited = audit_template(envs[template.interface], template.id, [0], cheats=CHEATS)
+    env = envs["desk" if template.app == "desk" else template.interface]
+    audited = audit_template(env, template.id, [], cheats=CHEATS, cheat_seeds=[0])
     assert audited.sound, audited.failures
     tried = {result.name: result for result in audited.cheats}
-    expected = {cheat.name for cheat in CHEATS if template.interface in cheat.interfaces and not cheat.user}
-    assert tried.keys() == expected
+    expected = {cheat.name for cheat in CHEATS if template.interface in cheat.interfaces}
+    missing = expected - tried.keys()
+    # Without a user there is none to cheat; where all instances have one solution, another's is no cheat.
+    assert all(BY_NAME[name].user if template.user is None else BY_NAME[name].memory for name in missing)
+    assert tried.keys() <= expected
     assert all(result.episodes == 1 and result.unscored == 0 for result in tried.values())
     assert audited.canary.episodes >= len(tried)
 
