@@ -254,6 +254,7 @@ def test_tools_are_told_to_models_whose_template_has_no_place_for_them(tiny: Any
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.xdist_group("smollm2")
 def test_a_real_small_model_talks(small_chat: Any) -> None:
     question = [{"role": "user", "content": "What is the capital of France? Answer in one short sentence."}]

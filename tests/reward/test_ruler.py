@@ -209,6 +209,7 @@ def test_read_scores_by_hand() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.xdist_group("smollm2")
 def test_a_real_small_model_judges_from_end_to_end(bench: Any, small_chat: Any) -> None:
     """It is a poor judge; what it says is typed, repeatable, and believed only as far as it agrees with itself."""

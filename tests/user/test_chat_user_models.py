@@ -103,6 +103,7 @@ def test_in_an_environment_it_acts_in_its_own_session_and_its_faults_are_nobodys
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.xdist_group("smollm2")
 def test_a_real_small_model_plays_for_two_turns(small_chat: Any) -> None:
     """It often breaks the rules; then the turn says so, and otherwise nothing in it is made up."""
