@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from envsim.errors import ContentError
@@ -207,7 +207,6 @@ PHONE = st.sampled_from(
 DESK = st.sampled_from(
     [
         Call("assistant", "refuel_data", {"customer_id": "C1002", "line_id": "L1004", "gb_amount": 1.5}),
-        Call("assistant", "refuel_data", {"customer_id": "C1003", "line_id": "L1009", "gb_amount": 2}),
         Call("assistant", "enable_roaming", {"customer_id": "C1001", "line_id": "L1002"}),
         Call("assistant", "suspend_line", {"customer_id": "C1001", "line_id": "L1002", "reason": "asked"}),
         Call("assistant", "resume_line", {"customer_id": "C1001", "line_id": "L1002"}),
@@ -229,8 +228,17 @@ SCRIPTS = st.one_of(
 )
 
 
+CHARGES = [
+    Call("assistant", "refuel_data", {"customer_id": "C1002", "line_id": "L1004", "gb_amount": 1.5}),
+    Call("assistant", "refuel_data", {"customer_id": "C1003", "line_id": "L1009", "gb_amount": 2}),
+]
+"""Of customers without a draft bill: each makes a bill, whose id must not depend on forks."""
+
+
 @settings(max_examples=20)
 @given(SCRIPTS)
+@example(("telecom", BROKEN_VPN, CHARGES[:1], CHARGES[1:]))
+@example(("airline", "7", [], gold_calls(find_task("airline", "7"))))
 def test_a_fork_goes_on_as_if_nothing_had_happened(script: tuple[str, str, list[Call], list[Call]]) -> None:
     domain, tau_id, before, after = script
     world, twin = Tau2World(domain), Tau2World(domain)
