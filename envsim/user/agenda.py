@@ -240,7 +240,7 @@ class AgendaUser:
     def _say(self, kind: str, about: str, reaction: Reaction) -> Say:
         match kind:
             case "inform" | "volunteer" | "correct" | "object":
-                return self._tell(kind, about, reaction.decide)
+                return self._tell(kind, about, reaction.decide, unasked=about not in reaction.asked_now)
             case "change":
                 value = self._rendered(about, self._state.values[about], reaction.decide)
                 return Say(kind, about, {"value": value, "name": readable(about)}, reaction.reports[f"change {about}"])
@@ -253,7 +253,7 @@ class AgendaUser:
             case _:
                 return Say(kind, about, {"name": readable(about)} if about else {})
 
-    def _tell(self, kind: str, name: str, decide: Decisions) -> Say:
+    def _tell(self, kind: str, name: str, decide: Decisions, *, unasked: bool) -> Say:
         fact, state = self._of().facts.get(name), self._state
         value = state.values[name]
         first = name not in state.told
@@ -270,7 +270,8 @@ class AgendaUser:
         if isinstance(value, bool) and kind in ("inform", "volunteer") and not (fact and fact.say):
             kind = "inform_yes" if value else "inform_no"
         slots = {"value": self._rendered(name, value, decide), "name": readable(name)}
-        return Say(kind, name, slots, fact.say if fact and kind in ("inform", "volunteer") else "")
+        own = fact.say if fact and kind in ("inform", "volunteer") else ""
+        return Say(kind, name, slots, own, unasked and kind == "inform")
 
     def _rendered(self, name: str, value: object, decide: Decisions) -> str:
         fact = self._of().facts.get(name)

@@ -229,6 +229,11 @@ HELP = _any(
     r"\b(?:describe|explain|elaborate|tell me (?:more|about|what)|more (?:details?|information)|give me (?:more|"
     r"some) (?:details?|information))\b",
     r"\bhow can i\b",
+    r"\bwhat (?:specific |kind of |exactly )*(?:assistance|help|information)? ?you(?:'d| would)? (?:need|want|like)\b",
+    r"\btake your time\b",
+    r"\bwhenever you(?:'re| are) ready\b",
+    r"\b(?:happy|here|glad|ready) (?:whenever|to (?:help|assist))\b",
+    r"\blet me know (?:how|when|once)\b",
     r"\bwhat'?s (?:the (?:issue|problem|matter)|going on|wrong|up)\b",
     r"\b(?:what|how) (?:exactly )?(?:would|do) you (?:like|want)\b",
 )

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import NamedTuple
 
 from envsim.goal import Fact, Limit, UserGoal
 from envsim.reward.typed import parse_date
@@ -25,6 +27,24 @@ from envsim.user.values import keys, value_keys
 from envsim.user.words import STOP, content, find, stems, tokens, values, word_set
 
 
+class _Text(NamedTuple):
+    """A text as it is compared."""
+
+    words: tuple[str, ...]
+    keys: frozenset[tuple[str, str]]
+
+
+_Form = tuple[str, ...] | frozenset[tuple[str, str]]
+
+
+def _text(text: str) -> _Text:
+    return _Text(tokens(text), keys(text))
+
+
+def _in(form: _Form, text: _Text) -> bool:
+    return form <= text.keys if isinstance(form, frozenset) else find(form, text.words) >= 0
+
+
 class Monitor:
     """Watches one conversation; `hear` what the agent says, `check` what the user is about to."""
 
@@ -32,8 +52,8 @@ class Monitor:
         self.goal, self.reader = goal, reader
         self.sources: set[tuple[str, str]] = set()
         self.words: set[str] = set()
-        self.public: list[tuple[str, ...]] = []
-        """Texts, as words, that any of the user's words may come from."""
+        self.public: list[_Text] = []
+        """Texts that any of the user's words may come from."""
         self.asked: set[str] = set()
         self.told: set[str] = set()
         self.raised: set[str] = set()
@@ -44,12 +64,15 @@ class Monitor:
         self.voiced: set[str] = set()
         for text in _goal_texts(goal):
             self._source(text)
-        for item in goal.items:
-            self.public.append(tokens(item.want))
-        self._right = {name: _right(fact) for name, fact in goal.facts.items()}
-        self._told_as = {name: _runs(fact, goal, name) for name, fact in goal.facts.items()}
+        self.public += map(_text, _other_texts(goal))
+        self._right = {name: _forms(fact.value, fact.type) for name, fact in goal.facts.items()}
+        self._told_as = {name: _secrets(fact, goal, name) for name, fact in goal.facts.items()}
+        self._values = {
+            name: [_text(text) for value in _values(goal, name) for text in _texts(value, fact.type)]
+            for name, fact in goal.facts.items()
+        }
         self._open = {key for text in _goal_texts(goal, kept=False) for key in keys(text)}
-        self._secret = [(n, runs) for n, runs in self._told_as.items() if runs and goal.facts[n].reveal != "open"]
+        self._secret = [(n, forms) for n, forms in self._told_as.items() if forms and goal.facts[n].reveal != "open"]
         self._bounds = {
             f"{item.id}.{number}": (_bound_keys(limit), content(limit.about))
             for item in goal.items
@@ -68,7 +91,7 @@ class Monitor:
     def hear(self, heard: Heard) -> None:
         """Take in what the agent said."""
         self._source(heard.text)
-        self.public.append(tokens(heard.text))
+        self.public.append(_text(heard.text))
         self._said |= keys(heard.text)
         offer = any(kind == "money" for kind, _ in values(heard.text)) if self._bounds else False
         words = set(stems(heard.text))
@@ -91,17 +114,17 @@ class Monitor:
         for call in turn.calls:
             self._source(call.result)
             self._source(" ".join(str(value) for value in call.action.arguments.values()))
-            self.public.append(tokens(call.result))
-        said = tokens(turn.text)
+            self.public.append(_text(call.result))
+        said = _text(turn.text)
         fault = (
             self._invented(turn.text)
             or self._leaked(said)
-            or self._bounded(turn.text)
+            or self._bounded(said)
             or self._unknown(turn)
-            or self._too_early(turn, said, status)
+            or self._too_early(turn, said.words, status)
             or self._stopped(turn, status)
         )
-        self.told.update(name for name, runs in self._right.items() if any(find(run, said) >= 0 for run in runs))
+        self.told.update(name for name, forms in self._right.items() if any(_in(form, said) for form in forms))
         return fault
 
     def _reported(self) -> dict[str, str]:
@@ -112,7 +135,7 @@ class Monitor:
         found = keys(text)
         self.sources |= found
         for kind, value in found:
-            if kind == "date" and (day := parse_date(value)):
+            if day := _day(kind, value):
                 self.sources |= {("day", f"{day.month}-{day.day}"), ("number", str(day.year))}
             elif kind == "code":  # a part of a code is no news; a part of an amount is another amount
                 self.words.update(tokens(value))
@@ -126,23 +149,20 @@ class Monitor:
                     return f"it said {value!r}, which is in neither the goal, the conversation nor a tool result"
         return ""
 
-    def _leaked(self, said: tuple[str, ...]) -> str:
+    def _leaked(self, said: _Text) -> str:
         verified = self._authenticated()
-        for name, runs in self._secret:
-            fact = self.goal.facts[name]
-            if self._may_tell(name, fact, verified):
+        for name, forms in self._secret:
+            if self._may_tell(name, self.goal.facts[name], verified):
                 continue
-            for run in runs:
-                if find(run, said) >= 0 and not self._elsewhere(run, name, verified):
-                    when = "before it was asked for" if name not in self.asked else "before it was authenticated"
-                    return f"it told the {readable(name)} {when}"
+            if any(_in(form, said) and not self._elsewhere(form, name, verified) for form in forms):
+                when = "before it was asked for" if name not in self.asked else "before it was authenticated"
+                return f"it told the {readable(name)} {when}"
         return ""
 
-    def _bounded(self, text: str) -> str:
+    def _bounded(self, said: _Text) -> str:
         """A limit that is kept until an offer breaks it, told before there was talk of what it limits."""
-        told = keys(text) if self._bounds else frozenset()
         for name, (bounds, _) in self._bounds.items():
-            if name not in self.raised and (bounds & told) - self._said - self._open:
+            if name not in self.raised and (bounds & said.keys) - self._said - self._open:
                 return f"it told its limit on {name.split('.')[0]!r} before anything was offered"
         return ""
 
@@ -151,15 +171,15 @@ class Monitor:
             return verified and name in self.asked
         return name in self.asked or any(name in item.tells for item in self.goal.items)
 
-    def _elsewhere(self, run: tuple[str, ...], name: str, verified: bool) -> bool:
-        """Whether the words of a secret were public anyway: in a wish, from the agent, or as another fact."""
-        if any(find(run, words) >= 0 for words in self.public):
+    def _elsewhere(self, form: _Form, name: str, verified: bool) -> bool:
+        """Whether a secret was public anyway: in a wish or a limit, from the agent, or as another fact."""
+        if any(_in(form, text) for text in self.public):
             return True
         return any(
-            find(run, other) >= 0
+            _in(form, text)
             for key, fact in self.goal.facts.items()
             if key != name and (fact.reveal == "open" or self._may_tell(key, fact, verified))
-            for other in self._told_as[key]
+            for text in self._values[key]
         )
 
     def _authenticated(self) -> bool:
@@ -198,6 +218,17 @@ class Monitor:
         return ""
 
 
+def _other_texts(goal: UserGoal) -> Iterable[str]:
+    """What a goal gives its user to say beside facts."""
+    for item in goal.items:
+        yield item.want
+        for limit in item.limits:
+            yield limit.about
+            for value in (limit.at_least, limit.at_most):
+                yield from _texts(value, limit.type)
+    yield from (ability.report for ability in goal.abilities.values())
+
+
 def _goal_texts(goal: UserGoal, *, kept: bool = True) -> Iterable[str]:
     """Everything a goal gives its user to say; without `kept`, all but limits that are kept back."""
     yield goal.scenario
@@ -224,7 +255,8 @@ def _texts(value: JsonValue, kind: str) -> Iterable[str]:
     if value is not None:
         yield render(value, kind)
         yield render(value, kind, long_dates=True)
-        yield f"x {value}"
+        if not isinstance(value, bool):
+            yield str(value)
 
 
 def _bound_keys(limit: Limit) -> frozenset[tuple[str, str]]:
@@ -232,19 +264,30 @@ def _bound_keys(limit: Limit) -> frozenset[tuple[str, str]]:
     return frozenset(key for text in texts for key in keys(text))
 
 
-def _right(fact: Fact) -> list[tuple[str, ...]]:
-    return [run for text in {*_texts(fact.value, fact.type)} if (run := _run(text))]
+def _forms(value: JsonValue, kind: str) -> list[_Form]:
+    """How a value stands in a text: in words, or, where it has notations, as what it is."""
+    forms: list[_Form] = []
+    for text in _texts(value, kind):
+        found = keys(text) if kind in ("money", "number", "date") else frozenset()
+        forms.append(found or tokens(text))
+        forms += [frozenset({("day", f"{day.month}-{day.day}")}) for key, date in found if (day := _day(key, date))]
+    return [form for form in forms if form]
 
 
-def _runs(fact: Fact, goal: UserGoal, name: str) -> list[tuple[str, ...]]:
-    """Every way the fact's value, right or wrong or changed, stands in a text; none for what any text may hold."""
-    told = [fact.value, fact.wrong, *(change.value for change in goal.changes if change.fact == name)]
-    runs = {_run(text) for value in told if not isinstance(value, bool) for text in _texts(value, fact.type)}
-    return sorted(run for run in runs if run and not (len(run) == 1 and run[0] in STOP | _ORDINARY))
+def _secrets(fact: Fact, goal: UserGoal, name: str) -> list[_Form]:
+    """Every form of a fact's values, right, wrong or changed; none for what any text may hold."""
+    forms = [form for value in _values(goal, name) if not isinstance(value, bool) for form in _forms(value, fact.type)]
+    common = STOP | _ORDINARY
+    return [form for form in forms if isinstance(form, frozenset) or len(form) > 1 or form[0] not in common]
 
 
-def _run(text: str) -> tuple[str, ...]:
-    return tokens(text.removeprefix("x "))
+def _values(goal: UserGoal, name: str) -> list[JsonValue]:
+    fact = goal.facts[name]
+    return [fact.value, fact.wrong, *(change.value for change in goal.changes if change.fact == name)]
+
+
+def _day(kind: str, value: str) -> date | None:
+    return parse_date(value) if kind == "date" else None
 
 
 _ORDINARY = word_set("ok okay thanks thank order help sorry wait sure great good fine bye hello hi done")

@@ -14,7 +14,8 @@ is drawn twice as often.
 Slots of a text with one act: ``{value}`` (inform, correct, change), ``{name}`` (a fact in words), ``{want}``
 (wish, restate...), ``{about}`` and ``{bound}`` (limit). With several acts the n-th act's slots carry its number
 (``{value1}``, ``{want2}``), or stand as the fact's own name for a named act: ``inform:area+inform:food`` may say
-``some {food} place in the {area}``. A value of `LONG` words or more takes the key ``inform_long`` first.
+``some {food} place in the {area}``. A value of `LONG` words or more takes the key ``inform_long`` first, one that
+nobody asked for ``inform_unasked``.
 
 Values go into the text verbatim: what changes case or letters works on the words around them.
 """
@@ -90,6 +91,8 @@ class Say(NamedTuple):
     slots: Mapping[str, str] = {}
     text: str = ""
     """The author's own wording, with the same slots; empty: by template."""
+    unasked: bool = False
+    """Told without a question: "Sure, it's 7" would answer nothing."""
 
     @property
     def act(self) -> str:
@@ -169,6 +172,8 @@ def _segment(says: Sequence[Say], bank: TemplateBank, manner: str, draws: Draws,
         keys = ["+".join(say.act for say in part), "+".join(say.kind for say in part)]
         if size == 1 and len(says[0].slots.get("value", "").split()) >= LONG:
             keys[1:] = [f"{says[0].kind}_long", says[0].kind]
+        elif size == 1 and says[0].unasked:
+            keys[1:] = [f"{says[0].kind}_unasked", says[0].kind]
         # A single act always finds its words in the built-in bank; several are joined only where the bank itself does.
         for source in (bank,) if size > 1 else (bank, builtin_bank()):
             for key in keys:

@@ -80,6 +80,17 @@ def test_a_part_of_an_amount_is_another_amount_and_a_part_of_a_code_is_not():
     assert fault(turn="The order ends in 10234.") == ""
 
 
+def test_a_small_number_is_no_secret_where_it_is_something_else_as_well():
+    facts = {"quantity": {"value": 3, "type": "number"}, "paid": {"value": 12.5, "type": "money"}}
+    item = {"id": "refund", "want": "return 3 mugs"}
+    reader = Reader(goal := UserGoal.model_validate({"facts": facts, "items": [item]}))
+    monitor = Monitor(goal, reader)
+    assert monitor.check(UserTurn(text="I want to return 3 mugs."), {"refund": "open"}) == ""
+    assert "the paid" in monitor.check(UserTurn(text="They cost 12.50 dollars."), {"refund": "open"})
+    other = UserGoal.model_validate({"facts": facts, "items": [{"id": "refund", "want": "return mugs"}]})
+    assert "the quantity" in Monitor(other, Reader(other)).check(UserTurn(text="3 mugs."), {"refund": "open"})
+
+
 def test_a_limit_kept_back_until_an_offer_breaks_it():
     item = {"id": "refund", "want": "return it", "limits": [{"about": "the fee", "at_most": 7, "reveal": "asked"}]}
     reader = Reader(goal := UserGoal.model_validate({"items": [item]}))
