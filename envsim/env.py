@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 
 from envsim import spaces
 from envsim.conversation import Conversation, Reply
-from envsim.errors import ActionError, ContentError, SandboxError, UncertainError, missing_extra
+from envsim.errors import ActionError, ContentError, SandboxError, UncertainError
 from envsim.recorder import Recorder
 from envsim.reward.checks import Record
+from envsim.sandbox.faults import MUTATING, Faults, read_faults
 from envsim.source import TaskSource, TemplateSource
 from envsim.state import StateView
 from envsim.task import Interface, Task
@@ -44,6 +44,7 @@ class _Heard:
     said: list[str] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
+    tampered: str = ""
 
     def record(self, after: StateView) -> Record:
         said, urls, seen = tuple(self.said), tuple(self.urls), tuple(self.seen)
@@ -80,6 +81,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         runtime: ``"inprocess"``, ``"process"`` or ``"docker"``.
         driver: ``"http"`` or ``"chromium"``.
         bugs: ``"production"``, ``"none"``, ``"all"``, or ids; a task may say otherwise.
+        faults: What goes wrong in front of the app: ``"production"``, ``"none"``, or rates by fault, see
+            `envsim.sandbox.faults.read_faults`; sandbox only.
         record: Directory for a trace of every episode.
         render_mode: ``"ansi"`` (the page as text) or ``"rgb_array"`` (chromium only).
         screenshot: Add a ``screenshot`` to every observation (chromium only).
@@ -109,6 +112,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         runtime: str = "inprocess",
         driver: str = "http",
         bugs: str | tuple[str, ...] = "production",
+        faults: Faults = "none",
         record: str | Path | None = None,
         render_mode: str | None = None,
         screenshot: bool = False,
@@ -122,13 +126,17 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         _check_modes(render_mode, screenshot, driver, interface)
         if max_steps is not None and max_steps < 1:
             raise ContentError(f"max_steps={max_steps} leaves no step. Give 1 or more, or None for each task's own.")
+        if not isinstance(world, str) and read_faults(faults):
+            raise ContentError("A World of your own brings its own faults. Leave faults='none', or name a world.")
         self.app = app
         self.source = source or TemplateSource(app, task=task, split=split, interface=interface)
         self.render_mode = render_mode
         self.action_space = spaces.action_space()
         self.observation_space = spaces.observation_space(screenshot=screenshot)
         self.world: World = (
-            open_world(world, app, interface=interface, runtime=runtime, driver=driver, bugs=bugs, model=model)
+            open_world(
+                world, app, interface=interface, runtime=runtime, driver=driver, bugs=bugs, faults=faults, model=model
+            )
             if isinstance(world, str)
             else world
         )
@@ -276,6 +284,9 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         except ContentError as error:
             # The task's own check is broken: neither the policy nor the infrastructure.
             return Outcome(kind="env_bug", reward=None, reason=str(error))
+        if self._heard.tampered and verdict.reward < 1.0:
+            # Whether the agent would have done it is not to be told from a state that others changed.
+            return Outcome(kind="infra", reward=None, reason=f"A fault changed the state: {self._heard.tampered}.")
         return Outcome(kind="policy", reward=verdict.reward, reason=verdict.reason)
 
     def _break_off(
@@ -314,6 +325,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         self.observation = transition.observation.model_copy(update={"goal": self.task.goal})
         self._heard.urls.append(self.observation.url)
         self._heard.seen.append(self.observation.page or self.observation.result)
+        hits = [event.detail for event in transition.events if event.kind == "fault" and event.id in MUTATING]
+        self._heard.tampered = self._heard.tampered or "".join(hits[:1])
 
     def _write(self, transition: Transition, action: Action | None = None, raw: str = "") -> None:
         self._recorder.write(
@@ -348,7 +361,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         if png is None:
             # A model has no looks, and after a failure there is no page.
             return np.zeros(spaces.SCREENSHOT_SHAPE, np.uint8)
-        return _decode_png(png)
+        return spaces.decode_png(png)
 
 
 def _joined(transition: Transition, reply: Reply) -> Transition:
@@ -382,13 +395,3 @@ def _check_modes(render_mode: str | None, screenshot: bool, driver: str, interfa
         raise ContentError(f"There is no interface {interface!r}. Use 'browser' or 'tools'.")
     if (render_mode == "rgb_array" or screenshot) and (driver != "chromium" or interface != "browser"):
         raise ContentError("Only a browser paints pixels. Add driver='chromium', or use render_mode='ansi'.")
-
-
-def _decode_png(data: bytes) -> NDArray[np.uint8]:
-    try:
-        from PIL import Image  # noqa: PLC0415  (part of the browser extra)
-    except ModuleNotFoundError:
-        raise missing_extra("PIL", "browser") from None
-    image = Image.open(io.BytesIO(data), formats=["PNG"]).convert("RGB")
-    height, width, _ = spaces.SCREENSHOT_SHAPE
-    return np.asarray(image.resize((width, height)) if image.size != (width, height) else image, dtype=np.uint8)

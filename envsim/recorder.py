@@ -22,6 +22,11 @@ def _user(task: Task) -> dict[str, JsonValue]:
     return {} if task.user is None else {"user": {"goal": task.user.model_dump(mode="json", exclude_defaults=True)}}
 
 
+def _faults(world: World) -> dict[str, JsonValue]:
+    profile = getattr(world, "faults", None)
+    return {"faults": {"rates": dict(profile.rates), "patience_s": profile.patience_s}} if profile else {}
+
+
 class Recorder:
     """Appends one episode after another to a directory; does nothing without one."""
 
@@ -56,7 +61,7 @@ class Recorder:
             bugs=dict(world.bugs),
             # Primitives of pages are the same everywhere; an app's own operations are part of what was seen.
             tools=tuple(world.tools()) if task.interface == "tools" else (),
-            meta={"split": task.split, "start": task.start.model_dump(mode="json")} | _user(task),
+            meta={"split": task.split, "start": task.start.model_dump(mode="json")} | _user(task) | _faults(world),
         )
         self._writer = TraceWriter(self._root, header, state=state)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import string
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from envsim.errors import missing_extra
 from envsim.types import MAX_ACTION_CHARS, Observation
 
 MAX_CHARS = {
@@ -92,3 +94,14 @@ def encode(observation: Observation) -> dict[str, str]:
 
 def _fit(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - len(CUT)] + CUT
+
+
+def decode_png(data: bytes) -> NDArray[np.uint8]:
+    """A PNG as pixels of `SCREENSHOT_SHAPE`."""
+    try:
+        from PIL import Image  # noqa: PLC0415  (part of the browser extra)
+    except ModuleNotFoundError:
+        raise missing_extra("PIL", "browser") from None
+    image = Image.open(io.BytesIO(data), formats=["PNG"]).convert("RGB")
+    height, width, _ = SCREENSHOT_SHAPE
+    return np.asarray(image.resize((width, height)) if image.size != (width, height) else image, dtype=np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from envsim.errors import ContentError, load_optional
+from envsim.sandbox.faults import Faults, read_faults
 from envsim.sandbox.runtime import get_runtime
 from envsim.sandbox.spec import find_spec
 from envsim.sandbox.world import SandboxWorld
@@ -34,6 +35,7 @@ def open_world(
     runtime: str = "inprocess",
     driver: str = "http",
     bugs: str | tuple[str, ...] = "production",
+    faults: Faults = "none",
     model: str | Path | None = None,
 ) -> World:
     """A world of `app`, not yet started.
@@ -45,16 +47,20 @@ def open_world(
         runtime: ``"inprocess"``, ``"process"`` or ``"docker"``; sandbox only.
         driver: ``"http"`` or ``"chromium"``; sandbox with the browser interface only.
         bugs: ``"production"``, ``"none"``, ``"all"`` or ids; sandbox only (a model has the bugs it learned).
+        faults: ``"production"``, ``"none"``, or rates (`envsim.sandbox.faults.read_faults`); sandbox only.
         model: Directory of a trained model; worlds made from traces only.
 
     Raises:
-        ContentError: An unknown name, or no model where one is needed.
+        ContentError: An unknown name, faults before another world than a sandbox, or no model where one is needed.
         ModelError: The model is damaged or was trained for another app.
         PrerequisiteError: An extra is not installed.
     """
     if kind == "sandbox":
         spec = find_spec(app)
-        return SandboxWorld(spec, runtime=get_runtime(runtime), interface=interface, driver=driver, bugs=bugs)
+        engine = get_runtime(runtime)
+        return SandboxWorld(spec, runtime=engine, interface=interface, driver=driver, bugs=bugs, faults=faults)
+    if read_faults(faults):
+        raise ContentError(f"world={kind!r} has no wire that could fail. Use faults='none', or world='sandbox'.")
     if kind not in LEARNED:
         raise ContentError(f"There is no world {kind!r}. Use one of: {', '.join(KINDS)}.")
     if model is None:

@@ -13,6 +13,7 @@ from envsim.errors import ContentError
 from envsim.fidelity.intervals import Estimate, pass_hat_k, rate
 from envsim.fidelity.populations import spread
 from envsim.rollout import Job, Rollout, plan, recorded, run_jobs
+from envsim.sandbox.faults import read_faults
 from envsim.user.persona import builtin_populations, read_population
 from envsim.worlds import default_interface
 
@@ -34,6 +35,7 @@ def rollout(
     runtime: Annotated[str, typer.Option(help="inprocess, process or docker.")] = "inprocess",
     driver: Annotated[str, typer.Option(help="http or chromium.")] = "http",
     bugs: Annotated[str, typer.Option(help="production, none, all, or ids a,b.")] = "production",
+    faults: Annotated[str, typer.Option(help="production, none, or rates a=0.1,b=0.2; see docs/faults.md.")] = "none",
     user: Annotated[str, typer.Option(help="Who plays users: agenda, chat:MODEL or local:PATH.")] = "agenda",
     population: Annotated[
         str | None, typer.Option(help="Users to draw from: built-in names or folders, comma separated.")
@@ -56,6 +58,9 @@ def rollout(
         "app": app, "task": task, "split": split, "interface": interface or default_interface(app), "world": world,
         "model": model, "runtime": runtime, "driver": driver, "bugs": bugs, "user": user, "record": out,
     }  # fmt: skip
+    if profile := read_faults(faults):
+        # By what it means, not by what it is called: the names of recordings depend on it.
+        options["faults"] = dict(profile.rates)
     runs = {name: options | {"population": name} for name in populations}
     jobs = {name: plan(run, policies, episodes, seed, trials) for name, run in runs.items()}
     # Bad names must fail here, in one sentence, and also where every episode is already recorded.

@@ -9,6 +9,9 @@ from envsim.errors import ContentError, SandboxError, UncertainError
 from envsim.page.driver import PageDriver
 from envsim.page.http import HttpDriver
 from envsim.page.lines import format_lines
+from envsim.page.transport import Transport
+from envsim.sandbox.faults import Faults, read_faults
+from envsim.sandbox.faults_wire import FaultTransport
 from envsim.sandbox.runtime import ResetRequest, Runtime, Sandbox, SetupCall
 from envsim.sandbox.spec import SandboxSpec
 from envsim.sandbox.tools import ToolClient
@@ -29,9 +32,11 @@ class SandboxWorld:
         interface: ``"browser"`` (page primitives) or ``"tools"`` (the app's own operations).
         driver: ``"http"`` (no browser) or ``"chromium"``; browser interface only.
         bugs: What is on unless a task says otherwise, as `SandboxSpec.select_bugs` reads it.
+        faults: What goes wrong between agent and app, as `envsim.sandbox.faults.read_faults` reads it. The page an
+            episode starts on and the session of a task's user are spared.
 
     Raises:
-        ContentError: An unknown driver or bug, or an interface the clone does not offer.
+        ContentError: An unknown driver, bug or fault, or an interface the clone does not offer.
     """
 
     kind = "sandbox"
@@ -44,6 +49,7 @@ class SandboxWorld:
         interface: Interface = "browser",
         driver: str = "http",
         bugs: str | tuple[str, ...] = "production",
+        faults: Faults = "none",
     ) -> None:
         if driver not in DRIVERS:
             raise ContentError(f"There is no page driver {driver!r}. Use one of: {', '.join(DRIVERS)}.")
@@ -55,9 +61,11 @@ class SandboxWorld:
         self._runtime = runtime
         self._driver_name = driver
         self._bugs = bugs
+        self.faults = read_faults(faults)
         self.bugs: Mapping[str, float] = {}
         self._sandbox: Sandbox | None = None
         self._surface: PageSurface | ToolSurface | None = None
+        self._wire: FaultTransport | None = None
         self._user: ToolSurface | None = None
         """The user's own session; None where the task's user has none."""
         self._seed_view: StateView | None = None
@@ -109,15 +117,18 @@ class SandboxWorld:
         """See `World.snapshot`."""
         if self._surface is None:
             raise UncertainError("The world has no episode to snapshot. Call reset() first.")
-        return (self._live().control.snapshot(), self._surface.save(), self._user.save() if self._user else None)
+        users = self._user.save() if self._user else None
+        return (self._live().control.snapshot(), self._surface.save(), users, self._wire.save() if self._wire else None)
 
     def restore(self, token: object) -> None:
         """See `World.restore`."""
         if self._surface is None or not isinstance(token, tuple):
             raise UncertainError("This token is not from the running episode. Take it after reset().")
-        snapshot_id, session, users = token
+        snapshot_id, session, users, wire = token
         self._live().control.restore(snapshot_id)
         self._surface.load(session)
+        if self._wire is not None:
+            self._wire.load(wire)
         if self._user is not None:
             self._user.load(users)
 
@@ -127,7 +138,7 @@ class SandboxWorld:
 
     def close(self) -> None:
         """See `World.close`."""
-        surfaces, self._surface, self._user = (self._surface, self._user), None, None
+        surfaces, self._surface, self._user, self._wire = (self._surface, self._user), None, None, None
         sandbox, self._sandbox = self._sandbox, None
         for surface in surfaces:
             if surface is not None:
@@ -157,7 +168,12 @@ class SandboxWorld:
         request = ResetRequest(seed=seed, bugs=bugs, login=task.start.login, setup=setup)
         cookies = self._live().control.reset(request)
         self._sign_in_user(task)
-        return self._transition(surface.open(task.start.url, cookies))
+        if self._wire is None:
+            return self._transition(surface.open(task.start.url, cookies))
+        self._wire.end()
+        observation = surface.open(task.start.url, cookies)
+        self._wire.begin(seed)
+        return self._transition(observation)
 
     def _sign_in_user(self, task: Task) -> None:
         user, self._user = self._user, None
@@ -183,10 +199,16 @@ class SandboxWorld:
         if self._sandbox is None:
             self._sandbox = self._runtime.start(self.spec)
         if self._surface is None:
+            transport: Transport = self._sandbox.transport()
+            if self.faults:
+                # Without its document a client of ours could ask for nothing: that is no fault of production.
+                transport = self._wire = FaultTransport(
+                    transport, self.faults, [path for path in (self.spec.tools,) if path]
+                )
             if self.interface == "tools":
-                self._surface = ToolSurface(ToolClient(self._sandbox.transport(), str(self.spec.tools)))
+                self._surface = ToolSurface(ToolClient(transport, str(self.spec.tools)))
             else:
-                self._surface = PageSurface(_driver(self._driver_name, self._sandbox))
+                self._surface = PageSurface(_driver(self._driver_name, transport))
         return self._surface
 
     def _live(self) -> Sandbox:
@@ -199,7 +221,7 @@ class SandboxWorld:
         return Transition(
             observation=observation,
             delta=tuple(tuple(change) for change in changes["delta"]),
-            events=tuple(Event.model_validate(event) for event in changes["events"]),
+            events=(*(self._wire.drain() if self._wire else ()), *map(Event.model_validate, changes["events"])),
         )
 
 
@@ -284,10 +306,10 @@ class ToolSurface:
         self._client.close()
 
 
-def _driver(name: str, sandbox: Sandbox) -> PageDriver:
+def _driver(name: str, transport: Transport) -> PageDriver:
     if name == "http":
-        return HttpDriver(sandbox.transport())
+        return HttpDriver(transport)
     # Playwright is an extra: the module that needs it is loaded only when asked for.
     from envsim.page.chromium import ChromiumDriver  # noqa: PLC0415
 
-    return ChromiumDriver(sandbox.transport())
+    return ChromiumDriver(transport)
