@@ -103,10 +103,9 @@ class AppProxy:
         self._redirects = 0
         self.sources[request.target] = source
         page = _html(source)
-        if response is None:
-            return page
-        headers = [*_cookies(request.target, response)]
-        headers += [(k, v) for k, v in response.headers if k in ("content-security-policy", "referrer-policy")]
+        headers = [*_cookies(request.target, response)] if response is not None else []
+        kept = response.headers if response is not None else ()
+        headers += [(k, v) for k, v in kept if k in ("content-security-policy", "referrer-policy")]
         if request.method == "GET":
             # Going back asks the app again, in every driver.
             headers.append(("cache-control", "no-store"))
@@ -173,7 +172,9 @@ class _Handler(BaseHTTPRequestHandler):
         sent = [(k.lower(), v) for k, v in self.headers.items()]
         if page:
             return (*fetched.NAVIGATION_HEADERS, *((k, v) for k, v in sent if k in _KEPT_FOR_PAGES))
-        return tuple((k, v) for k, v in sent if k not in _HOP)
+        # Chromium says what it asks for to secure hosts only; what stands behind must know it for no page here, too.
+        told = () if any(k == "sec-fetch-dest" for k, _ in sent) else (("sec-fetch-dest", "empty"),)
+        return (*((k, v) for k, v in sent if k not in _HOP), *told)
 
     def _send(self, response: Response) -> None:
         self.send_response_only(response.status)
