@@ -10,12 +10,14 @@ from envsim.cli.fidelity import app as fidelity
 from envsim.cli.ingest import ingest
 from envsim.cli.judge import judge
 from envsim.cli.personas import app as personas
+from envsim.cli.robustness import robustness
 from envsim.cli.rollout import rollout
 from envsim.cli.tasks import app as tasks
 
 app = common.new_app("Turn production traces into environments, and know how far to trust each one.")
 app.command()(demo)
 app.command()(rollout)
+app.command()(robustness)
 app.command()(ingest)
 app.command()(judge)
 app.command()(doctor)

@@ -22,7 +22,17 @@ from envsim.trace import TraceReader
 from envsim.worlds import open_world
 
 STORM = dict.fromkeys(FAULTS, 0.06)
-WALK = ["/", "/c/cookware", "/c/cookware?page=2", "/search?q=linen", "/cart", "/account", "/help", "/login", "/c/cookware"]
+WALK = [
+    "/",
+    "/c/cookware",
+    "/c/cookware?page=2",
+    "/search?q=linen",
+    "/cart",
+    "/account",
+    "/help",
+    "/login",
+    "/c/cookware",
+]
 
 
 def episode(env: TaskEnv, seed: int, policy: str = "oracle", task: str | None = None) -> list[dict[str, Any]]:
