@@ -46,9 +46,17 @@ def errands(view: StateView) -> dict[str, list[Any]]:
     """Class -> steps that lead to where it shows, in the shop as seeded."""
     product = min(view["products"])
     scarce = next(row for _, row in sorted(view["variants"].items()) if 1 <= row["stock"] <= 3)
-    choose = {"when": "@combobox Option", "do": [f'select_option("@combobox Option", "{scarce["label"]}")']}
+    label = f"{scarce['label']}, only {scarce['stock']} left"
+    choose = {"when": "@combobox Option", "do": [f'select_option("@combobox Option", "{label}")']}
     foreign = [number for number, row in sorted(view["orders"].items()) if row["customer"] != LOGIN][:4]
     buy = [_filled(step, product) for step in _BUY]
+    # A tenth of its price is no whole number of cents, and three of them make that show.
+    few = {row["product"] for row in view["variants"].values() if row["stock"] < 3 or row["extra_cents"]}
+    odd = next(
+        slug
+        for slug, row in sorted(view["products"].items())
+        if slug not in few and 3 * ((row["price_cents"] + 5) // 10) != (3 * row["price_cents"] + 5) // 10
+    )
     return {
         "stale-cache": ['goto("/cart")', *buy, 'goto("/cart")'] * 4,
         "double-submit": buy * 6,
@@ -56,7 +64,7 @@ def errands(view: StateView) -> dict[str, list[Any]]:
         "csrf-rotation": buy * 6,
         "pagination": ['goto("/c/cookware?page=2")'] * 8,
         "rounding": [
-            *buy * 3,
+            *[_filled(step, odd) for step in _BUY] * 3,
             'goto("/cart")',
             'fill("@textbox Coupon code", "WELCOME10")',
             'click("@button Apply coupon")',
