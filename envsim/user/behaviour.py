@@ -346,11 +346,6 @@ def _pick(chances: list[Any], at: float) -> int:
     return len(chances) - 1
 
 
-def labels_of(acts: Iterable[str], label: Any) -> tuple[str, ...]:
-    """Sorted distinct labels of acts."""
-    return tuple(sorted({label(act) for act in acts}))
-
-
 def merged(moves: Iterable[Move]) -> tuple[Move, ...]:
     """Equal moves as one with their count, in a fixed order."""
     counts: dict[str, tuple[Move, int]] = {}
