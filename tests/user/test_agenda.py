@@ -245,6 +245,14 @@ def test_second_wishes_come_second():
     assert "wish_next:cancel" in early.hear("One moment.").acts
 
 
+def test_a_report_without_what_was_to_be_learned_is_answered_by_asking_for_it():
+    item = {"id": "parcel", "want": "track my parcel", "learns": ["arrival_date"], "done_words": ["tracked"]}
+    user = one()
+    user.reset(goal(items=[item], unknown={"arrival_date": ["arrive"]}), 0)
+    assert user.hear("I have tracked your parcel.").acts == ("ask:arrival_date",)
+    assert user.hear("It will arrive on March 9, 2026. I have tracked it.").done
+
+
 def test_what_was_not_done_is_not_accepted_by_who_looks():
     look = {"tool": "order", "path": "status", "equals": "refunded"}
     item = {"id": "refund", "want": "return my mug", "done_words": ["refund"], "check": look}
@@ -309,6 +317,9 @@ def test_the_patient_and_the_impatient():
             turns.append(user.hear("Hm."))
         assert len(turns) == after
         assert turns[-1].decisions == ("give_up",)
+    user = one(give_up_after=3, give_up=0)  # who would never decide to leave does so in the end
+    user.reset(goal(), 0)
+    assert [user.hear("Hm.").done for _ in range(6)] == [False] * 5 + [True]
     user = one(patience=1, impatience=1)
     user.reset(goal(), 0)
     assert "impatient" not in user.hear("One moment.").acts
