@@ -115,6 +115,7 @@ class Reaction:
                 self._say("inform_yes", name)  # "Did you add it?" is no request to add another
             elif done is None and self.decide.chance("claim_undone", name):
                 self.state.deeds[name] = "claimed"
+                self.state.said_for[name] = heard.text
                 self._say("claim", name)
             elif self._perform(name, heard.text) and done == "claimed":
                 self.decide.note(f"admit:{name}")
@@ -124,6 +125,10 @@ class Reaction:
         """Carry out an ability of the user; whether it worked."""
         ability = self.goal.abilities[name]
         arguments = self._arguments(ability, said)
+        if arguments is not None:
+            self.state.said_for[name] = said
+        elif name in self.state.said_for:  # it was told what to enter when it was asked first
+            arguments = self._arguments(ability, self.state.said_for[name])
         if arguments is None:
             self._say("what_exactly", name)
             return False

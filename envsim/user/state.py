@@ -43,6 +43,8 @@ class State:
     argued: dict[str, int] = field(default_factory=dict)
     deeds: dict[str, str] = field(default_factory=dict)
     """Ability -> done, claimed or failed."""
+    said_for: dict[str, str] = field(default_factory=dict)
+    """Ability -> the message that asked for it last, with what was to be entered."""
     changed: list[int] = field(default_factory=list)
     bounded: list[str] = field(default_factory=list)
     """Limits stated, as item.number."""

@@ -141,3 +141,17 @@ def test_what_is_handed_over_to_the_user_is_not_refused():
     user.hear("I cannot sort that.")
     user.hear("I cannot sort that.")
     assert user.statuses["wish"] == "refused"
+
+
+def test_who_only_said_it_had_done_it_remembers_what_was_to_be_entered():
+    boastful = Population(name="boastful", kinds=(Kind(persona=Persona(claim_undone=1.0, drift=0)),))
+    ability = Ability(
+        tool="apply_coupon", arguments={"code": "{said}"}, ask=("enter",), teaches={"coupon_code": "coupon"}
+    )  # fmt: skip
+    goal = UserGoal(items=(Item(id="wish", want="have it sorted"),), abilities={"act": ability}, login="ann")
+    hands, user = Hands({"coupon": "DESK1"}), AgendaUser(boastful)
+    user.reset(goal, 0, hands)
+    assert "claim:act" in user.hear("Please enter DESK1 in your cart.").acts
+    assert hands.calls == []
+    assert "DESK1" in user.hear("What is the coupon code there?").text
+    assert hands.calls == [("apply_coupon", {"code": "DESK1"})]
