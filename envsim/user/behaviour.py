@@ -79,7 +79,7 @@ class Move(Frozen):
 
     def closes(self) -> bool:
         """Whether it thanks or says goodbye and does nothing else to the purpose."""
-        return bool({"thank", "bye"} & set(self.acts)) and not self.facts()
+        return bool({"thank", "thanks", "bye"} & set(self.acts)) and not self.facts()
 
     def facts(self) -> set[str]:
         """Names of the facts and items its acts are about."""

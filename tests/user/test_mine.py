@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from envsim.errors import ContentError, TraceError
 from envsim.rng import Rng
-from envsim.trace import End, Header, Trace
+from envsim.trace import End, Header, Step, Trace
+from envsim.types import Action, Message, Observation
+from envsim.user.agenda import AgendaUser
 from envsim.user.behaviour import SLOT, Behaviour, allowed
 from envsim.user.ear import fit_ear
 from envsim.user.mine import mine, write
@@ -251,6 +253,43 @@ def test_a_goal_of_another_world_is_refused(population: Population) -> None:
         MinedUser(population).reset(goal(1).model_validate({"items": [{"id": "return", "want": "return it"}]}), 1)
     with pytest.raises(ContentError, match="no behaviour tables"):
         MinedUser(read_population("default"))
+
+
+def recorded(seed: int) -> Trace:
+    """An episode of the agenda user as our recorder writes it: the goal in `meta`, the agent's acts nowhere."""
+    user = AgendaUser(read_population("default"))
+    turns = [user.reset(goal(seed), seed)]
+    lines = (
+        "Which area would you like?",
+        "What kind of food?",
+        "How many people?",
+        "I have booked the restaurant.",
+    ) * 5
+    for line in lines:
+        if not turns[-1].done:
+            turns.append(user.hear(line))
+    steps = [
+        Step(
+            index=index,
+            action=Action.say(lines[index - 1]) if index else None,
+            observation=Observation(messages=(Message(role="user", text=turn.text),)),
+            user=turn,
+        )
+        for index, turn in enumerate(turns)
+    ]
+    meta = {"user": {"goal": goal(seed).model_dump(mode="json", exclude_defaults=True)}}
+    header = Header(session=f"s{seed}", app="x", source="rollout", interface="tools", meta=meta)
+    return Trace(header, tuple(steps), None)
+
+
+def test_our_own_episodes_can_be_mined_and_played() -> None:
+    found = sessions([recorded(seed) for seed in range(30)])
+    assert found[0].goal == goal(0)
+    assert any(act.startswith("claim") for session in found for turn in session.turns for act in turn.heard_acts)
+    user = MinedUser(mine(found, rounds=0).population)
+    turn = user.reset(goal(90), 90)
+    assert "wish:restaurant" in turn.acts
+    assert not turn.fault
 
 
 SCRIPT = """
