@@ -187,22 +187,17 @@ class AgendaUser:
         )
 
     def _pop(self, decide: Decisions, count: int) -> list[Task]:
-        """Facts off the top of the agenda, as they will be told: `count`, and no more than may be told."""
+        """Facts off the top of the agenda, `count` at most; a secret is put there only once it may be told."""
         return [("inform", name) for _, name in self._take("inform", count)]
 
     def _take(self, kind: str, count: int) -> list[Task]:
         taken: list[Task] = []
         for task in reversed(self._state.agenda):
-            if task[0] == kind and len(taken) < count and self._tellable(task):
+            if task[0] == kind and len(taken) < count:
                 taken.append(task)
         for task in taken:
             self._state.agenda.remove(task)
         return taken
-
-    def _tellable(self, task: Task) -> bool:
-        fact = self._of().facts.get(task[1])
-        guarded = task[0] == "inform" and fact is not None and fact.reveal == "authenticated"
-        return not guarded or self._state.authenticated(self._of())
 
     def _mentionable(self) -> str | None:
         """An open fact that is part of a voiced wish, or of none, and has not been told."""
