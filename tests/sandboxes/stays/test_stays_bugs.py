@@ -79,7 +79,7 @@ def test_the_page_asks_and_leads_back_to_the_search(stays: Sandbox) -> None:
 
 def _solve(question: str) -> str:
     if "last word" in question:
-        return question.split("”")[0].split()[-1]
+        return question.split("”", maxsplit=1)[0].rsplit(maxsplit=1)[-1]
     a, b = (int(word.strip("?")) for word in question.split() if word.strip("?").isdigit())
     return str(a + b)
 

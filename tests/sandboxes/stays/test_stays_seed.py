@@ -59,7 +59,7 @@ def test_another_process_builds_the_same_bytes(built: Path, tmp_path: Path) -> N
         ("SELECT count(*) FROM reservations WHERE status = 'confirmed' AND check_out < '2026-03-02'", 60),
         ("SELECT count(*) FROM reservations WHERE status = 'confirmed' AND check_in > '2026-03-02'", 60),
         ("SELECT count(*) FROM reservations WHERE status = 'requested'", 20),
-        ("SELECT count(DISTINCT policy) FROM reservations JOIN listings ON id = listing_id WHERE status = 'confirmed'", 3),
+        ("SELECT count(DISTINCT policy) FROM reservations JOIN listings ON id = listing_id", 3),
         ("SELECT count(*) FROM reviews", 300),
         ("SELECT count(*) FROM messages", 300),
         ("SELECT count(DISTINCT kind) FROM listings", 8),
@@ -89,8 +89,8 @@ def test_there_is_enough(db: sqlite3.Connection, sql: str, least: int) -> None:
         "SELECT number FROM reservations r WHERE status = 'confirmed' AND total_cents <> (SELECT sum(amount_cents)"
         " FROM payments WHERE reservation = number AND kind = 'charge')",
         # a refund that was due and not paid
-        "SELECT number FROM reservations r WHERE refund_due_cents <> (SELECT coalesce(sum(amount_cents), 0) FROM payments"
-        " WHERE reservation = number AND kind = 'refund')",
+        "SELECT number FROM reservations r WHERE refund_due_cents <> (SELECT coalesce(sum(amount_cents), 0)"
+        " FROM payments WHERE reservation = number AND kind = 'refund')",
         # nobody stays at home, and nobody is too many
         "SELECT number FROM reservations r JOIN listings l ON l.id = listing_id WHERE host_id = guest_id"
         " OR r.guests > l.guests OR r.nights < l.min_nights",
@@ -118,12 +118,14 @@ def test_zones_agree_with_the_time_zone_database() -> None:
     zones, offset = entry("app.service.zones:ZONES"), entry("app.service.zones:offset")
     to_utc, to_local = entry("app.service.zones:to_utc"), entry("app.service.zones:to_local")
     for name in zones:
-        moment = datetime(2025, 1, 1, tzinfo=UTC)
+        moment, step = datetime(2025, 1, 1, tzinfo=UTC), timedelta(days=1)
         while moment.year < 2028:
             right = moment.astimezone(ZoneInfo(name))
             assert offset(name, moment) == right.utcoffset(), (name, moment)
             assert to_local(name, moment) == right.replace(tzinfo=None)
-            moment += timedelta(minutes=397)
+            # By the quarter of an hour on the days on which the clocks change.
+            changes = right.utcoffset() != (moment + timedelta(days=1)).astimezone(ZoneInfo(name)).utcoffset()
+            moment += timedelta(minutes=15) if changes else step
         # An hour that comes twice is the first of the two.
         for wall in (datetime(2026, 3, 29, 12), datetime(2026, 10, 25, 1, 30), datetime(2026, 4, 5, 2, 30)):
             assert to_utc(name, wall) == wall.replace(tzinfo=ZoneInfo(name), fold=0).astimezone(UTC), (name, wall)
