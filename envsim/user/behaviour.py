@@ -37,12 +37,15 @@ _TURNING = slice(0, 3)
 
 
 class Weights(NamedTuple):
-    """How much each way of being unlike counts; the sum is divided by `temperature`."""
+    """How much each way of being unlike counts; the sum is divided by `temperature`.
 
-    heard: float = 3.0
+    Set on the design split of `benchmarks/users.py`.
+    """
+
+    heard: float = 2.0
     turn: float = 0.6
-    tells: float = 1.0
-    needs: float = 1.0
+    tells: float = 2.0
+    needs: float = 2.0
     asks: float = 1.0
     items: float = 1.5
     named: float = 0.5
@@ -51,8 +54,8 @@ class Weights(NamedTuple):
     shared: float = 0.5
     second: float = 1.0
     group: float = 0.5
-    shape: float = 2.0
-    temperature: float = 0.2
+    shape: float = 3.0
+    temperature: float = 0.3
 
 
 class Move(Frozen):
