@@ -7,7 +7,7 @@ turn pops some; how many, and what else happens, are the decision points of a pe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from envsim.errors import ContentError
 from envsim.goal import Item, Limit, UserGoal
@@ -154,7 +154,7 @@ class AgendaUser:
             return self._farewell(decide, now)
         if state.agenda and state.pending() and not any(kind in ("affirm", "inform") for kind, _ in now):
             now += [("ask", name) for kind, name in self._take("ask", 1)]
-        if (name := self._mentionable()) and decide.chance("volunteer"):
+        if (name := self._mentionable({about for _, about in now})) and decide.chance("volunteer"):
             now.append(("volunteer", name))
         if not now:
             now.append(("ack", ""))
@@ -199,12 +199,12 @@ class AgendaUser:
             self._state.agenda.remove(task)
         return taken
 
-    def _mentionable(self) -> str | None:
-        """An open fact that is part of a voiced wish, or of none, and has not been told."""
+    def _mentionable(self, said: Collection[str]) -> str | None:
+        """An open fact of a voiced wish, or of none, that was not told before and is not `said` in this turn."""
         goal, state = self._of(), self._state
         later = {n for item in goal.items if item.id not in state.voiced for n in item.tells + item.needs}
         for name, fact in goal.facts.items():
-            if fact.reveal == "open" and name not in state.told and name not in later:
+            if fact.reveal == "open" and name not in state.told and name not in later and name not in said:
                 return name
         return None
 

@@ -146,6 +146,15 @@ def test_facts_are_told_when_asked_and_no_sooner():
     assert "XL" in user.hear("The size?").text
 
 
+def test_what_is_told_is_not_told_twice_in_one_turn():
+    user = one(volunteer=1)
+    user.reset(goal(facts={"email": {"value": "ann@example.com", "reveal": "open"}}), 0)
+    turn = user.hear("What is your e-mail address?")
+    assert turn.text.count("ann@example.com") == 1
+    user.reset(goal(facts={"email": {"value": "ann@example.com", "reveal": "open"}}), 0)
+    assert "volunteer:email" in user.hear("One moment.").acts
+
+
 def test_disclosure_is_what_the_persona_says():
     want = goal(facts={n: {"value": f"{n}-1"} for n in ("alpha", "beta", "gamma")})
     for thorough, told in ((1.0, 3), (0.0, 1)):
