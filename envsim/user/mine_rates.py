@@ -135,7 +135,10 @@ def prior(counts: Sequence[Sequence[int]]) -> tuple[float, float]:
 
 
 def posterior(taken: int, chances: int, before: tuple[float, float]) -> Rate:
-    """The rate of one user or group, given the prior."""
+    """The rate of one user or group, given the prior.
+
+    The prior is taken as known, as in all empirical Bayes, so intervals of few users are a little narrow.
+    """
     alpha, beta = before[0] + taken, before[1] + chances - taken
     low, high = _interval(alpha, beta)
     return Rate(alpha / (alpha + beta), low, high, chances)
