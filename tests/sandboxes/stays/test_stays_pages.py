@@ -139,7 +139,7 @@ def test_nobody_is_sent_to_another_site(session: Open) -> None:
     guest = session(None)
     for target in ("//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example"):
         reply = guest.post("/login", email="maya.okonkwo@example.com", password="dovecote-demo", next=target)
-        assert (reply.header("location") or "").startswith(("/trips?", "/%09/", "/\t/"))
+        assert reply.header("location") == "/trips?notice=signed-in"
         guest.post("/logout")
 
 
