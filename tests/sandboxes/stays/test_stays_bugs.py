@@ -10,8 +10,9 @@ import pytest
 
 from envsim.content import load_entry
 from envsim.sandbox.oracle import HeldSandbox, OracleFailure, run_oracle
-from envsim.sandbox.runtime import Sandbox, get_runtime
+from envsim.sandbox.runtime import ResetRequest, Sandbox, get_runtime
 from envsim.sandbox.spec import Bug, load_spec
+from envsim.sandbox.visitor import Visitor
 
 SPEC = load_spec(Path(__file__).resolve().parents[3] / "sandboxes" / "stays" / "sandbox.toml")
 each_bug = pytest.mark.parametrize("bug", SPEC.bugs, ids=lambda bug: bug.id)
@@ -166,3 +167,20 @@ def test_the_readme_names_every_bug() -> None:
         [f"`{b.id}`", b.layer, b.bug_class, f"{b.rate:g}", "yes" if b.id in SPEC.production else "", b.symptom]
         for b in SPEC.bugs
     ]
+
+
+def test_resets_leave_nothing_behind_whatever_happened(stays: Sandbox) -> None:
+    request = ResetRequest(seed=9, bugs=SPEC.select_bugs("all"), login=GUEST)
+    clean, dirty = set(), set()
+    for _ in range(25):
+        visitor = Visitor(stays, stays.control.reset(request), GUEST)
+        clean.add(stays.control.hash())
+        fork = stays.control.snapshot()
+        visitor.tool("search_stays", place="kyoto", sort="rating", page=2)
+        visitor.tool("contact_host", slug=min(visitor.rows("homes")), body="We'll come by boat.")
+        visitor.tool("cancel_trip", number=int(min(visitor.rows("reservations", guest=GUEST, status="requested"))))
+        dirty.add(stays.control.hash())
+        stays.control.restore(fork)
+        clean.add(stays.control.hash())
+    assert (len(clean), len(dirty)) == (1, 1)
+    assert clean != dirty
