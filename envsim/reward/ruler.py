@@ -24,7 +24,7 @@ from envsim.reward.agreement import Analysis, analyse
 from envsim.reward.groups import Group, LeftOut, Trajectory
 from envsim.reward.judge import Judge, Sheet
 from envsim.reward.rubric import RULER, Rubric
-from envsim.reward.transcript import Line, from_messages, render, speaks_to_judge
+from envsim.reward.transcript import Line, from_messages, render, shorten, speaks_to_judge
 from envsim.rng import Rng, draw
 from envsim.state import state_hash
 from envsim.types import Frozen, JsonValue
@@ -246,7 +246,7 @@ class Ruler:
             raise ContentError('The group has no list of "trajectories". Give {"trajectories": [{"messages": [...]}]}.')
         lines = [_messages_of(one, number) for number, one in enumerate(attempts)]
         trajectories = tuple(Trajectory(session=str(number), lines=own) for number, own in enumerate(lines))
-        judged = self.judge_group(Group(key=str(found.get("key", "group")), trajectories=trajectories))
+        judged = self.judge_group(Group(key=shorten(str(found.get("key", "group"))), trajectories=trajectories))
         for attempt, own in zip(attempts, judged.judged, strict=True):
             attempt["judge"] = own.model_dump(mode="json")
         return {**found, "judge": judged.model_dump(mode="json", exclude={"judged"})}
