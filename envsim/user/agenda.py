@@ -18,7 +18,7 @@ from envsim.user.invariants import Monitor
 from envsim.user.persona import Persona, Population
 from envsim.user.react import Reaction
 from envsim.user.state import State, Task
-from envsim.user.understand import Reader
+from envsim.user.understand import Heard, Reader
 from envsim.user.utter import Say, readable, render, utter
 
 ORDER = (
@@ -28,6 +28,8 @@ ORDER = (
     "volunteer", "ack", "wait", "impatient", "drift", "nothing_else", "give_up", "bye",
 )  # fmt: skip
 """The acts of a turn are said in this order."""
+MAX_HEARD = 2_000
+"""Longest message (characters) a user takes in; of a longer one it only knows that it was too much."""
 _RANK = {kind: rank for rank, kind in enumerate(ORDER)}
 
 
@@ -68,6 +70,9 @@ class AgendaUser:
         state.turn += 1
         heard = self._reader.read(text)
         self._monitor.hear(heard)
+        if len(text) > MAX_HEARD:
+            # Whoever recites a policy or all it knows has said nothing to this person in particular.
+            heard = Heard(text, ())
         decide = Decisions(self._persona, self._seed, state.turn)
         reaction = Reaction(self._goal, state, decide, self._hands)
         before = state.progress()

@@ -318,6 +318,15 @@ def test_without_hands_nothing_is_pretended():
     assert user.hear("Could you check your inbox?").acts[0] == "cannot:inbox"
 
 
+def test_a_wall_of_text_moves_nobody():
+    wall = "Our rules. " * 200 + "What is your e-mail address? I have done the refund."
+    user = one(ask_repeat=1)
+    user.reset(goal(facts={"email": {"value": "ann@example.com"}}), 0)
+    turn = user.hear(wall)
+    assert (turn.acts, turn.done, turn.fault, user.statuses) == (("repeat",), False, "", {"refund": "open"})
+    assert "ann@example.com" in user.hear("What is your e-mail address?").text
+
+
 def test_the_patient_and_the_impatient():
     for after in (2, 5):
         user = one(give_up_after=after, give_up=1)
