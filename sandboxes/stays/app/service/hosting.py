@@ -10,7 +10,7 @@ from envsim.guest.service import Refusal, Row, fetch, first, missing, scalar, wr
 from . import listings, pricing
 from .booking import confirm
 from .members import Actor
-from .trips import STATUSES, STAY, dress, with_money
+from .trips import STAY, dress, with_money
 
 PAGE_SIZE = 15
 EDIT_TICKS = 3
@@ -243,7 +243,3 @@ def overview(actor: Actor) -> Row:
         today,
     )
     return found or {}
-
-
-__all__ = ["STATUSES", "decide", "edit_calendar", "get_reservation", "list_homes", "list_payouts", "list_reservations",
-           "overview", "own_home", "reply_to_review", "set_rates"]  # fmt: skip
