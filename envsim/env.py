@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from envsim import spaces
 from envsim.conversation import Conversation
-from envsim.errors import ActionError, ContentError, EnvsimError, SandboxError, UncertainError, missing_extra
+from envsim.errors import ActionError, ContentError, SandboxError, UncertainError, missing_extra
 from envsim.recorder import Recorder
 from envsim.reward.checks import Record
 from envsim.source import TaskSource, TemplateSource
@@ -184,7 +184,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         except (SandboxError, UncertainError) as error:
             self.outcome = Outcome(kind=_kind_of(error), reward=None, reason=str(error))
             raise
-        except EnvsimError:
+        except Exception:
             self.task = None
             raise
         self._steps = 0
@@ -213,7 +213,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             transition = Transition(observation=self._unchanged(error=str(error)))
         except (SandboxError, UncertainError) as error:
             return self._break_off(error, parsed)
-        except EnvsimError:
+        except Exception:
             # In the middle of the user's turn, which cannot be taken again: nothing goes on from here.
             self.task = None
             raise
