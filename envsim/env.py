@@ -85,8 +85,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         screenshot: Add a ``screenshot`` to every observation (chromium only).
         max_steps: Overrides every task's own limit.
         policy: Name written into traces.
-        user: Who plays the users of tasks that have one: ``"agenda"`` (seeded, no LLM), ``"chat:MODEL"``,
-            ``"local:PATH"``, or a function that makes a `User`.
+        user: Who plays the users of tasks that have one: ``"agenda"`` or ``"mined"`` (seeded, no LLM),
+            ``"chat:MODEL"``, ``"local:PATH"``, or a function that makes a `User`.
         population: What the user's persona is drawn from: a built-in population or a directory made
             by ``envsim personas mine``.
         source: Where tasks come from and who judges them; None: the task files of `app`.
