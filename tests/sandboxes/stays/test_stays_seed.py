@@ -97,7 +97,7 @@ def test_there_is_enough(db: sqlite3.Connection, sql: str, least: int) -> None:
         # a request where none is needed, and the future written already
         "SELECT number FROM reservations JOIN listings ON id = listing_id WHERE status = 'requested' AND instant",
         f"SELECT number FROM reservations WHERE booked_at >= '{NOW}' OR booked_at >= check_in",
-        f"SELECT id FROM messages WHERE sent_at >= '{NOW[:10]}T23'",
+        f"SELECT id FROM messages WHERE sent_at >= '{NOW}'",
         "SELECT id FROM reviews v JOIN reservations r ON r.number = v.reservation WHERE v.created_on < r.check_out",
         # ratings are those of the reviews
         "SELECT slug FROM listings l WHERE (rating_count, rating_sum) <> (SELECT count(*), coalesce(sum(rating), 0)"
