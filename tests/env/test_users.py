@@ -223,6 +223,7 @@ def test_agent_and_user_act_on_one_state_in_sessions_of_their_own(tmp_path):
         *_, info = env.step('send_msg_to_user("What is on it now?")')
         (call,) = info["user"]["calls"]
         assert slug in call["result"]
+        assert info["delta"] == []  # what it did in an earlier turn is not told twice
         assert json.loads(env.world.user_step(call_of("staff_list_refunds")).observation.result)["status"] == 403
         _, reward, *_ = env.step("answer()")
         assert reward == 1.0
@@ -237,6 +238,8 @@ def test_a_fork_returns_the_users_session_too():
         token, before = env.world.snapshot(), env.world.state()
         slug = sorted(before["products"])[0]
         first = env.world.user_step(call_of("add_to_wishlist", slug=slug))
+        env.world._user.load({})  # signed out
+        assert json.loads(env.world.user_step(call_of("list_wishlist")).observation.result)["status"] == 401
         env.world.restore(token)
         assert env.world.state() == before
         assert env.world.user_step(call_of("add_to_wishlist", slug=slug)) == first
