@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from envsim.errors import ContentError, PrerequisiteError, load_optional
+from envsim.errors import ContentError, ModelError, PrerequisiteError, load_optional
 
 NAMES = "chat:MODEL (asked at $OPENAI_BASE_URL) or local:PATH (a model directory or .gguf file)"
 """How chat models are named at every command line."""
@@ -25,6 +26,8 @@ NAMES = "chat:MODEL (asked at $OPENAI_BASE_URL) or local:PATH (a model directory
 _LOCAL_ENTRY = "envsim.chat_local:LocalChat"
 _LONGEST_WAIT_S = 60.0
 """An endpoint that asks for more patience than this is asked again after this."""
+_TOO_LONG = re.compile("context", re.IGNORECASE)
+"""What OpenAI, vLLM and llama.cpp all say in the 400 for a conversation that does not fit."""
 
 ChatMessage = dict[str, Any]
 """A message as the API has it: ``role``, ``content``, and ``tool_calls`` where the model called tools."""
@@ -50,7 +53,7 @@ class Chat(Protocol):
         seed: int = 0,
         temperature: float = 0.0,
     ) -> ChatMessage:
-        """The assistant's next message.
+        """The assistant's next message: ``content`` a string or None, ``tool_calls`` as the API documents them.
 
         Args:
             messages: The conversation so far.
@@ -60,6 +63,7 @@ class Chat(Protocol):
             temperature: 0 for the likeliest reply.
 
         Raises:
+            ModelError: The conversation is longer than the model's context.
             PrerequisiteError: The model cannot be reached or used.
         """
 
@@ -128,6 +132,7 @@ class ChatEndpoint:
         """See `Chat.reply`.
 
         Raises:
+            ModelError: The endpoint says that the conversation is longer than the model's context.
             PrerequisiteError: The endpoint refuses, or does not answer after all attempts.
         """
         body: dict[str, Any] = {
@@ -177,19 +182,52 @@ class ChatEndpoint:
         return {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
 
     def _message(self, reply: httpx.Response) -> ChatMessage:
+        if reply.status_code == 413 or (reply.status_code in (400, 422) and _TOO_LONG.search(reply.text)):
+            # Of this conversation alone: others may go on.
+            raise ModelError(
+                f"The conversation is too long for {self.model} ({reply.text[:200]!r}). "
+                "Use a model with a longer context, or shorter texts."
+            )
         try:
             message = reply.raise_for_status().json()["choices"][0]["message"]
         except (httpx.HTTPStatusError, ValueError, LookupError, TypeError, RecursionError):
             raise self._unusable(f"answered HTTP {reply.status_code}: {reply.text[:200]}") from None
         if not isinstance(message, dict):
             raise self._unusable("answered without a message")
-        return message
+        return _as_documented(message)
 
     def _unusable(self, what: str) -> PrerequisiteError:
         return PrerequisiteError(
             f"The chat endpoint {self._base} {what}. Set OPENAI_BASE_URL and OPENAI_API_KEY, and check the model name.",
             command=f"curl {self._base}/models",
         )
+
+
+def _as_documented(message: dict[str, Any]) -> ChatMessage:
+    """`message` in the shapes the API documents: servers leave ids out, and send parts, objects and nulls instead."""
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "\n".join(str(part["text"]) for part in content if isinstance(part, dict) and "text" in part)
+    found: ChatMessage = {**message, "role": "assistant", "content": content if isinstance(content, str) else None}
+    found.pop("tool_calls", None)
+    raw = message.get("tool_calls")
+    calls = [_call(call) for call in raw] if isinstance(raw, list) else []
+    return {**found, "tool_calls": calls} if calls else found
+
+
+def _call(raw: Any) -> dict[str, Any]:
+    call: dict[str, Any] = raw if isinstance(raw, dict) else {}
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    arguments = function.get("arguments") or {}
+    return {
+        "id": str(call.get("id") or ""),
+        "type": "function",
+        "function": {
+            "name": str(function.get("name") or ""),
+            "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments),
+        },
+    }
 
 
 def _retry_after_s(value: str) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from envsim.errors import ContentError
 from envsim.goal import UserGoal
-from envsim.types import Action, Event, JsonValue, Message, StateDelta, UserCall, UserTurn
+from envsim.types import Action, Event, JsonValue, Message, StateDelta, Transition, UserCall, UserTurn
 from envsim.user.base import User
 from envsim.world import DualControlWorld, World
 
@@ -32,6 +32,19 @@ class Reply:
         """What the agent gets to see of it."""
         return (Message(role="user", text=self.turn.text),) if self.turn.text else ()
 
+    def after(self, transition: Transition) -> Transition:
+        """`transition` with what the user then did."""
+        seen = transition.observation
+        return transition.model_copy(
+            update={
+                "observation": seen.model_copy(update={"messages": (*seen.messages, *self.messages)}),
+                "delta": (*transition.delta, *self.delta),
+                "events": (*transition.events, *self.events),
+                "trust": min(transition.trust, self.trust),
+                "user": self.turn,
+            }
+        )
+
 
 class Conversation:
     """One user in one world, episode after episode.
@@ -52,6 +65,7 @@ class Conversation:
         Raises:
             ContentError: The user acts itself, and this world has no session for it.
             SandboxError: The sandbox failed under a call of the user's.
+            PrerequisiteError: The model that plays the user cannot be reached.
         """
         self._hands = None
         if goal.login is not None:
@@ -68,6 +82,7 @@ class Conversation:
 
         Raises:
             SandboxError: The sandbox failed under a call of the user's.
+            PrerequisiteError: The model that plays the user cannot be reached.
         """
         return self._reply(self._user.hear(text))
 

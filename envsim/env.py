@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envsim import spaces
-from envsim.conversation import Conversation, Reply
+from envsim.conversation import Conversation
 from envsim.errors import ActionError, ContentError, SandboxError, UncertainError
 from envsim.recorder import Recorder
 from envsim.reward.checks import Record
@@ -88,8 +88,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         screenshot: Add a ``screenshot`` to every observation (chromium only).
         max_steps: Overrides every task's own limit.
         policy: Name written into traces.
-        user: Who plays the users of tasks that have one: ``"agenda"`` (seeded, no LLM), ``"chat:MODEL"``,
-            ``"local:PATH"``, or a function that makes a `User`.
+        user: Who plays the users of tasks that have one: ``"agenda"`` or ``"mined"`` (seeded, no LLM),
+            ``"chat:MODEL"``, ``"local:PATH"``, or a function that makes a `User`.
         population: What the user's persona is drawn from: a built-in population or a directory made
             by ``envsim personas mine``.
         source: Where tasks come from and who judges them; None: the task files of `app`.
@@ -173,6 +173,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             SandboxError: No sandbox could be started, twice in a row; `outcome` says so too.
             UncertainError: The world does not know this start; `outcome` says so too.
             ContentError: The task cannot be set up; says what to correct.
+            PrerequisiteError: The model that plays the user cannot be reached.
         """
         super().reset(seed=seed)
         episode_seed = seed if seed is not None else int(self.np_random.integers(2**31))
@@ -185,13 +186,16 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             transition = self.world.reset(self.task, episode_seed)
             before = self.world.state()
             if self.task.user is not None:
-                transition = _joined(transition, self._talk().begin(self.task.user, episode_seed))
+                transition = self._talk().begin(self.task.user, episode_seed).after(transition)
                 _check_fault(transition)
+            self._recorder.begin(self.task, self.world, episode_seed, before, options.get("session"))
         except (SandboxError, UncertainError) as error:
             self.outcome = Outcome(kind=_kind_of(error), reward=None, reason=str(error))
             raise
+        except Exception:
+            self.task = None
+            raise
         self._steps = 0
-        self._recorder.begin(self.task, self.world, episode_seed, before, options.get("session"))
         self._heard = _Heard(before=before)
         self._see(transition)
         self._write(transition)
@@ -202,6 +206,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
 
         Raises:
             gymnasium.error.ResetNeeded: No episode is running.
+            PrerequisiteError: The model that plays the user cannot be reached; the episode is over, without an outcome.
         """
         if self.task is None or self.outcome is not None:
             raise gymnasium.error.ResetNeeded("The episode is over. Call reset() before step().")
@@ -216,6 +221,10 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             transition = Transition(observation=self._unchanged(error=str(error)))
         except (SandboxError, UncertainError) as error:
             return self._break_off(error, parsed)
+        except Exception:
+            # In the middle of the user's turn, which cannot be taken again: nothing goes on from here.
+            self.task = None
+            raise
         self._see(transition)
         self._write(transition, parsed, raw)
         try:
@@ -251,7 +260,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         if action.kind == "say":
             self._heard.said.append(action.text)
             if self.task is not None and self.task.user is not None:
-                return _joined(transition, self._talk().hear(action.text))
+                return self._talk().hear(action.text).after(transition)
         return transition
 
     def _settle(
@@ -362,20 +371,6 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             # A model has no looks, and after a failure there is no page.
             return np.zeros(spaces.SCREENSHOT_SHAPE, np.uint8)
         return spaces.decode_png(png)
-
-
-def _joined(transition: Transition, reply: Reply) -> Transition:
-    """`transition` with what the user then did."""
-    seen = transition.observation
-    return transition.model_copy(
-        update={
-            "observation": seen.model_copy(update={"messages": (*seen.messages, *reply.messages)}),
-            "delta": (*transition.delta, *reply.delta),
-            "events": (*transition.events, *reply.events),
-            "trust": min(transition.trust, reply.trust),
-            "user": reply.turn,
-        }
-    )
 
 
 def _check_fault(transition: Transition) -> None:

@@ -116,7 +116,9 @@ class UserGoal(Frozen):
     scenario: str = Field(default="", description="who and why, for people and for chat users")
     facts: dict[FactName, Fact] = {}
     unknown: dict[FactName, tuple[str, ...]] = Field(
-        default={}, description="what the user does not know, with the words by which an agent asks for it"
+        default={},
+        description="what the user does not know, with the words by which an agent asks for it; what an ability "
+        "teaches may stand here too, for its words",
     )
     items: tuple[Item, ...] = Field(min_length=1)
     changes: tuple[Change, ...] = ()

@@ -32,7 +32,8 @@ def fill_goal(table: Mapping[str, Any], params: Mapping[str, Any]) -> UserGoal:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in ("user", *first["loc"]))
-        raise ContentError(f"{where}: {first['msg']}.") from None
+        message = first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise ContentError(f"{where}: {message}. Correct it.") from None
 
 
 def _keep_spoken(value: Any) -> Any:

@@ -14,6 +14,7 @@ from envsim.fidelity.intervals import Estimate, pass_hat_k, rate
 from envsim.fidelity.populations import spread
 from envsim.rollout import Job, Rollout, plan, recorded, run_jobs
 from envsim.sandbox.faults import read_faults
+from envsim.source import TaskSource, TemplateSource
 from envsim.user.persona import builtin_populations, read_population
 from envsim.worlds import default_interface
 
@@ -36,7 +37,7 @@ def rollout(
     driver: Annotated[str, typer.Option(help="http or chromium.")] = "http",
     bugs: Annotated[str, typer.Option(help="production, none, all, or ids a,b.")] = "production",
     faults: Annotated[str, typer.Option(help="production, none, or rates a=0.1,b=0.2; see docs/faults.md.")] = "none",
-    user: Annotated[str, typer.Option(help="Who plays users: agenda, chat:MODEL or local:PATH.")] = "agenda",
+    user: Annotated[str, typer.Option(help="Who plays users: agenda, mined, chat:MODEL or local:PATH.")] = "agenda",
     population: Annotated[
         str | None, typer.Option(help="Users to draw from: built-in names or folders, comma separated.")
     ] = None,
@@ -64,7 +65,13 @@ def rollout(
     runs = {name: options | {"population": name} for name in populations}
     jobs = {name: plan(run, policies, episodes, seed, trials) for name, run in runs.items()}
     # Bad names must fail here, in one sentence, and also where every episode is already recorded.
-    TaskEnv(**options | {"record": None}).close()
+    env = TaskEnv(**options | {"record": None})
+    env.close()
+    if len(populations) > 1 and not _have_users(env.source):
+        raise ContentError(
+            f"None of these tasks of {app} has a user: every population would see the same episodes. "
+            "Leave out --users and --population, or roll out an app whose tasks have users: --app desk"
+        )
     done: dict[str, list[Rollout]] = {}
     with progress(f"Rolling out {', '.join(policies)}", total=sum(map(len, jobs.values()))) as advance:
         for name, run in runs.items():
@@ -79,6 +86,10 @@ def rollout(
         print_json({"policies": rows, "spread": spreads} if spreads else rows)
     else:
         _print(rows, spreads, trials)
+
+
+def _have_users(source: TaskSource) -> bool:
+    return not isinstance(source, TemplateSource) or any(each.user is not None for each in source.templates)
 
 
 def _names(text: str) -> list[str]:

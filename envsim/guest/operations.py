@@ -123,19 +123,19 @@ def _typed(text: str, schema: Schema) -> Any:
 
 
 def _checked(name: str, value: Any, schema: Schema) -> Any:
-    wanted = schema["type"]
+    wanted: str = schema["type"]
     if not isinstance(value, _PYTHON[wanted]) or (isinstance(value, bool) and wanted != "boolean"):
         raise _bad(f"{name} must be of type {wanted}.")
     if value not in schema.get("enum", (value,)):
         raise _bad(f"{name} must be one of: {', '.join(schema['enum'])}.")
-    if wanted == "integer":
+    if isinstance(value, int) and wanted == "integer":
         low, high = schema.get("minimum", -MAX_INTEGER), schema.get("maximum", MAX_INTEGER)
         if not low <= value <= high:
             raise _bad(f"{name} must be from {low} to {high}.")
-    if wanted == "string":
+    if isinstance(value, str):
         if len(value) > schema.get("maxLength", MAX_TEXT):
             raise _bad(f"{name} is too long.")
-        if not value.isprintable() and any("\ud800" <= char <= "\udfff" for char in value):
+        if any("\ud800" <= char <= "\udfff" for char in value):
             raise _bad(f"{name} is not valid Unicode.")
     return value
 

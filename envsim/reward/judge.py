@@ -75,6 +75,7 @@ class Judge(Protocol):
 
         Raises:
             JudgeError: The judge gave no usable scores, and was told why.
+            ModelError: The sheet is too long for the judge's model.
             PrerequisiteError: The judge cannot be reached.
         """
 

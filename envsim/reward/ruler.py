@@ -19,12 +19,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from envsim.errors import ContentError, JudgeError
+from envsim.errors import ContentError, JudgeError, ModelError
 from envsim.reward.agreement import Analysis, analyse
 from envsim.reward.groups import Group, LeftOut, Trajectory
 from envsim.reward.judge import Judge, Sheet
 from envsim.reward.rubric import RULER, Rubric
-from envsim.reward.transcript import Line, from_messages, render, speaks_to_judge
+from envsim.reward.transcript import Line, from_messages, render, shorten, speaks_to_judge
 from envsim.rng import Rng, draw
 from envsim.state import state_hash
 from envsim.types import Frozen, JsonValue
@@ -111,6 +111,8 @@ class Ruler:
     def judge_group(self, group: Group) -> JudgedGroup:
         """Judge one group; trajectories that read the same are shown once and share what they get.
 
+        A group whose replies cannot be used, or that is too long for the judge's model, is ``"refused"``.
+
         Raises:
             PrerequisiteError: The judge cannot be reached.
         """
@@ -125,7 +127,8 @@ class Ruler:
         orders = list(balanced_orders(len(texts), self.orders, Rng(self.seed, "orders", _digest(context, texts))))
         try:
             scores = self._ask(context, texts, orders)
-        except JudgeError as error:
+        except (JudgeError, ModelError) as error:
+            # A group that is too long for the judge must not keep it from the others.
             return self._unscored(group, "refused", str(error))
         places = [[order.index(number) for number in range(len(texts))] for order in orders]
         return self._settle(group, of, scores, analyse(scores, places))
@@ -243,7 +246,7 @@ class Ruler:
             raise ContentError('The group has no list of "trajectories". Give {"trajectories": [{"messages": [...]}]}.')
         lines = [_messages_of(one, number) for number, one in enumerate(attempts)]
         trajectories = tuple(Trajectory(session=str(number), lines=own) for number, own in enumerate(lines))
-        judged = self.judge_group(Group(key=str(found.get("key", "group")), trajectories=trajectories))
+        judged = self.judge_group(Group(key=shorten(str(found.get("key", "group"))), trajectories=trajectories))
         for attempt, own in zip(attempts, judged.judged, strict=True):
             attempt["judge"] = own.model_dump(mode="json")
         return {**found, "judge": judged.model_dump(mode="json", exclude={"judged"})}

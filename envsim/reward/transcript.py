@@ -94,8 +94,8 @@ def from_messages(messages: Sequence[Mapping[str, Any]], limit: int = OBSERVATIO
             "role": shorten(str(message.get("role", "")), 40),
             "content": shorten(_text(message.get("content")), limit),
         }
-        if calls := [_call(call, limit) for call in message.get("tool_calls") or ()]:
-            line["calls"] = [*calls]
+        if raw := message.get("tool_calls"):
+            line["calls"] = [_call(call, limit) for call in (raw if isinstance(raw, list | tuple) else [raw])]
         lines.append(line)
     return tuple(lines)
 
@@ -108,7 +108,7 @@ def _text(content: Any) -> str:
 
 
 def _call(call: Any, limit: int) -> JsonValue:
-    function = call.get("function", call) if isinstance(call, Mapping) else {}
+    function = call.get("function", call) if isinstance(call, Mapping) else call
     if not isinstance(function, Mapping):
         return shorten(str(function), limit)
     return {

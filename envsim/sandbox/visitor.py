@@ -13,7 +13,7 @@ from envsim.guest.openapi import build_call
 from envsim.page.lines import Line
 from envsim.page.snapshot import snapshot
 from envsim.page.transport import Request, Response
-from envsim.sandbox.runtime import ResetRequest, Sandbox
+from envsim.sandbox.runtime import Sandbox
 
 FORM = "application/x-www-form-urlencoded"
 _HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
@@ -81,8 +81,3 @@ class Visitor:
         """Rows of the state view with these values."""
         table = self.sandbox.control.state()[collection]
         return {key: row for key, row in table.items() if having.items() <= row.items()}
-
-
-def arrive(sandbox: Sandbox, login: str | None = None, clock: str | None = None) -> Visitor:
-    """Reset `sandbox` and open it as `login`; `clock` is where its time starts, None for as usual."""
-    return Visitor(sandbox, sandbox.control.reset(ResetRequest(login=login, clock=clock)), login)

@@ -7,7 +7,7 @@ turn pops some; how many, and what else happens, are the decision points of a pe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from envsim.errors import ContentError
 from envsim.goal import Item, Limit, UserGoal
@@ -18,7 +18,7 @@ from envsim.user.invariants import Monitor
 from envsim.user.persona import Persona, Population
 from envsim.user.react import Reaction
 from envsim.user.state import State, Task
-from envsim.user.understand import Reader
+from envsim.user.understand import Heard, Reader
 from envsim.user.utter import Say, readable, render, utter
 
 ORDER = (
@@ -28,6 +28,8 @@ ORDER = (
     "volunteer", "ack", "wait", "impatient", "drift", "nothing_else", "give_up", "bye",
 )  # fmt: skip
 """The acts of a turn are said in this order."""
+MAX_HEARD = 2_000
+"""Longest message (characters) a user takes in; of a longer one it only knows that it was too much."""
 _RANK = {kind: rank for rank, kind in enumerate(ORDER)}
 
 
@@ -68,6 +70,9 @@ class AgendaUser:
         state.turn += 1
         heard = self._reader.read(text)
         self._monitor.hear(heard)
+        if len(text) > MAX_HEARD:
+            # Whoever recites a policy or all it knows has said nothing to this person in particular.
+            heard = Heard(text, ())
         decide = Decisions(self._persona, self._seed, state.turn)
         reaction = Reaction(self._goal, state, decide, self._hands)
         before = state.progress()
@@ -154,7 +159,7 @@ class AgendaUser:
             return self._farewell(decide, now)
         if state.agenda and state.pending() and not any(kind in ("affirm", "inform") for kind, _ in now):
             now += [("ask", name) for kind, name in self._take("ask", 1)]
-        if (name := self._mentionable()) and decide.chance("volunteer"):
+        if (name := self._mentionable({about for _, about in now})) and decide.chance("volunteer"):
             now.append(("volunteer", name))
         if not now:
             now.append(("ack", ""))
@@ -187,29 +192,24 @@ class AgendaUser:
         )
 
     def _pop(self, decide: Decisions, count: int) -> list[Task]:
-        """Facts off the top of the agenda, as they will be told: `count`, and no more than may be told."""
+        """Facts off the top of the agenda, `count` at most; a secret is put there only once it may be told."""
         return [("inform", name) for _, name in self._take("inform", count)]
 
     def _take(self, kind: str, count: int) -> list[Task]:
         taken: list[Task] = []
         for task in reversed(self._state.agenda):
-            if task[0] == kind and len(taken) < count and self._tellable(task):
+            if task[0] == kind and len(taken) < count:
                 taken.append(task)
         for task in taken:
             self._state.agenda.remove(task)
         return taken
 
-    def _tellable(self, task: Task) -> bool:
-        fact = self._of().facts.get(task[1])
-        guarded = task[0] == "inform" and fact is not None and fact.reveal == "authenticated"
-        return not guarded or self._state.authenticated(self._of())
-
-    def _mentionable(self) -> str | None:
-        """An open fact that is part of a voiced wish, or of none, and has not been told."""
+    def _mentionable(self, said: Collection[str]) -> str | None:
+        """An open fact of a voiced wish, or of none, that was not told before and is not `said` in this turn."""
         goal, state = self._of(), self._state
         later = {n for item in goal.items if item.id not in state.voiced for n in item.tells + item.needs}
         for name, fact in goal.facts.items():
-            if fact.reveal == "open" and name not in state.told and name not in later:
+            if fact.reveal == "open" and name not in state.told and name not in later and name not in said:
                 return name
         return None
 

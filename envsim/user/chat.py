@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 from envsim.chat import Chat, ChatMessage, open_chat
 from envsim.errors import ContentError, ModelError
@@ -239,7 +238,8 @@ class ChatUser:
             said: ChatMessage = {"role": "assistant", "content": content or "", "tool_calls": []}
             answers: list[ChatMessage] = []
             for at, raw in enumerate(wanted[: MAX_CALLS - len(calls)]):
-                name, arguments, mark = _wanted(raw, f"call_{self._talk.turn}_{number}_{at}")
+                name, arguments = raw["function"]["name"], raw["function"]["arguments"]
+                mark = raw["id"] or f"call_{self._talk.turn}_{number}_{at}"
                 call, result = self._tools.call(name, arguments, self._talk.heard, known.values)
                 if call is not None:
                     calls.append(call)
@@ -265,6 +265,8 @@ class ChatUser:
         if GIVE_UP in said and "give_up" not in decisions:
             decisions.append("give_up")
         done = STOP in said or "give_up" in decisions
+        # Half a surrogate pair is no text, and no trace can hold it.
+        said = said.encode("utf-8", "replace").decode("utf-8")
         text = _SPEAKER.sub("", _THOUGHT.sub("", said).replace(STOP, "").replace(GIVE_UP, "")).strip()[:_LONGEST]
         if done and not text:
             text = "Goodbye."
@@ -274,15 +276,6 @@ class ChatUser:
             text=text, acts=tuple(f"inform:{name}" for name in told), calls=tuple(calls),
             decisions=tuple(decisions), done=done,
         )  # fmt: skip
-
-
-def _wanted(raw: Any, mark: str) -> tuple[str, str, str]:
-    """Name, arguments as JSON text, and id of a tool call, whatever the model sent."""
-    call = raw if isinstance(raw, dict) else {}
-    function = call.get("function")
-    function = function if isinstance(function, dict) else {}
-    arguments = function.get("arguments")
-    return str(function.get("name", "")), arguments if isinstance(arguments, str) else "{}", str(call.get("id") or mark)
 
 
 def chat_user(model: str, population: Population) -> ChatUser:

@@ -30,7 +30,7 @@ REQUEST = _any(
     rf"\b(?:i|we)(?:'ll| will| would|'d|'m| am|'re| are)? {_SOFT}(?:going to )?"
     rf"(?:need|require|like to (?:know|have)|missing|ask (?:you )?for)\b",
     r"\b(?:is|are) (?:still )?(?:needed|required|missing)\b",
-    r"\b(?:what|which)\b(?:'s| is| are| was| were)?",
+    r"(?:\bwhat\b|(?<!, )\bwhich\b|\bwhich\b(?=.*\?))(?:'s| is| are| was| were)?",
     r"\b(?:where|when|who|why|how (?:much|many|long|old|would|should|do|did|is))\b(?=.*\?)",
     r"\bdo you (?:happen to )?(?:have|know|remember|recall)\b",
     r"\b(?:need|requires?) your\b",
@@ -270,12 +270,14 @@ WHICH = re.compile(
 CONDITION = re.compile(r"^(?:[\w ]{0,12}, )?(?:if|once|when|whenever|should|in case|as soon as|after)\b")
 
 ALL = re.compile(r"\b(?:all|both|everything|each|every)\b")
+_DEED = (
+    r"(?:open|go|check|restart|turn|switch|reset|change|update|enter|click|look|toggle|reboot|log|set|unplug|plug|"
+    r"press|enable|disable|remove|delete|insert|run|make|accept|grant|select|tap|sign|visit|read|add|put|use|apply|"
+    r"submit|request|confirm|hand|drop|save|start|take|choose|cancel)"
+)
 DO = re.compile(
     r"\b(?:please|kindly|could you|can you|would you|will you|you (?:can|need to|should|have to|must|may|"
-    r"might want to|could)|"
-    r"i(?:'d| would)? (?:need|like|want|ask) you to|try|go ahead|let's|have you|did you|next|first|then|now)\b|"
-    r"^(?:open|go|check|restart|turn|switch|reset|change|update|enter|click|look|toggle|reboot|log|set|unplug|"
-    r"plug|press|"
-    r"enable|disable|remove|insert|run|make|accept|grant|select|tap|sign|visit|read|add|use)\b"
+    r"might want to|could)|i(?:'d| would)? (?:need|like|want|ask) you to|try|go ahead|let's|have you|did you)\b|"
+    rf"(?:^|,|\b(?:next|first|then|now)) (?:and |then |just |simply )*{_DEED}\b|^(?:just |simply )?{_DEED}\b"
 )
 """The user is asked to do something."""

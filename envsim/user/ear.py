@@ -54,7 +54,7 @@ def features(text: str) -> dict[str, float]:
 def fit_ear(heard: Sequence[tuple[str, Iterable[str]]], *, l2: float = 0.01) -> Ear:
     """An ear from what agents said and the labels of it.
 
-    A label is heard above the score that as many of the given utterances exceed as have it.
+    A label is heard above the score that as many of the given utterances exceed as have it, halfway to the next.
     """
     heard = [(text, frozenset(labels)) for text, labels in heard if text]
     samples = [features(text) for text, _ in heard]
@@ -69,7 +69,8 @@ def fit_ear(heard: Sequence[tuple[str, Iterable[str]]], *, l2: float = 0.01) -> 
     for label in sorted(label for label, count in counts.items() if count >= LEAST):
         has = np.asarray([label in labels for _, labels in heard], bool)
         fitted = fit_logistic(data, has, l2=l2)
-        least = float(np.sort(fitted.score(data))[-int(has.sum())])
+        ranked, count = np.sort(fitted.score(data)), int(has.sum())
+        least = float(ranked[-count - 1 :][:2].mean())
         weights = {names[k]: round(float(w), 2) for k, w in enumerate(fitted.weights) if abs(w) >= SMALL}
-        detectors[label] = Detector(bias=round(fitted.bias - least + 0.01, 3), weights=weights)
+        detectors[label] = Detector(bias=round(fitted.bias - least, 3), weights=weights)
     return Ear(detectors=detectors)

@@ -135,7 +135,10 @@ def prior(counts: Sequence[Sequence[int]]) -> tuple[float, float]:
 
 
 def posterior(taken: int, chances: int, before: tuple[float, float]) -> Rate:
-    """The rate of one user or group, given the prior."""
+    """The rate of one user or group, given the prior.
+
+    The prior is taken as known, as in all empirical Bayes, so intervals of few users are a little narrow.
+    """
     alpha, beta = before[0] + taken, before[1] + chances - taken
     low, high = _interval(alpha, beta)
     return Rate(alpha / (alpha + beta), low, high, chances)
@@ -172,11 +175,25 @@ def priors_of(per_user: Mapping[str, Tally]) -> dict[str, tuple[float, float]]:
 # -- groups ----------------------------------------------------------------------------------------
 
 
-def groups(per_user: Mapping[str, Tally], *, seed: int = 0) -> dict[str, int]:
-    """Group of each user, 0 the largest: k-means on rates (logit), words and facts a turn; k by lowest BIC.
+def clusters(table: NDArray[np.float64], *, seed: int = 0) -> NDArray[np.int64]:
+    """A cluster for each row (N x D): k-means on standardised columns, at least ten rows a cluster on average.
 
-    The criterion is that of X-means (Pelleg and Moore 2000): spherical Gaussians of one common variance.
+    Their number is that of the lowest BIC, as in X-means (Pelleg and Moore 2000): spherical Gaussians of one
+    common variance.
     """
+    spread = table.std(axis=0)
+    table = (table - table.mean(axis=0)) / np.where(spread > 1e-9, spread, 1.0)
+    best, lowest = np.zeros(len(table), np.int64), math.inf
+    for k in range(1, min(MOST_GROUPS, len(table) // 10 or 1) + 1):
+        assigned, error = _k_means(table, k, seed)
+        score = _bic(table, assigned, error, k)
+        if score < lowest:
+            best, lowest = assigned, score
+    return best
+
+
+def groups(per_user: Mapping[str, Tally], *, seed: int = 0) -> dict[str, int]:
+    """Group of each user, 0 the largest: `clusters` of rates (logit), words and facts a turn."""
     names = sorted(per_user)
     estimated = rates(per_user)
     table = np.asarray(
@@ -190,14 +207,7 @@ def groups(per_user: Mapping[str, Tally], *, seed: int = 0) -> dict[str, int]:
             for name in names
         ]
     )
-    spread = table.std(axis=0)
-    table = (table - table.mean(axis=0)) / np.where(spread > 1e-9, spread, 1.0)
-    best, lowest = np.zeros(len(names), np.int64), math.inf
-    for k in range(1, min(MOST_GROUPS, len(names) // 10 or 1) + 1):
-        assigned, error = _k_means(table, k, seed)
-        score = _bic(table, assigned, error, k)
-        if score < lowest:
-            best, lowest = assigned, score
+    best = clusters(table, seed=seed)
     order = sorted(set(best.tolist()), key=lambda g: (-int((best == g).sum()), int(np.argmax(best == g))))
     return {name: order.index(int(group)) for name, group in zip(names, best, strict=True)}
 

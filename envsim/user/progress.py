@@ -81,7 +81,7 @@ class Progress:
         now = self.opened[-1]
         self.wanted |= {text.partition(":")[2] for text in labels if text.startswith("request:")}
         told = {text.partition(":")[2] for text in labels if text.partition(":")[0] in _TELLING}
-        if "book" in labels or "offerbooked" in labels:
+        if {"book", "offerbooked", "claim"} & set(labels):
             told.add("reference")
             self.booked.add(now)
         self.learned |= {name for name in self.items[now].learns if slot(name) in told}
@@ -222,7 +222,7 @@ def slot(name: str) -> str:
 def label(act: str) -> str:
     """An agent's act without its item: ``request:hotel_area`` -> ``request:area``, ``book:hotel`` -> ``book``."""
     kind, _, name = act.partition(":")
-    if kind in ("book", "offerbook", "offerbooked", "want"):
+    if kind in ("book", "claim", "offerbook", "offerbooked", "want"):
         return kind
     return f"{kind}:{slot(name)}" if "_" in name else kind
 

@@ -19,6 +19,7 @@ from envsim.user.understand import Heard
 from envsim.user.values import says_value, value_in
 
 _SLOT = re.compile(r"\{(said|fact|result)(?:\.([\w.-]+))?\}")
+_WHETHER = re.compile(r"\b(?:have|did) you\b", re.I)
 MAX_CALLS = 4
 """Operations of its own a user carries out in one turn."""
 
@@ -110,8 +111,11 @@ class Reaction:
     def _deeds(self, heard: Heard) -> None:
         for name in heard.about("do"):
             done = self.state.deeds.get(name)
-            if done is None and self.decide.chance("claim_undone", name):
+            if done == "done" and all(_WHETHER.search(act.text) for act in heard.acts if act[:2] == ("do", name)):
+                self._say("inform_yes", name)  # "Did you add it?" is no request to add another
+            elif done is None and self.decide.chance("claim_undone", name):
                 self.state.deeds[name] = "claimed"
+                self.state.said_for[name] = heard.text
                 self._say("claim", name)
             elif self._perform(name, heard.text) and done == "claimed":
                 self.decide.note(f"admit:{name}")
@@ -121,6 +125,10 @@ class Reaction:
         """Carry out an ability of the user; whether it worked."""
         ability = self.goal.abilities[name]
         arguments = self._arguments(ability, said)
+        if arguments is not None:
+            self.state.said_for[name] = said
+        elif name in self.state.said_for:  # it was told what to enter when it was asked first
+            arguments = self._arguments(ability, self.state.said_for[name])
         if arguments is None:
             self._say("what_exactly", name)
             return False
@@ -317,8 +325,9 @@ class Reaction:
 
     def _refusals(self, heard: Heard, claimed: list[str]) -> None:
         pending = self.state.pending()
-        named = [about for about in heard.about("refuse") if about != "?"]
-        if heard.has("refuse") and not named:
+        # "I can't change that for you; please do it in your account" hands over, it refuses nothing.
+        named = [] if heard.has("do") else [about for about in heard.about("refuse") if about != "?"]
+        if heard.has("refuse") and not heard.has("do") and not named:
             self.state.doubts += 1
             named = [""] if self.state.doubts > 1 else []
         elif heard.acts:

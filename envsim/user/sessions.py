@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from envsim.errors import TraceError
 from envsim.goal import UserGoal
 from envsim.trace import Trace
+from envsim.user.understand import Reader
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Exchange:
 
     Attributes:
         heard: What the agent had said since the user's turn before; empty for the opening.
-        heard_acts: The agent's acts in it; empty where they are not annotated.
+        heard_acts: The agent's acts in it: as annotated, else as the agenda user would understand them.
         text: What the user said.
         acts: Its acts, sorted.
         said: How the user put which fact, where the trace says so: ``(fact, words)``.
@@ -117,12 +118,16 @@ def session_of(trace: Trace) -> Session | None:
     """The conversation of one trace; None where no user speaks in it."""
     meta = trace.header.meta
     agent_acts, said = meta.get("agent_acts"), meta.get("said")
+    goal = _goal(meta)
+    reader = Reader(goal) if goal is not None and agent_acts is None else None
     turns = []
     heard: list[str] = []
     heard_acts: set[str] = set()
     for step in trace.steps:
         if step.action is not None and step.action.kind == "say":
             heard.append(step.action.text)
+            if reader is not None:
+                heard_acts.update(f"{a.kind}:{a.about}".rstrip(":") for a in reader.read(step.action.text).acts)
         heard_acts.update(str(act) for act in _at(agent_acts, step.index))
         turn = step.user
         if turn is None or not (turn.text or turn.acts):
@@ -142,13 +147,16 @@ def session_of(trace: Trace) -> Session | None:
         return None
     user = meta.get("user")
     name = trace.header.session
-    return Session(name, user if isinstance(user, str) else name, tuple(turns), _goal(meta), trace.header.task or name)
+    return Session(name, user if isinstance(user, str) else name, tuple(turns), goal, trace.header.task or name)
 
 
 def _goal(meta: dict[str, Any]) -> UserGoal | None:
+    """The goal an importer wrote as ``user_goal``, or the one our recorder wrote."""
+    recorded = meta.get("user")
+    found = meta.get("user_goal", recorded.get("goal") if isinstance(recorded, dict) else None)
     try:
-        return UserGoal.model_validate(meta["user_goal"])
-    except (KeyError, ValidationError):
+        return UserGoal.model_validate(found)
+    except ValidationError:
         return None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +15,8 @@ from envsim.goal import Item, UserGoal
 from envsim.types import JsonValue
 
 Status = Literal["open", "attempted", "done", "refused"]
+
+_INDEX = re.compile(r"-?[0-9]{1,9}")
 
 Task = tuple[str, str]
 """An entry of the agenda: (kind, about), kind being inform, wish or ask."""
@@ -40,6 +43,8 @@ class State:
     argued: dict[str, int] = field(default_factory=dict)
     deeds: dict[str, str] = field(default_factory=dict)
     """Ability -> done, claimed or failed."""
+    said_for: dict[str, str] = field(default_factory=dict)
+    """Ability -> the message that asked for it last, with what was to be entered."""
     changed: list[int] = field(default_factory=list)
     bounded: list[str] = field(default_factory=list)
     """Limits stated, as item.number."""
@@ -114,7 +119,7 @@ def dig(result: str, path: str) -> JsonValue:
     for part in path.split(".") if path else []:
         if isinstance(value, dict):
             value = value.get(part)
-        elif isinstance(value, list) and part.lstrip("-").isdigit() and -len(value) <= int(part) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(part) and -len(value) <= int(part) < len(value):
             value = value[int(part)]
         else:
             return None

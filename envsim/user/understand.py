@@ -67,7 +67,7 @@ class Reader:
 
     def __init__(self, goal: UserGoal) -> None:
         taught = {name for ability in goal.abilities.values() for name in ability.teaches}
-        asks = {name: fact.ask for name, fact in goal.facts.items()} | goal.unknown | dict.fromkeys(taught, ())
+        asks = dict.fromkeys(taught, ()) | {name: fact.ask for name, fact in goal.facts.items()} | goal.unknown
         self._named = _by_first(_phrases(asks))
         self._unknown = frozenset(goal.unknown)
         self._choices = [
@@ -183,12 +183,14 @@ class Reader:
 
     def _doing(self, sentence: Sentence) -> list[str]:
         """Abilities of the user that a sentence asks for."""
-        if not self._abilities or cues.NEGATION.search(sentence.low):
+        if not self._abilities:
             return []
+        # "I can't change it, but you can remove it yourself": what is negated asks for nothing, the rest may.
+        asking = " but ".join(part for part in sentence.low.split(" but ") if not cues.NEGATION.search(part))
         listed = bool(sentence.lead) and cues.DO.search(sentence.lead.casefold()) is not None
-        if not listed and cues.DO.search(sentence.low) is None:
+        if not asking or (not listed and cues.DO.search(asking) is None):
             return []
-        words = sentence.words
+        words = stems(asking)
         found = {name: max((len(p) for p in asks if find(p, words) >= 0), default=0) for name, asks in self._abilities}
         best = max(found.values())
         return [name for name, size in found.items() if size == best] if best else []
@@ -246,7 +248,7 @@ class Reader:
             match = cues.CLAIM.search(clause)
             if match is None:
                 continue
-            ahead = clause[: match.start()]
+            ahead = _SEEN.sub("", clause[: match.start()])
             if cues.HEDGE.search(ahead) or cues.NEGATION.search(ahead) or cues.NEGATION.search(match[0]):
                 continue
             deed = next((group for group in match.groups() if group), "done").split()[0]
@@ -263,6 +265,7 @@ class Reader:
 
 
 _MAYBE = re.compile(r"\b(?:if|would you|shall|should|can|could|may|might|recommend|suggest)\b")
+_SEEN = re.compile(r"\b(?:i|we) can (?:now )?see\b")
 _CLAUSE = re.compile(r", (?:and|but|so|which)\b|,(?= (?:i|we|it|you|your|the)\b)|\bbut\b| - ")
 
 

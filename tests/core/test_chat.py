@@ -81,6 +81,49 @@ def test_an_unusable_endpoint_says_what_to_do(answer: HttpReply, sentence: str) 
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (
+            400,
+            {"error": {"message": "This model's maximum context length is 4096 tokens.", "code": "x"}},
+        ),  # OpenAI, vLLM
+        (400, {"error": {"message": "the request exceeds the available context size"}}),  # llama.cpp
+        (413, b"Payload Too Large"),
+    ],
+)
+def test_a_conversation_that_does_not_fit_is_not_the_endpoints_fault(status: int, body: Any) -> None:
+    with serve_chat(lambda request: HttpReply(status, body)) as server:
+        with pytest.raises(ModelError, match="too long for tiny"):
+            endpoint(server.url).reply(HELLO, schema={"type": "object"})
+        server.answer = lambda request: HttpReply(400, {"error": "no such parameter"})
+        with pytest.raises(PrerequisiteError, match="no such parameter"):
+            endpoint(server.url).reply(HELLO)
+
+
+@pytest.mark.parametrize(
+    ("calls", "read"),
+    [
+        ([{"id": 7, "function": {"name": "look", "arguments": {"at": "it"}}}], [("7", "look", '{"at": "it"}')]),
+        ([{"function": {"name": "look", "arguments": None}}], [("", "look", "{}")]),
+        ([{"id": "a", "function": {"name": None, "arguments": "{"}}, "look"], [("a", "", "{"), ("", "", "{}")]),
+        ({"function": {"name": "look"}}, []),
+        ("look", []),
+        (5, []),
+        (None, []),
+    ],
+)
+def test_calls_have_the_documented_shape_whatever_the_server_sends(calls: Any, read: list[tuple[str, ...]]) -> None:
+    message = {"content": [{"type": "text", "text": "Hi"}, {"type": "image_url"}, "?"], "tool_calls": calls}
+    with serve_chat(lambda request: message) as server:
+        reply = endpoint(server.url).reply(HELLO)
+    found = [
+        (call["id"], call["function"]["name"], call["function"]["arguments"]) for call in reply.get("tool_calls", ())
+    ]
+    assert found == read
+    assert (reply["role"], reply["content"]) == ("assistant", "Hi")
+
+
 @pytest.mark.parametrize("url", ["localhost:8000/v1", "ftp://example.invalid", "http://127.0.0.1:port/v1"])
 def test_an_address_that_is_none_is_not_tried_twice(url: str) -> None:
     waits: list[float] = []

@@ -8,9 +8,10 @@ import math
 from dataclasses import dataclass, field
 
 import pytest
+from gymnasium.error import ResetNeeded
 
 from envsim.env import TaskEnv
-from envsim.errors import ContentError, SandboxLost, UncertainError
+from envsim.errors import ContentError, PrerequisiteError, SandboxLost, TraceError, UncertainError
 from envsim.goal import Ability, Fact, Item, UserGoal
 from envsim.reward.checks import Record, Verdict, evaluate
 from envsim.sandbox.runtime import get_runtime
@@ -150,6 +151,35 @@ def test_a_world_without_a_second_session_refuses_a_user_that_acts():
     env = TaskEnv("shelf", interface="tools", world=FakeWorld(), user=Script, source=OneTask(a_task(goal)))
     with pytest.raises(ContentError, match="session of its own"):
         env.reset(seed=0)
+    with pytest.raises(ResetNeeded):  # and not an episode that nobody has opened, judged as the agent's
+        env.step("answer()")
+
+
+def test_a_users_model_that_is_lost_ends_the_episode_without_a_result(tmp_path):
+    env = make(record=tmp_path)
+    env.reset(seed=0)
+
+    def lost(text):
+        raise PrerequisiteError("The chat endpoint did not answer.", command="curl")
+
+    env.script.hear = lost
+    with pytest.raises(PrerequisiteError, match="did not answer"):
+        env.step('send_msg_to_user("How many?")')
+    with pytest.raises(ResetNeeded):  # the turn is half done: it cannot be taken again
+        env.step('put(name="mug", count=3)')
+    assert env.outcome is None
+    env.close()
+    (trace,) = TraceReader(tmp_path)
+    assert trace.end is None  # so a rollout that resumes runs it again
+
+
+def test_a_trace_that_cannot_be_kept_is_no_start(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    env = make(record=tmp_path / "file")
+    with pytest.raises(TraceError):
+        env.reset(seed=0)
+    with pytest.raises(ResetNeeded):
+        env.step("answer()")
 
 
 def test_an_unknown_user_is_named_when_it_is_needed():
@@ -193,6 +223,7 @@ def test_agent_and_user_act_on_one_state_in_sessions_of_their_own(tmp_path):
         *_, info = env.step('send_msg_to_user("What is on it now?")')
         (call,) = info["user"]["calls"]
         assert slug in call["result"]
+        assert info["delta"] == []  # what it did in an earlier turn is not told twice
         assert json.loads(env.world.user_step(call_of("staff_list_refunds")).observation.result)["status"] == 403
         _, reward, *_ = env.step("answer()")
         assert reward == 1.0
@@ -207,6 +238,8 @@ def test_a_fork_returns_the_users_session_too():
         token, before = env.world.snapshot(), env.world.state()
         slug = sorted(before["products"])[0]
         first = env.world.user_step(call_of("add_to_wishlist", slug=slug))
+        env.world._user.load({})  # signed out
+        assert json.loads(env.world.user_step(call_of("list_wishlist")).observation.result)["status"] == 401
         env.world.restore(token)
         assert env.world.state() == before
         assert env.world.user_step(call_of("add_to_wishlist", slug=slug)) == first

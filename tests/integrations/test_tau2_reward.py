@@ -121,6 +121,7 @@ def test_every_gold_solution_of_airline_and_retail_is_rewarded() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_gold_solution_of_telecom_is_rewarded_and_none_is_for_nothing() -> None:
     replays = replay_gold("telecom")
     assert len(replays) == 2285

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from envsim.errors import ContentError
+from envsim.errors import ContentError, UncertainError
 from envsim.integrations.tau2 import (
     DOMAINS,
     Call,
@@ -196,6 +196,22 @@ def test_new_bills_have_ids_that_the_seed_determines(begin: Any) -> None:
 
     assert len(new_bill(3)) == 1
     assert new_bill(3) == new_bill(3) != new_bill(4)
+    # The next one, of another customer, has another id.
+    world = begin("telecom", FIRST["telecom"], 3)
+    before = len(world.state()["bills"])
+    world.step(refuel)
+    world.step(Action.call("refuel_data", customer_id="C1003", line_id="L1009", gb_amount=2))
+    assert len(world.state()["bills"]) == before + 2
+
+
+def test_a_token_of_another_world_is_refused(begin: Any) -> None:
+    token = begin("airline", "7").snapshot()
+    for wrong in (token, None, (), "telecom"):
+        world = begin("telecom", FIRST["telecom"])
+        before = world.state()
+        with pytest.raises(UncertainError, match="not from a world of telecom"):
+            world.restore(wrong)
+        assert world.state() == before
 
 
 # -- forks and determinism -----------------------------------------------------------------------

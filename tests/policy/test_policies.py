@@ -286,3 +286,16 @@ def test_a_slip_of_a_tool_call_does_not_hide_the_oracles_own_result() -> None:
     assert policy.act(other).name == "other"
     policy._epsilon = 0.0
     assert policy.act(other) == Action.call("find", id=7)
+
+
+def test_what_the_user_says_during_a_slip_is_still_heard() -> None:
+    policy = NoisyPolicy(1.0)
+    find = 'find(id="{saved.id}")'
+    heard = {"save": {"id": "message"}, "pattern": r"(\d+)"}
+    policy.reset(make_task(heard, find, heard, find), 0, [{"name": "other", "parameters": {"type": "object"}}])
+    policy.act(Observation(messages=(Message(role="user", text="It is 41."),)))
+    policy.act(Observation(messages=(Message(role="user", text="No, 42."),)))
+    policy._epsilon = 0.0
+    assert policy.act(Observation(result="{}")) == Action.call("find", id="42")
+    # Heard once: what is said later comes after it.
+    assert policy.act(Observation(messages=(Message(role="user", text="Or 43."),))) == Action.call("find", id="43")

@@ -137,3 +137,15 @@ def test_an_overloaded_judge_is_asked_again_and_a_dead_one_ends_the_run(bench: A
         pytest.raises(PrerequisiteError, match="HTTP 500"),
     ):
         ruler.judge_group(bench.group(0.9, 0.2))
+
+
+def test_a_group_too_long_for_the_judge_is_refused_and_the_others_judged(bench: Any) -> None:
+    def small(request: dict[str, Any]) -> Any:
+        body = {"error": {"message": "This model's maximum context length is 4096 tokens."}}
+        return HttpReply(400, body) if "quality 0.77" in request["messages"][1]["content"] else bench.honest(request)
+
+    with bench.judged_by(small) as (ruler, _):
+        long, short = ruler.judge_group(bench.group(0.77, 0.2)), ruler.judge_group(bench.group(0.9, 0.2))
+    assert (long.status, bench.scores(long)) == ("refused", [None, None])
+    assert "too long" in long.reason
+    assert bench.scores(short) == pytest.approx([0.9, 0.2])

@@ -74,12 +74,14 @@ def test_chat_messages_of_every_shape() -> None:
             {"role": "user", "content": seen},
             {"role": "assistant", "content": None, "tool_calls": [call, 3]},
             {"role": "tool", "tool_call_id": "1", "content": "half \ud83d"},
+            {"role": "assistant", "content": 5, "tool_calls": 7},
         ]
     )
     assert lines[0]["content"] == "see\n[image_url left out]\nx"
-    called = [{"name": "f", "arguments": "{}"}, {"name": "", "arguments": ""}]
+    called = [{"name": "f", "arguments": "{}"}, "3"]
     assert lines[1] == {"role": "assistant", "content": "", "calls": called}
     assert lines[2]["content"] == "half ?"
+    assert lines[3] == {"role": "assistant", "content": "5", "calls": ["7"]}
 
 
 def test_ordinary_words_do_not_speak_to_the_judge() -> None:

@@ -134,7 +134,8 @@ def test_choices_stand_for_their_messages(bench: Any) -> None:
         )
     ]
     with bench.judged_by(bench.honest) as (ruler, _):
-        after = ruler.judge_messages({"trajectories": choices})
+        after = ruler.judge_messages({"trajectories": choices, "key": "half \ud83d"})
+    assert (after["key"], after["judge"]["key"]) == ("half \ud83d", "half ?")
     assert [one["judge"]["score"] for one in after["trajectories"]] == pytest.approx([0.7, 0.2])
 
 

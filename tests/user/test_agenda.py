@@ -146,6 +146,15 @@ def test_facts_are_told_when_asked_and_no_sooner():
     assert "XL" in user.hear("The size?").text
 
 
+def test_what_is_told_is_not_told_twice_in_one_turn():
+    user = one(volunteer=1)
+    user.reset(goal(facts={"email": {"value": "ann@example.com", "reveal": "open"}}), 0)
+    turn = user.hear("What is your e-mail address?")
+    assert turn.text.count("ann@example.com") == 1
+    user.reset(goal(facts={"email": {"value": "ann@example.com", "reveal": "open"}}), 0)
+    assert "volunteer:email" in user.hear("One moment.").acts
+
+
 def test_disclosure_is_what_the_persona_says():
     want = goal(facts={n: {"value": f"{n}-1"} for n in ("alpha", "beta", "gamma")})
     for thorough, told in ((1.0, 3), (0.0, 1)):
@@ -245,6 +254,14 @@ def test_second_wishes_come_second():
     assert "wish_next:cancel" in early.hear("One moment.").acts
 
 
+def test_a_report_without_what_was_to_be_learned_is_answered_by_asking_for_it():
+    item = {"id": "parcel", "want": "track my parcel", "learns": ["arrival_date"], "done_words": ["tracked"]}
+    user = one()
+    user.reset(goal(items=[item], unknown={"arrival_date": ["arrive"]}), 0)
+    assert user.hear("I have tracked your parcel.").acts == ("ask:arrival_date",)
+    assert user.hear("It will arrive on March 9, 2026. I have tracked it.").done
+
+
 def test_what_was_not_done_is_not_accepted_by_who_looks():
     look = {"tool": "order", "path": "status", "equals": "refunded"}
     item = {"id": "refund", "want": "return my mug", "done_words": ["refund"], "check": look}
@@ -271,9 +288,10 @@ def test_the_user_acts_on_what_the_agent_asks_and_tells_what_it_found():
     assert turn.acts[0] == "did:inbox"
     assert turn.text.startswith("I found a mail with the code K7-220.")
     assert "K7-220" in user.hear("What is the code?").text
-    assert user.hear('Please redeem the voucher "SAVE10".').acts == ("did:voucher",)
-    assert hands.redeemed == ["SAVE10"]
     assert user.hear("Please redeem the voucher.").acts == ("what_exactly:voucher",)
+    assert user.hear('Please redeem the voucher "SAVE10".').acts == ("did:voucher",)
+    assert user.hear("Please redeem the voucher once more.").acts == ("did:voucher",)
+    assert hands.redeemed == ["SAVE10", "SAVE10"]
 
 
 def test_a_code_asked_for_is_fetched():
@@ -300,6 +318,15 @@ def test_without_hands_nothing_is_pretended():
     assert user.hear("Could you check your inbox?").acts[0] == "cannot:inbox"
 
 
+def test_a_wall_of_text_moves_nobody():
+    wall = "Our rules. " * 200 + "What is your e-mail address? I have done the refund."
+    user = one(ask_repeat=1)
+    user.reset(goal(facts={"email": {"value": "ann@example.com"}}), 0)
+    turn = user.hear(wall)
+    assert (turn.acts, turn.done, turn.fault, user.statuses) == (("repeat",), False, "", {"refund": "open"})
+    assert "ann@example.com" in user.hear("What is your e-mail address?").text
+
+
 def test_the_patient_and_the_impatient():
     for after in (2, 5):
         user = one(give_up_after=after, give_up=1)
@@ -309,6 +336,9 @@ def test_the_patient_and_the_impatient():
             turns.append(user.hear("Hm."))
         assert len(turns) == after
         assert turns[-1].decisions == ("give_up",)
+    user = one(give_up_after=3, give_up=0)  # who would never decide to leave does so in the end
+    user.reset(goal(), 0)
+    assert [user.hear("Hm.").done for _ in range(6)] == [False] * 5 + [True]
     user = one(patience=1, impatience=1)
     user.reset(goal(), 0)
     assert "impatient" not in user.hear("One moment.").acts

@@ -160,6 +160,7 @@ def test_people_differ_and_seeds_repeat() -> None:
         ("<think>He wants 4417</think> I need help.", "I need help."),
         ("<think>never closed", ""),
         ("word " * 1000, ("word " * 1000)[:1500]),
+        ("I need help \ud83d.", "I need help ?."),  # half an emoji: no trace could hold it
     ],
 )
 def test_only_what_is_meant_for_the_agent_is_said(said: str, text: str) -> None:
@@ -309,6 +310,7 @@ def test_an_ability_is_a_tool_and_what_it_teaches_is_known() -> None:
         (call("redeem", code="SAVE-10"), "There is no tool 'redeem'", []),
         ({"content": "", "tool_calls": [{"function": {"name": "voucher", "arguments": "{"}}]}, "not JSON", []),
         ({"content": "", "tool_calls": ["voucher"]}, "There is no tool ''", []),
+        ({"tool_calls": [{"function": {"name": "voucher", "arguments": {"said": "SAVE-10"}}}]}, "ok", ["SAVE-10"]),
     ],
 )
 def test_only_what_the_agent_said_is_put_into_a_tool(asked: dict[str, Any], told: str, made: list[str]) -> None:

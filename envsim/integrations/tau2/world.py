@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from envsim.errors import ContentError, EnvsimError
+from envsim.errors import ContentError, EnvsimError, UncertainError
 from envsim.integrations.tau2.backend import CallError, open_backend, tools
 from envsim.integrations.tau2.data import InitialState, Side, TauTask
 from envsim.state import StateView, diff
@@ -115,11 +115,17 @@ class Tau2World:
 
     def snapshot(self) -> object:
         """See `World.snapshot`."""
-        return self._backend.save(), self._view, self._calls
+        return self.domain, self._backend.save(), self._view, self._calls
 
-    def restore(self, token: Any) -> None:
-        """See `World.restore`."""
-        saved, self._view, self._calls = token
+    def restore(self, token: object) -> None:
+        """See `World.restore`.
+
+        Raises:
+            UncertainError: `token` is not from a world of this domain.
+        """
+        if not isinstance(token, tuple) or len(token) != 4 or token[0] != self.domain:
+            raise UncertainError(f"This token is not from a world of {self.domain}. Take it after reset().")
+        _, saved, self._view, self._calls = token
         self._backend.load(saved)
 
     def close(self) -> None:

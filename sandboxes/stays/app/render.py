@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from .pictures import CAPTIONS
 from .service.listings import AMENITIES, KINDS
 from .service.pricing import POLICIES
 from .service.search import SORTS
@@ -87,7 +88,9 @@ def _compile() -> Environment:
     )  # fmt: skip
     for function in (money, whole, day, weekday, moment, initials, plural):
         found.filters[function.__name__] = function
-    found.globals.update(amenities=AMENITIES, kinds=KINDS, policies=POLICIES, sorts=SORTS, statuses=STATUSES)
+    found.globals.update(
+        amenities=AMENITIES, captions=CAPTIONS, kinds=KINDS, policies=POLICIES, sorts=SORTS, statuses=STATUSES
+    )
     return found
 
 

@@ -117,7 +117,8 @@ class Visit:
     def local(self, name: str, default: str) -> str:
         """A field that names a page of this site; `default` for any other."""
         path = self.sent(name, default)
-        return path if re.match(r"/(?![/\\])", path) else default
+        # Browsers drop tabs and line ends from addresses, and read a backslash as a slash.
+        return path if re.fullmatch(r"/(?!/)[^\x00-\x20\x7f\\]*", path) else default
 
 
 @dataclass(frozen=True)

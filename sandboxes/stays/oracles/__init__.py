@@ -93,7 +93,7 @@ def search_repeat(sandbox: Sandbox) -> None:
 def rating_ties(sandbox: Sandbox) -> None:
     """Sorted by rating, the results read the same twice."""
     session = Session(sandbox, None)
-    first, second = (session.listed("/search?guests=1&sort=rating") for _ in range(2))
+    first, second = (session.listed(f"{RESULTS}&sort=rating") for _ in range(2))
     _expect(first == second, "the order of equal ratings changed between two readings")
 
 

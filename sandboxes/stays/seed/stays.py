@@ -75,7 +75,7 @@ def _plan(
         booked = min(datetime(check_in.year, check_in.month, check_in.day, tzinfo=UTC) - timedelta(days=before),
                      NOW - timedelta(hours=3 + rng.integer(60)))  # fmt: skip
         if status == "requested":
-            booked = NOW - timedelta(hours=2 + rng.integer(30))
+            booked = NOW - timedelta(hours=5 + rng.integer(30))
         booked += timedelta(minutes=rng.integer(60), seconds=rng.integer(60))
         return {"home": home, "guest": guest, "status": status, "check_in": check_in, "booked": booked,
                 "check_out": check_in + timedelta(days=length), "guests": 1 + rng.integer(home["guests"])}  # fmt: skip

@@ -118,7 +118,7 @@ def _reward(task: str, seed: int, *, bugs: str, change: Callable[[Sequence[JsonV
 @pytest.mark.parametrize(
     ("task", "retry"),
     [
-        ("goodwill-invoice", True), ("apology-coupon", False), ("settled-ticket", False), ("find-by-name", False),
+        ("goodwill-invoice", True), ("apology-coupon", False), ("note-on-record", False), ("find-by-name", False),
         ("redirect-accents", False), ("redirect-office", False),
     ],
 )  # fmt: skip

@@ -36,6 +36,58 @@ def test_about_twenty_tools_each_with_types_and_a_description(desk: Session) -> 
     assert all(str(tool["description"]).endswith(".") for tool in tools)
 
 
+def _fits(document: dict[str, Any], value: object, schema: dict[str, Any], where: str) -> None:
+    """Assert that `value` has the shape of `schema`."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    types = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
+    kind = "null" if value is None else types[type(value)]
+    assert kind in kinds or (kind == "integer" and "number" in kinds), f"{where}: {value!r} is not {kinds}"
+    if isinstance(value, dict):
+        assert set(schema.get("required", ())) <= value.keys(), f"{where}: {sorted(value)}"
+        for key, part in value.items():
+            if key in schema.get("properties", {}):
+                _fits(document, part, schema["properties"][key], f"{where}.{key}")
+    for number, item in enumerate(value if isinstance(value, list) else ()):
+        _fits(document, item, schema["items"], f"{where}[{number}]")
+
+
+def test_every_tool_answers_as_documented(sandbox: Sandbox, spec: SandboxSpec, session: Callable[..., Session]) -> None:
+    desk = session(STAFF)
+    transport = sandbox.transport()
+    document = json.loads(transport.send(Request("GET", str(spec.tools))).body)
+    transport.close()
+    results = {
+        operation["operationId"]: operation["responses"]["200"]["content"]["application/json"]["schema"]
+        for item in document["paths"].values()
+        for operation in item.values()
+    }
+    maya, number = desk.customer(MAYA), desk.order(customer=MAYA, status="delivered")
+    line = next(iter(desk.rows("order_lines", order=number, qty=3).values()))
+    about = {"number": number, "sku": line["sku"]}
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("find_customer", {"email": MAYA}), ("verify_customer", {"customer_id": maya, "phone": "555-0101"}),
+        ("send_code", {"customer_id": maya}), ("check_code", {"customer_id": maya, "code": "1"}),
+        ("issue_coupon", {"customer_id": maya, "kind": "percent", "value": 5, "reason": "late"}),
+        ("get_customer", {"customer_id": maya}), ("list_customer_orders", {"customer_id": maya}),
+        ("open_return", {**about, "qty": 1, "reason": "damaged"}), ("exchange_item", {**about, "new_sku": "BE065-2"}),
+        ("refund_order", {"number": number, "amount_cents": 1, "kind": "goodwill", "reason": "x",
+                          "destination": "original_payment"}),
+        ("get_order", {"number": number}), ("search_products", {"text": "lamp"}),
+        ("create_ticket", {"customer_id": maya, "topic": "order", "message": "Where is it now?"}),
+        ("add_ticket_note", {"ticket_id": 1, "note": "x"}), ("get_ticket", {"ticket_id": 1}), ("list_tickets", {}),
+        ("close_ticket", {"ticket_id": 1}), ("escalate_to_human", {"reason": "other", "summary": "Please look."}),
+        ("decide_return", {"return_id": 9, "decision": "approved"}),
+        ("change_order_address", {"number": desk.order(customer=MAYA, status="processing"), **ADDRESS}),
+        ("cancel_order", {"number": desk.order(customer=MAYA, status="processing")}),
+    ]  # fmt: skip
+    calls.append(("get_product", {"slug": desk("search_products", text="lamp")["products"][0]["slug"]}))
+    for name, arguments in calls:
+        _fits(document, desk(name, **arguments), results[name], name)
+    assert {name for name, _ in calls} == results.keys()
+
+
 @pytest.mark.parametrize("login", [None, MAYA])
 def test_nobody_but_staff_can_use_any_of_them(session: Callable[..., Session], login: str | None) -> None:
     visitor = session(login)

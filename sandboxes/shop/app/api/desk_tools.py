@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..service import accounts, desk, desk_orders
+from ..service import accounts, desk, desk_orders, orders
 from ..service.actor import Actor
 from ..service.db import Row, ShopError
 from . import customer_tools
@@ -91,7 +91,7 @@ def get_order(actor: Actor, args: Args) -> Row:
 
 def _order(actor: Actor, number: int) -> Row:
     order = desk_orders.get_order(actor, number)
-    order["refundable_cents"] = desk_orders.refundable_cents(order)
+    order["refundable_cents"] = orders.refundable_cents(order)
     out = _take(order, "DeskOrder")
     out["lines"] = [pick(line, "OrderLine") for line in order["lines"]]
     out["returns"] = [pick(r, "Return") for r in order["returns"]]

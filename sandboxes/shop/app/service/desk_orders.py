@@ -92,6 +92,9 @@ def open_return(actor: Actor, number: int, sku: str, qty: int, reason: str) -> t
     """
     kit, order = actor.kit, get_order(actor, number)
     return_id = orders.open_return(kit, order, sku, qty, reason, "opened by the desk")
+    # Some of it may have been paid back already.
+    left = max(orders.refundable_cents(order), 0)
+    db.run(kit, "UPDATE refunds SET amount_cents = min(amount_cents, ?) WHERE return_id = ?", left, return_id)
     label = f"RL{kit.draw('return-label') % 10**8:08d}"
     db.run(kit, "INSERT INTO return_labels VALUES (?, ?, 'issued')", return_id, label)
     body = f"Put label {label} on the parcel, hand it in at any shop of the carrier, and confirm it in your account."
@@ -116,11 +119,6 @@ def decide_return(actor: Actor, return_id: int, decision: str) -> None:
     db.run(kit, "UPDATE refunds SET status = ? WHERE return_id = ?", decision, return_id)
 
 
-def refundable_cents(order: Row) -> int:
-    """What is left of the order's total after all refunds that were not denied."""
-    return int(order["total_cents"] - sum(f["amount_cents"] for f in order["refunds"] if f["status"] != "denied"))
-
-
 def refund(actor: Actor, number: int, cents: int, kind: str, destination: str, reason: str) -> int:
     """Pay money of an order back; the refund's id.
 
@@ -128,7 +126,7 @@ def refund(actor: Actor, number: int, cents: int, kind: str, destination: str, r
         ShopError: Not staff, no such order, or more than is left of what was paid.
     """
     kit, order = actor.kit, get_order(actor, number)
-    left = refundable_cents(order)
+    left = orders.refundable_cents(order)
     if not 1 <= cents <= left:
         message = f"Of order {number}, ${left / 100:,.2f} can still be refunded."
         raise ShopError("invalid_amount", message, 422)
@@ -171,7 +169,7 @@ def exchange(actor: Actor, number: int, sku: str, new_sku: str, qty: int) -> Row
         kit, "INSERT INTO exchanges (order_number, sku, new_sku, qty, difference_cents, created_at)"
         " VALUES (?, ?, ?, ?, ?, ?)", number, sku, new_sku, qty, difference, stamp(kit.now()),
     )  # fmt: skip
-    back = min(-difference, refundable_cents(order))
+    back = min(-difference, orders.refundable_cents(order))
     if back > 0:
         _book(kit, number, back, "exchange", "original_payment", f"exchange {exchange_id}")
     return {"exchange_id": exchange_id, "difference_cents": difference}

@@ -188,7 +188,12 @@ def cancel(kit: Kit, order: Row) -> None:
         for line in order["lines"]:
             db.run(kit, "UPDATE variants SET stock = stock + ? WHERE sku = ?", line["qty"], line["sku"])
     db.run(kit, "INSERT INTO refunds (order_number, amount_cents, status, created_at) VALUES (?, ?, 'approved', ?)",
-           number, order["total_cents"], stamp(kit.now()))  # fmt: skip
+           number, refundable_cents(order), stamp(kit.now()))  # fmt: skip
+
+
+def refundable_cents(order: Row) -> int:
+    """What is left of the order's total after all refunds that were not denied."""
+    return int(order["total_cents"] - sum(f["amount_cents"] for f in order["refunds"] if f["status"] != "denied"))
 
 
 def returnable(order: Row) -> list[Row]:

@@ -134,7 +134,7 @@ def preview_cancellation(actor: Actor, args: Args) -> Row:
     stay = trips.get_trip(actor, args["number"])
     if not stay["can_cancel"]:
         raise Refusal("cannot_cancel", f"Trip {stay['number']} can no longer be cancelled.", 409)
-    return trips.refund_now(actor.kit, stay)
+    return {"number": stay["number"], **trips.refund_now(actor.kit, stay)}
 
 
 def cancel_trip(actor: Actor, args: Args) -> Row:
@@ -223,7 +223,7 @@ NUMBER = {"number": path(WHOLE, "Number of the reservation.")}
 THREAD = {"thread_id": path(WHOLE, "One of list_threads.")}
 GUESTS = {"type": "integer", "minimum": 1, "maximum": 16}
 PAGE = query({"type": "integer", "minimum": 1}, "Page, from 1.")
-TERMS = shape(refund_cents=CENTS, full=FLAG)
+TERMS = shape(number=WHOLE, refund_cents=CENTS, full=FLAG)
 NIGHT = shape(date=TEXT, available=FLAG, cents=CENTS)
 
 TOOLS: list[Tool[Actor]] = [

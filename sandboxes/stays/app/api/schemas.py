@@ -41,9 +41,9 @@ COMPONENTS["HomeDetail"] = with_all(
 )  # fmt: skip
 COMPONENTS["TripDetail"] = with_all(
     "Trip", host=TEXT, policy=TEXT, phase=TEXT, nights=WHOLE, nights_cents=CENTS, long_stay_cents=CENTS,
-    coupon=NULLABLE, coupon_cents=CENTS, cleaning_cents=CENTS, service_cents=CENTS, tax_cents=CENTS, payment=TEXT, note=TEXT,
-    free_until=TEXT, refund_due_cents={"type": ["integer", "null"]}, refunded_cents=CENTS, can_cancel=FLAG,
-    can_review=FLAG, payments=listing_of(component("Payment")),
+    coupon=NULLABLE, coupon_cents=CENTS, cleaning_cents=CENTS, service_cents=CENTS, tax_cents=CENTS, payment=TEXT,
+    note=TEXT, free_until=TEXT, refund_due_cents={"type": ["integer", "null"]}, refunded_cents=CENTS,
+    can_cancel=FLAG, can_review=FLAG, payments=listing_of(component("Payment")),
 )  # fmt: skip
 COMPONENTS["Reservation"] = with_all("Trip", guest=TEXT)
 COMPONENTS["ReservationDetail"] = with_all(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from envsim.guest.service import Refusal, Row, missing
 
-from ..service import booking, challenge, listings, messages, wishlists, zones
+from ..service import booking, challenge, listings, messages, wishlists
 from ..service.search import Found, Query, featured, find_homes
 from ..web import Page, Visit, wants_consent
 from .faq import TOPICS
@@ -68,7 +67,6 @@ def show_home(v: Visit) -> Response:
     price, problem, short = None, "", False
     if asked["check_in"] or asked["check_out"]:
         price, problem, short = _price(v, listing)
-    today = zones.today(listing["zone"], v.kit.now())
     return v.render(
         "home_page.html",
         listing=listing,
@@ -81,7 +79,6 @@ def show_home(v: Visit) -> Response:
         slow=not v.error and v.kit.bug("slow-calendar", listing["slug"]),
         lists=wishlists.list_wishlists(v.actor) if v.actor.account else [],
         own=bool(v.actor.account) and v.actor.member()["id"] == listing["host_id"],
-        tomorrow=(today + timedelta(days=1)).isoformat(),
         consent=wants_consent(v),
     )
 

@@ -9,9 +9,9 @@ Topic = tuple[str, tuple[tuple[str, str], ...]]
 TOPICS: dict[str, Topic] = {
     "prices": ("What a stay costs", (
         ("What is the price made of?", "The nights at the host's rates, less a discount for long stays where the host"
-         f" gives one; a cleaning fee; a service fee of {SERVICE_BPS // 100}% of the nights; and the taxes of the place."),
+         f" gives one; a cleaning fee; a service fee of {SERVICE_BPS // 100}% of the nights; and the place's taxes."),
         ("Which nights are weekend nights?", "Friday and Saturday nights."),
-        ("From how many nights is there a discount?", "Many hosts take some percent off from 7 nights, and more from 28."),
+        ("From how many nights is there a discount?", "Many hosts take something off from 7 nights, and more from 28."),
         ("How do taxes work?", "Each place sets a share of the nights and the cleaning fee, and some a fixed amount"
          " for every guest and night. Taxes are rounded once, on the whole stay."),
     )),

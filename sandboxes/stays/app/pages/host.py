@@ -75,7 +75,9 @@ def reservations(v: Visit) -> Response:
     """Reservations of all the host's homes."""
     status = v.query.get("status", "")
     found, pages = hosting.list_reservations(v.actor, status, v.whole("page", 1))
-    return v.render("host/reservations.html", stays=found, pages=pages, shown=status, page=max(1, v.whole("page", 1)))
+    return v.render(
+        "host/reservations.html", stays=found, pages=pages, shown=status, page=min(max(1, v.whole("page", 1)), pages)
+    )
 
 
 def reservation(v: Visit) -> Response:

@@ -55,11 +55,6 @@ def _question(number: int) -> tuple[str, str]:
     return f"How much is {a} plus {b}?", str(a + b)
 
 
-def pending(actor: Actor) -> str:
-    """The question this visitor has not answered yet; empty without."""
-    return str(actor.kit.cache.get("challenge", {}).get(actor.sid, {}).get("question", ""))
-
-
 def answer(actor: Actor, text: str) -> None:
     """Take an answer; right is right in any case and with any full stop.
 

@@ -10,7 +10,7 @@ from envsim.guest.service import Refusal, Row, fetch, first, missing, scalar, wr
 from . import listings, pricing
 from .booking import confirm
 from .members import Actor
-from .trips import STATUSES, STAY, dress, with_money
+from .trips import STAY, dress, with_money
 
 PAGE_SIZE = 15
 EDIT_TICKS = 3
@@ -20,11 +20,13 @@ MAX_CENTS = 500_000
 
 def list_homes(actor: Actor) -> list[Row]:
     """The host's homes with what is to come."""
+    coming = (
+        "SELECT count(*) FROM reservations r WHERE r.listing_id = c.id AND r.status = 'confirmed' AND r.check_in >= ?"
+    )
     return fetch(
         actor.kit,
-        f"SELECT c.*, l2.weekend_cents, l2.cleaning_cents, (SELECT count(*) FROM reservations r WHERE r.listing_id = c.id"
-        f" AND r.status = 'confirmed' AND r.check_in >= ?) AS upcoming FROM ({listings.CARD} WHERE l.host_id = ?) c"
-        " JOIN listings l2 ON l2.id = c.id ORDER BY c.id",
+        f"SELECT c.*, l2.weekend_cents, l2.cleaning_cents, ({coming}) AS upcoming"
+        f" FROM ({listings.CARD} WHERE l.host_id = ?) c JOIN listings l2 ON l2.id = c.id ORDER BY c.id",
         actor.kit.now().date().isoformat(),
         actor.host()["id"],
     )
@@ -229,19 +231,15 @@ def reply_to_review(actor: Actor, review_id: int, text: str) -> None:
 def overview(actor: Actor) -> Row:
     """What waits for the host today."""
     host, today = actor.host()["id"], actor.kit.now().date().isoformat()
+    stays = "SELECT count(*) FROM reservations r JOIN listings l ON l.id = r.listing_id WHERE l.host_id = ?1"
+    money = "SELECT coalesce(sum(amount_cents), 0) FROM payouts WHERE host_id = ?1"
     found = first(
         actor.kit,
-        "SELECT (SELECT count(*) FROM reservations r JOIN listings l ON l.id = r.listing_id WHERE l.host_id = ?1 AND"
-        " r.status = 'requested') AS requests, (SELECT count(*) FROM reservations r JOIN listings l"
-        " ON l.id = r.listing_id WHERE l.host_id = ?1 AND r.status = 'confirmed' AND r.check_in >= ?2 AND r.check_in <= date(?2, '+14 day'))"
-        " AS arrivals, (SELECT coalesce(sum(amount_cents), 0) FROM payouts WHERE host_id = ?1 AND status = 'scheduled')"
-        " AS scheduled_cents, (SELECT coalesce(sum(amount_cents), 0) FROM payouts WHERE host_id = ?1"
-        " AND status = 'paid' AND due_on >= substr(?2, 1, 4)) AS paid_cents, (SELECT count(*) FROM listings WHERE host_id = ?1) AS homes",
+        f"SELECT ({stays} AND r.status = 'requested') AS requests,"
+        f" ({stays} AND r.status = 'confirmed' AND r.check_in BETWEEN ?2 AND date(?2, '+14 day')) AS arrivals,"
+        f" ({money} AND status = 'scheduled') AS scheduled_cents,"
+        " (SELECT count(*) FROM listings WHERE host_id = ?1) AS homes",
         host,
         today,
     )
     return found or {}
-
-
-__all__ = ["STATUSES", "decide", "edit_calendar", "get_reservation", "list_homes", "list_payouts", "list_reservations",
-           "overview", "own_home", "reply_to_review", "set_rates"]  # fmt: skip

@@ -12,7 +12,8 @@ from . import pricing, zones
 
 AMENITIES = {
     "wifi": "Wifi", "kitchen": "Kitchen", "washer": "Washing machine", "parking": "Free parking",
-    "pets": "Pets allowed", "workspace": "Desk for work", "air-conditioning": "Air conditioning", "heating": "Heating", "garden": "Garden",
+    "pets": "Pets allowed", "workspace": "Desk for work",
+    "air-conditioning": "Air conditioning", "heating": "Heating", "garden": "Garden",
     "balcony": "Balcony", "fireplace": "Fireplace", "hot-tub": "Hot tub", "pool": "Pool", "crib": "Crib",
     "step-free": "Step-free entrance", "bicycles": "Bicycles", "breakfast": "Breakfast", "dishwasher": "Dishwasher",
 }  # fmt: skip
@@ -81,8 +82,8 @@ def taken_nights(kit: Kit, listing_id: int, start: date, end: date) -> dict[str,
     found = fetch(
         kit,
         "SELECT night, 'booked' AS why FROM booked_nights WHERE listing_id = ?1 AND night >= ?2 AND night < ?3"
-        " UNION ALL SELECT night, 'blocked' FROM calendar WHERE listing_id = ?1 AND blocked AND night >= ?2 AND night < ?3"
-        " ORDER BY 1, 2 DESC",
+        " UNION ALL SELECT night, 'blocked' FROM calendar WHERE listing_id = ?1 AND blocked AND night >= ?2"
+        " AND night < ?3 ORDER BY 1, 2 DESC",
         listing_id,
         start.isoformat(),
         end.isoformat(),

@@ -97,11 +97,6 @@ def payout(stay: Mapping[str, Any]) -> int:
     return int(earned - share(earned, HOST_FEE_BPS, 10_000))
 
 
-def check_in_time(zone: str, check_in: date, hour: int) -> datetime:
-    """The moment (UTC) guests may arrive."""
-    return zones.to_utc(zone, datetime(check_in.year, check_in.month, check_in.day, hour))
-
-
 def free_until(stay: Mapping[str, Any]) -> datetime | None:
     """The wall clock (naive) at the home until which cancelling costs nothing; None where no such time is left.
 

@@ -128,6 +128,7 @@ def featured(kit: Kit) -> list[Row]:
     """What the home page shows: the best liked home of each of eight places."""
     ids = (
         "SELECT id FROM (SELECT id, place, row_number() OVER (PARTITION BY place ORDER BY"
-        " 1.0 * rating_sum / rating_count DESC, rating_count DESC, id) AS rank FROM listings WHERE rating_count > 1) WHERE rank = 1"
+        " 1.0 * rating_sum / rating_count DESC, rating_count DESC, id) AS rank FROM listings WHERE rating_count > 1)"
+        " WHERE rank = 1"
     )
     return fetch(kit, f"{CARD} WHERE l.id IN ({ids}) ORDER BY p.position LIMIT 8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from envsim.guest.kit import Kit
 from envsim.guest.service import Refusal, Row, fetch, first, missing, scalar, utc_text, write
@@ -149,8 +149,3 @@ def write_review(actor: Actor, number: int, rating: int, body: str) -> int:
     write(kit, "UPDATE listings SET rating_sum = rating_sum + ?, rating_count = rating_count + 1 WHERE id = ?", rating,
           stay["listing_id"])  # fmt: skip
     return review_id
-
-
-def nights_left(kit: Kit, stay: Row) -> int:
-    """Days from today, there, to check-in."""
-    return (date.fromisoformat(stay["check_in"]) - zones.today(stay["zone"], kit.now())).days

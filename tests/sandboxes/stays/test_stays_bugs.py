@@ -1,0 +1,186 @@
+"""Every declared bug is there when it is on, gone when it is off, and says so when it fires."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envsim.content import load_entry
+from envsim.sandbox.oracle import HeldSandbox, OracleFailure, run_oracle
+from envsim.sandbox.runtime import ResetRequest, Sandbox, get_runtime
+from envsim.sandbox.spec import Bug, load_spec
+from envsim.sandbox.visitor import Visitor
+
+SPEC = load_spec(Path(__file__).resolve().parents[3] / "sandboxes" / "stays" / "sandbox.toml")
+each_bug = pytest.mark.parametrize("bug", SPEC.bugs, ids=lambda bug: bug.id)
+GUEST = "maya.okonkwo@example.com"
+
+
+def held(sandbox: Sandbox, *bugs: str, login: str | None = GUEST, clock: str | None = None) -> Any:
+    """A visitor right after a reset, with these bugs on at rate 1."""
+    session = load_entry(SPEC.root, "oracles.browsing:Session")
+    return session(HeldSandbox(sandbox, dict.fromkeys(bugs, 1.0)), login, clock)  # type: ignore[operator]
+
+
+@each_bug
+def test_oracle_tells_with_from_without_and_the_bug_reports_itself_alone(stays: Sandbox, bug: Bug) -> None:
+    assert run_oracle(stays, bug) == {"id": bug.id, "buggy": True, "fixed": True}
+    assert stays.control.changes()["events"] == []  # the last run was without
+    with pytest.raises(OracleFailure):
+        load_entry(SPEC.root, bug.oracle)(HeldSandbox(stays, {bug.id: 1.0}))  # type: ignore[operator]
+    assert {event["id"] for event in stays.control.changes()["events"]} == {bug.id}
+
+
+@pytest.mark.parametrize("runtime", ["process", pytest.param("docker", marks=pytest.mark.docker)])
+def test_oracles_hold_where_the_site_is_served_too(runtime: str) -> None:
+    some = [bug for bug in SPEC.bugs if bug.id in ("search-challenge", "double-booking", "pay-timeout", "dst-shift")]
+    sandbox = get_runtime(runtime).start(SPEC)
+    try:
+        assert all(run_oracle(sandbox, bug) == {"id": bug.id, "buggy": True, "fixed": True} for bug in some)
+    finally:
+        sandbox.close()
+
+
+def test_the_set_covers_what_was_asked_of_it() -> None:
+    classes = {bug.bug_class for bug in SPEC.bugs}
+    assert len(classes) == 22  # all but csrf-rotation and truncated-body
+    assert sum(bug.rate < 1 for bug in SPEC.bugs) >= 7
+    assert {bug.layer for bug in SPEC.bugs} == {"app", "wire", "ui"}
+    assert {"search-challenge", "pay-timeout", "twice-booked", "calendar-overwrite"} <= set(SPEC.production)
+
+
+# -- captcha -----------------------------------------------------------------------------------------
+
+
+def test_a_right_answer_opens_the_search_for_a_while_and_a_wrong_one_asks_anew(stays: Sandbox) -> None:
+    visitor = held(stays, "search-challenge", login=None)
+    question = visitor.tool("search_stays", place="kyoto")["error"]["message"]
+    assert visitor.tool("answer_challenge", answer="no idea")["error"]["code"] == "challenge_required"
+    again = visitor.tool("search_stays", place="kyoto")["error"]["message"]
+    assert again != question
+    assert visitor.tool("answer_challenge", answer=f" {_solve(again)}. ") == {"ok": True}
+    found = [visitor.tool("search_stays", place="kyoto") for _ in range(31)]
+    assert all(answer.get("total") == 13 for answer in found[:29])
+    assert found[-1]["error"]["code"] == "challenge_required"
+
+
+def test_the_page_asks_and_leads_back_to_the_search(stays: Sandbox) -> None:
+    visitor = held(stays, "search-challenge", login=None)
+    refused = visitor.send("GET", "/search?place=kyoto&guests=2")
+    assert refused.status == 403
+    question = next(line.name for line in visitor.lines("/search?place=kyoto&guests=2") if line.name.endswith("?"))
+    hidden = visitor.hidden("/search?place=kyoto&guests=2")
+    reply = visitor.post("/challenge", answer=_solve(question), next=hidden["next"].replace("&amp;", "&"))
+    assert reply.header("location") == "/search?place=kyoto&guests=2"
+    assert visitor.send("GET", reply.header("location")).status == 200
+
+
+def _solve(question: str) -> str:
+    if "last word" in question:
+        return question.split("”", maxsplit=1)[0].rsplit(maxsplit=1)[-1]
+    a, b = (int(word.strip("?")) for word in question.split() if word.strip("?").isdigit())
+    return str(a + b)
+
+
+# -- bugs that meet ----------------------------------------------------------------------------------
+
+
+def test_trying_again_after_a_timeout_books_twice_only_where_both_bugs_are(stays: Sandbox) -> None:
+    made = {}
+    for bugs in (("pay-timeout",), ("pay-timeout", "twice-booked")):
+        visitor = held(stays, *bugs)
+        before, stay = len(visitor.mine()), visitor.stay()
+        visitor.go_to_review(stay)
+        key = visitor.hidden(f"/book/{stay['slug']}/review")["key"]
+        statuses = [visitor.post(f"/book/{stay['slug']}/confirm", key=key).status for _ in range(2)]
+        assert statuses == [504, 504]
+        made[bugs] = len(visitor.mine()) - before
+        charges = visitor.rows("payments", kind="charge").values()
+        newest = sorted(charges, key=lambda row: row["reservation"])[-made[bugs] :]
+        assert len({row["amount_cents"] for row in newest}) == 1
+    assert list(made.values()) == [1, 2]
+
+
+def test_a_deadline_in_utc_makes_the_missing_refund_too_small_as_well(stays: Sandbox) -> None:
+    due = {}
+    for bugs in ((), ("deadline-utc",), ("deadline-utc", "cancel-no-refund")):
+        visitor = held(stays, *bugs)
+        slug = visitor.home(place="portland", policy="flexible", instant=1)
+        check_in, check_out = visitor.free(slug, 3)
+        # An hour before the deadline on the wall there, which is seven hours behind UTC in summer.
+        hour = visitor.rows("homes")[slug]["check_in_hour"]
+        clock = datetime.fromisoformat(f"{check_in}T00:00:00+00:00") + timedelta(hours=hour - 24 - 1 + 7)
+        visitor = held(stays, *bugs, clock=clock.isoformat())
+        trip = visitor.tool("book_stay", slug=slug, check_in=check_in, check_out=check_out, guests=1,
+                            card_id=visitor.card())  # fmt: skip
+        cancelled = visitor.tool("cancel_trip", number=trip["number"])
+        due[bugs] = (cancelled["refund_due_cents"], cancelled["refunded_cents"])
+        if bugs == ("deadline-utc", "cancel-no-refund"):
+            asked = visitor.tool("request_refund", number=trip["number"])
+            assert asked == {"refunded_cents": cancelled["refund_due_cents"]}
+            assert visitor.tool("request_refund", number=trip["number"])["error"]["code"] == "nothing_due"
+    right, late, both = due.values()
+    assert right[0] == right[1] > late[0] == late[1] == both[0]
+    assert both[1] == 0
+
+
+def test_a_calendar_edit_survives_when_enough_happens_between(stays: Sandbox) -> None:
+    host = held(stays, "calendar-overwrite", login="tomas.ferreira@example.com")
+    slug = host.home(host=host.login)
+    host.tool("host_block_nights", slug=slug, start="2026-10-05", end="2026-10-06", blocked=True)
+    for _ in range(3):
+        host.tool("host_list_homes")
+    host.tool("host_block_nights", slug=slug, start="2026-10-08", end="2026-10-08", blocked=True)
+    kept = {row["date"] for row in host.rows("calendar", home=slug, blocked=1).values()}
+    assert {"2026-10-05", "2026-10-06", "2026-10-08"} <= kept
+
+
+def test_stale_rates_are_right_again_after_six_views(stays: Sandbox) -> None:
+    host = held(stays, "stale-calendar", login="tomas.ferreira@example.com")
+    slug = host.home(host=host.login)
+    host.tool("host_set_rates", slug=slug, nightly_cents=12345)
+    shown = []
+    for _ in range(7):
+        homes = host.tool("search_stays", place="lisbon", min_cents=12345, max_cents=12345)["stays"]
+        shown.append(next(home["nightly_cents"] for home in homes if home["slug"] == slug) == 12345)
+    assert shown == [False] * 6 + [True]
+
+
+def test_a_session_that_ran_out_is_continued_where_it_stopped(stays: Sandbox) -> None:
+    visitor = held(stays, "booking-expiry")
+    stay = visitor.stay()
+    visitor.go_to_review(stay)
+    assert visitor.send("GET", "/trips").header("location") == "/login?next=/trips"
+    page = visitor.get("/login")
+    assert "Continue as Maya Okonkwo" in page
+    assert visitor.post("/resume", next=f"/book/{stay['slug']}/payment").status == 303
+    assert "Pay with this card" in visitor.get(f"/book/{stay['slug']}/payment")
+
+
+def test_the_readme_names_every_bug() -> None:
+    lines = (SPEC.root / "README.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    assert rows == [
+        [f"`{b.id}`", b.layer, b.bug_class, f"{b.rate:g}", "yes" if b.id in SPEC.production else "", b.symptom]
+        for b in SPEC.bugs
+    ]
+
+
+def test_resets_leave_nothing_behind_whatever_happened(stays: Sandbox) -> None:
+    request = ResetRequest(seed=9, bugs=SPEC.select_bugs("all"), login=GUEST)
+    clean, dirty = set(), set()
+    for _ in range(25):
+        visitor = Visitor(stays, stays.control.reset(request), GUEST)
+        clean.add(stays.control.hash())
+        fork = stays.control.snapshot()
+        visitor.tool("search_stays", place="kyoto", sort="rating", page=2)
+        visitor.tool("contact_host", slug=min(visitor.rows("homes")), body="We'll come by boat.")
+        visitor.tool("cancel_trip", number=int(min(visitor.rows("reservations", guest=GUEST, status="requested"))))
+        dirty.add(stays.control.hash())
+        stays.control.restore(fork)
+        clean.add(stays.control.hash())
+    assert (len(clean), len(dirty)) == (1, 1)
+    assert clean != dirty
