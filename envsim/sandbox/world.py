@@ -122,7 +122,7 @@ class SandboxWorld:
 
     def restore(self, token: object) -> None:
         """See `World.restore`."""
-        if self._surface is None or not isinstance(token, tuple) or len(token) != 3:
+        if self._surface is None or not isinstance(token, tuple) or len(token) != 4:
             raise UncertainError("This token is not from the running episode. Take it after reset().")
         snapshot_id, session, users, wire = token
         self._live().control.restore(snapshot_id)
