@@ -14,6 +14,8 @@ from envsim.content import list_apps
 from envsim.errors import ContentError, SandboxError
 from envsim.sandbox import keeper, registry, sweep
 from envsim.sandbox.client import SocketControl
+from envsim.sandbox.faults import read_faults
+from envsim.sandbox.faults_serve import read_fault_log
 from envsim.sandbox.registry import Record
 from envsim.sandbox.runtime import ResetRequest
 from envsim.sandbox.spec import find_spec, load_spec
@@ -54,6 +56,7 @@ def up(
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=256, help="How many replicas.")] = 1,
     runtime: Annotated[str, typer.Option(help="process or docker.")] = "process",
     bugs: Bugs = "production",
+    faults: Annotated[str, typer.Option(help="production, none, or rates a=0.1,b=0.2; see docs/faults.md.")] = "none",
     seed: Seed = 0,
     base: Annotated[str | None, typer.Option(help="Docker: image to build on.")] = None,
     as_json: JsonFlag = False,
@@ -62,13 +65,16 @@ def up(
     if runtime not in ("process", "docker"):
         raise ContentError(f"{runtime!r} cannot be kept up. Choose process or docker.")
     find_spec(name).select_bugs(bugs)
+    read_faults(faults)
     started = time.monotonic()
     with progress(f"starting {name}", count) as advance:
 
         def show(report: dict[str, Any]) -> None:
             advance(int("up" in report), report.get("note"))
 
-        records = keeper.launch(name, count=count, runtime=runtime, seed=seed, bugs=bugs, base=base, listener=show)
+        records = keeper.launch(
+            name, count=count, runtime=runtime, seed=seed, bugs=bugs, base=base, listener=show, faults=faults
+        )
     if as_json:
         print_json(records)
         return
@@ -164,9 +170,14 @@ def bugs(name: AppName, as_json: JsonFlag = False) -> None:
 
 
 @app.command()
-def logs(name: Name, as_json: JsonFlag = False) -> None:
+def logs(
+    name: Name,
+    faults: Annotated[bool, typer.Option("--faults", help="The faults it has met, as JSON lines.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
     """What a sandbox has logged."""
-    text = sweep.read_log(registry.find(name))
+    record = registry.find(name)
+    text = read_fault_log(Path(record.folder)) if faults else sweep.read_log(record)
     if as_json:
         print_json({"name": name, "log": text})
         return

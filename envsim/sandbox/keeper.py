@@ -24,6 +24,7 @@ from typing import Any
 from envsim.errors import EnvsimError, SandboxStartError
 from envsim.sandbox import registry
 from envsim.sandbox.docker import DockerRuntime
+from envsim.sandbox.faults import FaultProfile, read_faults
 from envsim.sandbox.process import ProcessRuntime
 from envsim.sandbox.runtime import ResetRequest
 from envsim.sandbox.served import ServedSandbox
@@ -37,7 +38,15 @@ Listener = Callable[[dict[str, Any]], None]
 
 
 def launch(
-    app: str, *, count: int, runtime: str, seed: int, bugs: str, base: str | None, listener: Listener
+    app: str,
+    *,
+    count: int,
+    runtime: str,
+    seed: int,
+    bugs: str,
+    base: str | None,
+    listener: Listener,
+    faults: str = "none",
 ) -> list[dict[str, Any]]:
     """Start a keeper and wait until all its sandboxes are up; their public records.
 
@@ -48,13 +57,14 @@ def launch(
         seed: Seed of the first reset.
         bugs: As `SandboxSpec.select_bugs` reads it.
         base: Base image; None for the default.
+        faults: As `envsim.sandbox.faults.read_faults` reads it; before each sandbox on a schedule of its own.
         listener: Called with each report as it comes.
 
     Raises:
         EnvsimError: What the keeper reported; it has ended then and left nothing.
     """
     command = [sys.executable, "-m", "envsim.sandbox.keeper", app, "--count", str(count), "--runtime", runtime]
-    command += ["--seed", str(seed), "--bugs", bugs, *(["--base", base] if base else [])]
+    command += ["--seed", str(seed), "--bugs", bugs, "--faults", faults, *(["--base", base] if base else [])]
     with tempfile.TemporaryFile() as errors:
         keeper = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
@@ -101,6 +111,7 @@ def main() -> None:
     parser.add_argument("--runtime", required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--bugs", required=True)
+    parser.add_argument("--faults", default="none")
     parser.add_argument("--base")
     args = parser.parse_args()
     stop = threading.Event()
@@ -116,7 +127,8 @@ def main() -> None:
         spec = find_spec(args.app)
         request = ResetRequest(seed=args.seed, bugs=spec.select_bugs(args.bugs))
         starter = _starter(args.runtime, args.base, spec, report)
-        sandboxes = _start_all(args.count, lambda: _start(starter, request, report), stop)
+        faults = read_faults(args.faults)
+        sandboxes = _start_all(args.count, lambda: _start(starter, request, faults, report), stop)
     except EnvsimError as error:
         report({"error": str(error), "exit_code": error.exit_code})
         sys.exit(error.exit_code)
@@ -138,10 +150,14 @@ def _starter(runtime: str, base: str | None, spec: SandboxSpec, report: Listener
     return lambda: processes.start(spec)
 
 
-def _start(starter: Callable[[], ServedSandbox], request: ResetRequest, report: Listener) -> ServedSandbox:
+def _start(
+    starter: Callable[[], ServedSandbox], request: ResetRequest, faults: FaultProfile, report: Listener
+) -> ServedSandbox:
     sandbox = starter()
     try:
         sandbox.control.reset(request)
+        if faults:
+            sandbox.put_behind(faults, request.seed)
         sandbox.url()
         sandbox.record = replace(sandbox.record, kept=True)
         registry.write(sandbox.record)

@@ -18,6 +18,8 @@ from envsim.guest.supervisor import APP_SOCKET, CONTROL_SOCKET
 from envsim.page.transport import SocketTransport
 from envsim.sandbox import registry
 from envsim.sandbox.client import Lease, SocketControl
+from envsim.sandbox.faults import FaultProfile
+from envsim.sandbox.faults_serve import FaultServer
 from envsim.sandbox.forward import Forwarder
 from envsim.sandbox.owner import Owner
 from envsim.sandbox.registry import Record
@@ -100,7 +102,7 @@ class ServedSandbox:
         self.control = control
         self._io = io
         self._lease = lease
-        self._forwarder: Forwarder | None = None
+        self._forwarder: Forwarder | FaultServer | None = None
         self._transports: weakref.WeakSet[SocketTransport] = weakref.WeakSet()
         self._closing = threading.Lock()
         self._closed = False
@@ -129,6 +131,11 @@ class ServedSandbox:
             self.record = replace(self.record, url=self._forwarder.url)
             registry.write(self.record)
         return self._forwarder.url
+
+    def put_behind(self, faults: FaultProfile, seed: int) -> None:
+        """Let `url` lead through faults instead of to the app itself; before the first use of `url`."""
+        self._forwarder = FaultServer(self.transport(), faults, seed, Path(self.record.folder))
+        self.record = replace(self.record, url=self._forwarder.url)
 
     def log(self) -> str:
         """What it has logged so far."""
