@@ -115,12 +115,12 @@ class Study:
 
     def jobs(self, epsilon: float, lam: float) -> tuple[dict[str, Any], list[Job]]:
         """What one point runs, and in which environment."""
-        chosen = {key: self.options.get(key) for key in ("app", "interface", "task", "split")}
         rates = dict(self.faults.scaled(lam).rates)
         if epsilon:
             rates["layout-variant"] = max(rates.get("layout-variant", 0.0), epsilon)
         options = self.options | {"record": self.root / "traces" / f"epsilon={epsilon:g},lambda={lam:g}"}
-        options["source"] = RewordedSource(**chosen, epsilon=epsilon)
+        app, interface, task, split = (self.options.get(key) for key in ("app", "interface", "task", "split"))
+        options["source"] = RewordedSource(str(app), epsilon, interface or "browser", task, split)
         options["faults"] = dict(read_faults(rates).rates)
         return options, plan(options, [self.policy], self.episodes, self.seed, max(self.grid.ks))
 

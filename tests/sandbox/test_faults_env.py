@@ -16,9 +16,10 @@ from envsim.env import TaskEnv
 from envsim.errors import ContentError
 from envsim.page.lines import parse_lines
 from envsim.policy import get_policy
-from envsim.sandbox.faults import FAULTS
+from envsim.sandbox.faults import FAULTS, Schedule, read_faults
 from envsim.testing import FakeWorld, check_world
 from envsim.trace import TraceReader
+from envsim.types import Action
 from envsim.worlds import open_world
 
 STORM = dict.fromkeys(FAULTS, 0.06)
@@ -216,3 +217,68 @@ def test_both_drivers_meet_the_same_faults_and_show_the_same(seed: int) -> None:
     assert len(set(faults_of(http))) > 3
     for at, (ours, theirs) in enumerate(zip(http, chromium, strict=True)):
         assert ours == theirs, f"step {at}"
+
+
+DRIVERS = ["http", pytest.param("chromium", marks=pytest.mark.browser)]
+
+
+def named(env: TaskEnv, role: str, name: str = "") -> str:
+    """The ref of an element on the page."""
+    return next(
+        line.ref for line in parse_lines(env.observation.page) if line.role == role and name in line.name and line.ref
+    )
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_dialog_can_be_closed_and_the_page_is_behind_it(driver: str) -> None:
+    env = TaskEnv("shop", faults={"modal": 1.0}, bugs="none", driver=driver)
+    try:
+        env.reset(seed=0)
+        env.step('goto("/help")')
+        assert env.observation.page.startswith("dialog")
+        *_, info = env.step(f'click("{named(env, "button", "Close")}")')
+        assert info["events"] == []
+        assert 'link "Returns"' in env.observation.page
+        assert "dialog" not in env.observation.page
+    finally:
+        env.close()
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_challenge_can_be_solved(driver: str) -> None:
+    # A seed whose schedule is due at the first page and not at the one after the challenge.
+    rates = read_faults({"captcha": 0.5})
+    seed = next(s for s in range(99) if [bool(Schedule(rates, s).due(n)) for n in range(3)] == [True, False, False])
+    env = TaskEnv("shop", faults=rates, bugs="none", driver=driver)
+    try:
+        env.reset(seed=seed)
+        env.step('goto("/help")')
+        lines = env.observation.page
+        numbers = [int(word.strip('?"')) for word in lines.split() if word.strip('?"').isdigit()]
+        env.step(f'fill("{named(env, "textbox")}", "{sum(numbers[:2])}")')
+        *_, info = env.step(f'click("{named(env, "button", "Continue")}")')
+        assert [event["detail"] for event in info["events"]] == ["solved"]
+        assert (env.observation.url, "One more step" in env.observation.page) == ("/help", False)
+    finally:
+        env.close()
+
+
+def test_a_fork_meets_the_same_faults_again() -> None:
+    world = open_world("sandbox", "shop", bugs="none", faults=dict.fromkeys(FAULTS, 0.2))
+    env = TaskEnv("shop", bugs="none")
+    try:
+        env.reset(seed=3)
+        assert env.task is not None
+        world.reset(env.task, 3)
+        for path in WALK[:4]:
+            world.step(Action.call("goto", url=path))
+        token = world.snapshot()
+        runs = []
+        for _ in range(2):
+            world.restore(token)
+            runs.append([world.step(Action.call("goto", url=path)) for path in WALK])
+        assert runs[0] == runs[1]
+        assert any(transition.events for transition in runs[0])
+    finally:
+        env.close()
+        world.close()
