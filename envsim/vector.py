@@ -63,7 +63,9 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
         self._screenshot = bool(kwargs.get("screenshot"))
         self._ended = [False] * num_envs
         self._last: list[dict[str, Any]] = [{} for _ in range(num_envs)]
-        waits = kwargs.get("runtime") in _THREADED or kwargs.get("driver") == "chromium"
+        # A user behind an endpoint is waited for as well, a second or more a turn.
+        chats = str(kwargs.get("user", "")).startswith("chat:")
+        waits = chats or kwargs.get("runtime") in _THREADED or kwargs.get("driver") == "chromium"
         self._pool = ThreadPoolExecutor(num_envs, "envsim-member") if waits and num_envs > 1 else None
 
     def reset(

@@ -14,7 +14,7 @@ from envsim.fidelity.intervals import Estimate, pass_hat_k, rate
 from envsim.fidelity.populations import spread
 from envsim.rollout import Job, Rollout, plan, recorded, run_jobs
 from envsim.sandbox.faults import read_faults
-from envsim.source import TaskSource, TemplateSource
+from envsim.source import TemplateSource
 from envsim.user.persona import builtin_populations, read_population
 from envsim.worlds import default_interface
 
@@ -64,14 +64,7 @@ def rollout(
         options["faults"] = dict(profile.rates)
     runs = {name: options | {"population": name} for name in populations}
     jobs = {name: plan(run, policies, episodes, seed, trials) for name, run in runs.items()}
-    # Bad names must fail here, in one sentence, and also where every episode is already recorded.
-    env = TaskEnv(**options | {"record": None})
-    env.close()
-    if len(populations) > 1 and not _have_users(env.source):
-        raise ContentError(
-            f"None of these tasks of {app} has a user: every population would see the same episodes. "
-            "Leave out --users and --population, or roll out an app whose tasks have users: --app desk"
-        )
+    _check(options, populations)
     done: dict[str, list[Rollout]] = {}
     with progress(f"Rolling out {', '.join(policies)}", total=sum(map(len, jobs.values()))) as advance:
         for name, run in runs.items():
@@ -88,8 +81,16 @@ def rollout(
         _print(rows, spreads, trials)
 
 
-def _have_users(source: TaskSource) -> bool:
-    return not isinstance(source, TemplateSource) or any(each.user is not None for each in source.templates)
+def _check(options: dict[str, Any], populations: list[str]) -> None:
+    """Refuse bad names here, in one sentence, also where every episode is already recorded."""
+    env = TaskEnv(**options | {"record": None})
+    env.close()
+    source = env.source
+    if len(populations) > 1 and isinstance(source, TemplateSource) and not any(t.user for t in source.templates):
+        raise ContentError(
+            f"None of these tasks of {env.app} has a user: every population would see the same episodes. "
+            "Leave out --users and --population, or roll out an app whose tasks have users: --app desk"
+        )
 
 
 def _names(text: str) -> list[str]:

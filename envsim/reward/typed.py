@@ -32,6 +32,7 @@ _MONEY = re.compile(
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _FULL = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
          "november", "december")  # fmt: skip
+_YEAR = re.compile(r"\d{4}")
 _WEEKDAY = re.compile(r"^(?:on )?(mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,? ")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[t ]\d{1,2}:\d{2}.*)?")
@@ -41,6 +42,8 @@ _YEAR_MONTH = re.compile(r"(\d{4}),? ([a-z]+)\.? (\d{1,2})(?:st|nd|rd|th)?")
 _SLASHED = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})")
 _TRUE = frozenset({"yes", "true", "y"})
 _FALSE = frozenset({"no", "false", "n"})
+_MARKS = re.compile(r"[*`|\[\]]+|(?<!\w)[_~#]+|[_~]+(?!\w)")
+"""Mark-up of chat messages: emphasis, code, tables, headings, links."""
 _FOLD = str.maketrans("‘’“”–—−\u00a0", "''\"\"--- ")
 
 
@@ -261,12 +264,27 @@ def shows(text: str, value: str) -> bool:
 
 
 def mentions(kind: ValueType, expected: Any, message: str, tolerance: float = 0.0) -> bool:
-    """Whether `message` has a run of whole tokens that is `expected` as `kind`."""
-    return any(same(kind, expected, part, tolerance) for part in _parts(kind, expected, message))
+    """Whether `message` has a run of whole tokens that is `expected` as `kind`.
+
+    Emphasis and other mark-up parts tokens (``**$12.50**``), a dash with a space behind it is no minus sign
+    (``Kettle - $12.50``), a text may have a genitive's ending, and a day may go without its year (``January 28``).
+    """
+    text = unicodedata.normalize("NFKC", message.replace("\u2014", " - ").translate(_FOLD)).casefold()
+    text = _MARKS.sub(" ", text)
+    if kind == "date" and (day := parse_date(expected)) is not None and _without_year(day, text):
+        return True
+    return any(same(kind, expected, part, tolerance) for part in _parts(kind, expected, text))
 
 
-def _parts(kind: ValueType, expected: Any, message: str) -> Iterator[str]:
-    text = unicodedata.normalize("NFKC", message.translate(_FOLD)).casefold()
+def _without_year(day: date, text: str) -> bool:
+    month = rf"(?:{_FULL[day.month - 1]}|{_MONTHS[day.month - 1]}t?\.?)"
+    number = rf"0?{day.day}(?:st|nd|rd|th)?"
+    return re.search(rf"\b(?:{month} {number}|{number} (?:of )?{month})(?![\w/-])(?!,? ?\d{{4}})", text) is not None
+
+
+def _parts(kind: ValueType, expected: Any, text: str) -> Iterator[str]:
+    if kind in ("money", "number"):
+        text = re.sub(r"(?<!\S)- +", " ", text)
     if kind == "money":
         yield from (m[0].strip() for m in re.finditer(rf"(?<![\w.,]){_MONEY.pattern}(?![\w]|[.,]\d)", text))
     elif kind == "number":
@@ -277,7 +295,11 @@ def _parts(kind: ValueType, expected: Any, message: str) -> Iterator[str]:
         longest = 7 if kind == "date" else len(str(expected).split()) + (kind == "name")
         for size in range(1, longest + 1):
             for at in range(len(words) - size + 1):
-                yield " ".join(words[at : at + size]).strip(",.")
+                part = " ".join(words[at : at + size]).strip(",.")
+                if kind != "date" or _YEAR.search(part):  # a day has a year: spares long messages most of the work
+                    yield part
+                if kind == "text" and part.endswith("'s"):
+                    yield part.removesuffix("'s")
 
 
 def _decimal(value: float) -> Decimal | None:

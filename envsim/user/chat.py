@@ -173,7 +173,7 @@ class ChatUser:
         settled = self._settled(goal)
         wishes = [item for item in goal.items if set(item.after) <= settled]
         told_with_wish = {name for item in wishes for name in item.tells}
-        known = Known(wishes=wishes, settled=settled, news=news)
+        known = Known(wishes=wishes, settled=settled, raised=monitor.raised, news=news)
         for name, fact in goal.facts.items():
             asked = name in monitor.asked
             if fact.reveal == "authenticated":

@@ -71,6 +71,7 @@ class Known:
         later: Facts it has and may not tell before they are asked for.
         wishes: Items it may bring up.
         settled: Items the agent has reported on.
+        raised: Limits kept back that there has been talk of, as ``item.number`` (see `Monitor.raised`).
         news: Changes of mind that happen in this turn, in words.
     """
 
@@ -78,6 +79,7 @@ class Known:
     later: list[str] = field(default_factory=list)
     wishes: list[Item] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
+    raised: set[str] = field(default_factory=set)
     news: list[str] = field(default_factory=list)
 
 
@@ -128,7 +130,9 @@ def _wish(item: Item, known: Known) -> str:
     text += " The agent has reported on this." if item.id in known.settled else ""
     if item.learns:
         text += f" You want to be told: {', '.join(map(readable, item.learns))}."
-    for limit in item.limits:
+    for number, limit in enumerate(item.limits):
+        if limit.reveal == "asked" and f"{item.id}.{number}" not in known.raised:
+            continue
         when = "" if limit.reveal == "open" else " Do not mention this before an offer breaks it."
         text += f" You accept for {limit.about} {_bound(limit)}, and nothing else.{when}"
     if item.settles_for:

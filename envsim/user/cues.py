@@ -24,7 +24,10 @@ _TELL = (
 
 REQUEST = _any(
     rf"\b(?:please|kindly) {_SOFT}{_TELL}\b",
-    rf"\b(?:could|can|would|will) you {_SOFT}{_TELL}\b",
+    rf"\b(?:could|can|would|will) you {_SOFT}(?:be able to |be so kind as to )?{_TELL}\b",
+    r"\bmind (?:me asking|(?:giving|telling|sharing|providing|sending|confirming|stating|letting me)\b)",
+    r"\b(?:let|help) me (?:have|with|out with)\b",
+    r"(?:^|: )(?:and )?(?:your|the) (?=.*\bplease[.!?]*$)|^(?=(?:[\w-]+ ){0,3}[\w-]+, please[.!?]*$)",
     rf"^{_SOFT}{_TELL} (?:me |us )?(?:with )?(?:your|the|me|us|a|which|what)\b",
     r"\b(?:may|can|could|might) i (?:please )?(?:have|get|ask|know|grab|take)\b",
     rf"\b(?:i|we)(?:'ll| will| would|'d|'m| am|'re| are)? {_SOFT}(?:going to )?"
@@ -53,7 +56,7 @@ PURPOSE = re.compile(
     r"assist|continue|"
     r"complete|check|pull|access|identify|get started|begin|make sure|confirm)\b|before (?:i|we)\b|"
     r"for (?:verification|security)|because\b|as (?:i|we|it)\b|associated with|linked to|on file|under which|"
-    r"registered|"
+    r"registered(?= (?:to|with|under|for|on|in|at|by)\b|[^\w ]|$)|"
     r"you (?:used|placed|want|wish|would)|that (?:is|was|belongs)\b|which (?:is|was)\b|i can\b|tied to|belonging to)"
 )
 """Where a request stops naming what it asks for, and says what for."""
@@ -79,7 +82,14 @@ CONFIRM = _any(
     r"\b(?:right|correct|ok|okay)\?$",
     r"\bready to (?:proceed|go ahead|confirm)\b(?=.*\?)",
     r"\bdo you (?:want|wish) to (?:proceed|continue|go ahead)\b",
-    r"\byour (?:confirmation|approval|go-ahead)\b",
+    r"\byour (?:confirmation|approval|go-ahead|consent|permission)\b",
+    r"\blet me know (?:if|whether) (?:you(?:'d| would)? (?:like|want) (?:me|us) to|(?:i|we) (?:should|may|can)\b)",
+    r"\b(?:ready|happy|okay|ok|fine|want|alright) (?:for )?(?:me|us) to\b(?=.*\?)",
+    r"\bis (?:this|that) what you\b",
+    r"\b(?:ok|okay|fine|alright|good) (?:with|by|for) you\b(?=.*\?)",
+    r"\bhow (?:does|would) (?:that|this|it) sound\b",
+    r"\b(?:does|would) (?:that|this|it) (?:fit|suit|meet|match)\b(?=.*\?)",
+    r"\b(?:once|if|when|as soon as|after) you (?:confirm|agree|approve|say yes|say so)[.!]*$",
     r"\bproceed\?$",
     r"\(yes/no\)",
     r"\byes or no\b",
@@ -100,13 +110,19 @@ OTHER = re.compile(
 """What makes a proposal another than the user's own wish."""
 
 _ADV = r"(?:now |already |just |also |successfully |since |both |all )*"
+_DEED_DONE = (
+    r"(?:\w+(?:ed|en)|sent|resent|put|set|reset|made|done|redone|undone|paid|begun|withdrawn|built|cut|run|brought|"
+    r"successful|complete|live)\b"
+)
+"""A participle, or what stands for one: "I have to ask" and "it has been my pleasure" report nothing."""
 CLAIM = _any(
-    rf"\b(?:has|have|had|'s|'ve) {_ADV}been {_ADV}(?P<a>\w+)",
-    rf"\b(?:i|we)(?:'ve| have) {_ADV}(?:gone ahead and )?{_ADV}(?P<b>\w+)",
+    rf"\b(?:has|have|had|'s|'ve) {_ADV}been {_ADV}(?P<a>{_DEED_DONE})",
+    rf"\b(?:i|we)(?:'ve| have) {_ADV}(?:gone ahead and )?{_ADV}(?P<b>{_DEED_DONE})",
+    r"\b(?:has|have) (?:now |just )?(?P<l>gone through|taken effect)\b",
     r"\b(?:is|are|was|were) (?:now |already |successfully |all )+(?P<c>\w+)",
     r"\bsuccessfully (?P<d>\w+)",
     r"\bwas (?P<i>\w+ed)\b",
-    r"\bi (?:just |now )?(?P<e>(?!need)\w{3,}ed|sent|put|set|made|did|took)\b",
+    r"\b(?:i|we) (?:just |now |went ahead and )?(?P<e>(?!need)\w{3,}ed|sent|put|set|made|did|took)\b",
     r"^(?P<f>[a-z]+ed)\b(?! (?:by|in|at|on|for) the)",
     r"\b(?:all|it's|it is|that's|that is|is|are|now|everything is) (?P<g>done|complete|completed|set|sorted|"
     r"settled|fixed|ready|on (?:its|the) way)\b",
@@ -126,12 +142,15 @@ NOT_DEEDS = word_set(
 )
 """Participles in reports that close nothing by themselves; they count where an item names them."""
 
+SET_UP = word_set("opened registered confirmed")
+"""Of these, those that do close what is named with them: an opened return is one, an opened order was only read."""
+
 HEDGE = re.compile(
     r"\b(?:once|when|whenever|after|until|unless|if|before|as soon as|will|would|should|could|can|shall|going to|"
     r"about to|"
     r"let me|yet|try(?:ing)?|want(?:s|ed)?|need(?:s)?|may|might|must|to be|please|whether|assuming|while|that i|"
     r"eligible|"
-    r"what|which|ensure|make sure|'ll)\b|'ll\b"
+    r"what|which|ensure|make sure|notes? (?:that|saying)|saying|'ll)\b|'ll\b"
 )
 NEGATION = re.compile(
     r"n't\b|\b(?:not|never|cannot|unable|no|none|neither|nor|without|nothing|fail(?:ed|s)?|hardly|isnt|wasnt|"
@@ -142,8 +161,13 @@ NEGATION = re.compile(
 REFUSE = _any(
     r"\b(?:cannot|can't|can not|could not|couldn't|unable to|not able to|won't|will not|not possible|impossible|"
     r"ineligible|"
-    r"(?:not|n't) (?:be )?(?:eligible|allowed|permitted|possible|refundable|returnable|cancell?able|exchangeable|"
-    r"qualify|something (?:i|we) can)|non-?refundable|non-?returnable)\b",
+    r"non-?refundable|non-?returnable)\b",
+    r"(?:\bnot|n't) (?:be )?(?:eligible|allowed|permitted|possible|refundable|returnable|cancell?able|exchangeable|"
+    r"qualify|something (?:i|we) can)\b",
+    r"\b(?:window|period|deadline)\b(?:[\w -]{0,40}? )?(?:has|have|is|was)(?: now| already)? "
+    r"(?:passed|expired|closed|over|ended|lapsed)\b",
+    r"\btoo late\b",
+    r"\bonly (?:be )?(?:accepted|possible|allowed|available|offered)\b",
     r"\b(?:against|violates?|outside|beyond) (?:of )?(?:the |our |store |company |airline )*(?:\w+ )?(?:polic(?:y|"
     r"ies)|window|period|rules?)\b",
     r"\bpolic(?:y|ies) (?:does not|doesn't|do not|don't|prohibits?|prevents?|forbids?)\b",
@@ -167,11 +191,14 @@ NOT_FOUND = _any(
     r"wasn't able to) (?:seem to )?"
     r"(?:\w+ ){0,1}(?:find|locate|match|see|identify|recogni[sz]e)\b",
     r"\bno (?:[\w-]+ ){0,3}(?:found|match(?:es|ing)?|exists?|record|results?)\b",
-    r"\b(?:not|n't) (?:\w+ ){0,2}"
+    r"\bno (?:account|order|customer|profile|purchase)s? (?:[\w-]+ ){0,2}?(?:with|under|for|by|associated)\b",
+    r"\b(?:came|comes|come|coming) (?:back )?(?:up )?empty\b|\bnothing (?:comes|came|is coming|shows) up\b",
+    r"(?:\bnot|n't) (?:\w+ ){0,2}"
     r"(?:found|match|valid|exist|recogni[sz]ed|correct|on file|in (?:our|the) (?:system|records?))\b",
     r"\b(?:invalid|incorrect|mistyped|typo|mismatch)\b",
     r"\b(?:double|re)-?check\b",
     r"\bcheck (?:it|that|the \w+|your \w+) again\b",
+    r"\bnot (?:finding|seeing|locating|getting)\b",
     r"\bnothing (?:under|for|with|matches)\b",
     r"\bis (?:the|that|your) [\w ]+ (?:right|correct)\?",
     r"\bare you sure\b",
@@ -219,6 +246,8 @@ MORE = _any(
     r"\b(?:anything|what) else\b|\bsomething else\b(?=.*\?)",
     r"\b(?:further|any other|more|additional) (?:questions?|assistance|help|requests?|concerns?|issues?)\b",
     r"\belse (?:i|we) can\b",
+    r"\banything (?:more|further)\b",
+    r"\b(?:is|was|will) (?:that|this)(?: be)? (?:all|everything)\b(?! (?:correct|right|okay|ok|fine))(?=.*\?)",
     r"\bcan i help (?:you )?with anything\b",
 )
 HELP = _any(
@@ -254,7 +283,7 @@ OPEN_QUESTION = re.compile(r"\?[\"')]*$")
 GENERIC = word_set(
     "done complete completed processed set sorted resolved settled finished finalized finalised handled "
     "successful taken "
-    "submitted actioned executed confirmed through ready"
+    "submitted actioned executed confirmed through gone ready"
 )
 """Deeds that say of no item in particular that it is done."""
 
@@ -263,12 +292,21 @@ VAGUE = re.compile(
 )
 """A refusal with one of these refuses what is being talked about."""
 
+TURN = re.compile(r" but |: | - |, (?=(?:so |please |kindly |you |you'll |could |can |just ))")
+"""Where a sentence may turn from what the agent cannot do to what the user can."""
 CHOICE = re.compile(r"\bor\b(?! (?:not|no|need|would|is|do|should|if|any|anything|otherwise|more|less|so)\b)")
 WHICH = re.compile(
-    r"\bconfirm (?:which|what|how|where|when|who)\b|\b(?:which|what) [\w ]*\bwould you like\b|^(?:which|what)\b"
+    r"\bconfirm (?:which|what|how|where|when|who)\b|"
+    r"\bconfirm (?:whether|if) (?!you|i |we |this|that|these|those|everything|all\b)|"
+    r"\b(?:which|what) [\w ]*\bwould you like\b|^(?:which|what)\b"
 )
 CONDITION = re.compile(r"^(?:[\w ]{0,12}, )?(?:if|once|when|whenever|should|in case|as soon as|after)\b")
 
+TELL_ME = re.compile(
+    r"\b(?:please |kindly |(?:could|can|would|will) you )(?:please |also |just )*"
+    r"(?:tell me|let me know|confirm|say|share) (?:which|what|whether|if|how many|how much|when|where)\b.*"
+)
+"""Asks for something to be told, whatever deed it names."""
 ALL = re.compile(r"\b(?:all|both|everything|each|every)\b")
 _DEED = (
     r"(?:open|go|check|restart|turn|switch|reset|change|update|enter|click|look|toggle|reboot|log|set|unplug|plug|"
@@ -276,7 +314,7 @@ _DEED = (
     r"submit|request|confirm|hand|drop|save|start|take|choose|cancel)"
 )
 DO = re.compile(
-    r"\b(?:please|kindly|could you|can you|would you|will you|you (?:can|need to|should|have to|must|may|"
+    r"\b(?:please|kindly|could you|can you|would you|will you|you(?:'ll| will)? (?:can|need to|should|have to|must|may|"
     r"might want to|could)|i(?:'d| would)? (?:need|like|want|ask) you to|try|go ahead|let's|have you|did you)\b|"
     rf"(?:^|,|\b(?:next|first|then|now)) (?:and |then |just |simply )*{_DEED}\b|^(?:just |simply )?{_DEED}\b"
 )

@@ -186,7 +186,8 @@ class Reader:
         if not self._abilities:
             return []
         # "I can't change it, but you can remove it yourself": what is negated asks for nothing, the rest may.
-        asking = " but ".join(part for part in sentence.low.split(" but ") if not cues.NEGATION.search(part))
+        asking = " but ".join(part for part in cues.TURN.split(sentence.low) if not cues.NEGATION.search(part))
+        asking = cues.TELL_ME.sub("", asking)  # "Could you tell me what your cart shows?" is no wish to fill it
         listed = bool(sentence.lead) and cues.DO.search(sentence.lead.casefold()) is not None
         if not asking or (not listed and cues.DO.search(asking) is None):
             return []
@@ -221,6 +222,7 @@ class Reader:
             return
         if cues.UNVERIFIED.search(low):
             yield Act("unverified", "", text)
+            yield from (Act("not_found", name, text) for name in self.names_in(sentence.words))
         elif cues.NOT_FOUND.search(low):
             yield from (Act("not_found", name, text) for name in self.names_in(sentence.words) or [""])
         elif cues.TRANSFER.search(low) and not sentence.question:
@@ -244,6 +246,8 @@ class Reader:
                     yield Act("inform", name, text)
 
     def _claims(self, sentence: Sentence) -> Iterator[Act]:
+        if cues.HEDGE.search(sentence.lead.casefold()):
+            return  # "Here is what I will do:" and a list of it
         for clause in _CLAUSE.split(sentence.low):
             match = cues.CLAIM.search(clause)
             if match is None:
@@ -253,7 +257,8 @@ class Reader:
                 continue
             deed = next((group for group in match.groups() if group), "done").split()[0]
             items = self.items_in(stems(clause)) or self.items_in(sentence.words)
-            if deed in cues.NOT_DEEDS and stem(deed) not in self._words_of(items):
+            closes = stem(deed) in self._words_of(items) or (deed in cues.SET_UP and items)
+            if deed in cues.NOT_DEEDS and not closes:
                 continue
             nothing = "*" if cues.ALL.search(clause) else "" if deed in cues.GENERIC else "?"
             yield from (Act("claim", item, sentence.text) for item in items or [nothing])

@@ -1,6 +1,7 @@
 """TaskVectorEnv: strings come back right and a failing member fails alone."""
 
 import math
+import threading
 
 import gymnasium
 import numpy as np
@@ -10,7 +11,7 @@ import envsim.vector
 from envsim.env import TaskEnv
 from envsim.errors import ContentError, SandboxLost
 from envsim.registration import register_all
-from envsim.testing import FakeWorld
+from envsim.testing import FakeWorld, serve_chat
 
 
 @pytest.fixture
@@ -125,3 +126,21 @@ def test_stepping_before_the_first_reset_is_refused(envs):
 def test_one_world_is_not_shared_by_members(shelf):
     with pytest.raises(ContentError, match="cannot be shared"):
         envsim.vector.TaskVectorEnv(app="shelf", interface="tools", num_envs=2, world=FakeWorld())
+
+
+def test_members_do_not_wait_for_each_others_chat_users(monkeypatch):
+    together = threading.Barrier(3)
+
+    def answer(request):
+        together.wait(timeout=30)  # one after another, none would ever be answered
+        return "Go on." if len(request["messages"]) > 2 else "I need help."
+
+    with serve_chat(answer) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        envs = gymnasium.make_vec("envsim:envsim/Desk-v0", num_envs=3, user="chat:tiny", task="dual-code-cancel")
+        try:
+            envs.reset(seed=1)
+            observations, *_ = envs.step(['send_msg_to_user("Hello?")'] * 3)
+        finally:
+            envs.close()
+    assert observations["messages"] == ("user: Go on.",) * 3

@@ -11,6 +11,7 @@ import pytest
 
 from envsim.chat import ChatEndpoint
 from envsim.errors import ContentError, ModelError, PrerequisiteError
+from envsim.goal import Limit
 from envsim.testing import ChatServer, HttpReply, serve_chat
 from envsim.testing.user import EXAMPLE, ExampleHands
 from envsim.types import UserTurn
@@ -95,6 +96,19 @@ def test_a_second_wish_appears_when_the_first_is_settled() -> None:
         user.hear("The return has been completed. Is there anything else I can help you with?")
         assert "know when my other parcel comes" in prompt(server)
         assert "You want to return the Aurora kettle I bought. The agent has reported on this." in prompt(server)
+
+
+def test_a_limit_that_is_kept_back_appears_once_there_is_talk_of_it() -> None:
+    kept = Limit(about="the restocking fee", at_most=37.5, reveal="asked")
+    told = Limit(about="the postage", at_most=12.25)
+    item = EXAMPLE.items[0].model_copy(update={"limits": (told, kept)})
+    with played_by(lambda request: "I see.") as (user, server):
+        user.reset(EXAMPLE.model_copy(update={"items": (item,)}), 1)
+        user.hear("How can I help you?")
+        assert "12.25" in prompt(server)
+        assert "37.5" not in json.dumps(server.asked)
+        user.hear("There is a restocking fee of $49.00. Shall I go ahead?")
+        assert "You accept for the restocking fee at most $37.50" in prompt(server)
 
 
 def test_a_scenario_gives_nothing_away() -> None:

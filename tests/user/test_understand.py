@@ -52,6 +52,13 @@ def acts(text):
         ("Would you like it in small or large?", {"request:size"}),
         ("Do you know the tracking number?", {"request:tracking_number"}),
         ("Can you share the email associated with your order?", {"request:email"}),
+        ("Would you mind telling me your email and zip code?", {"request:email", "request:zip_code"}),
+        ("Would you be able to provide your order number?", {"request:order_number"}),
+        ("Could you let me have your zip code?", {"request:zip_code"}),
+        ("Could you help me with your email?", {"request:email"}),
+        ("First things first: your email and zip code, please.", {"request:email", "request:zip_code"}),
+        ("Order number, please.", {"request:order_number"}),
+        ("May I know your registered email and zip code?", {"request:email", "request:zip_code"}),
     ],
 )
 def test_requests(text, expected):
@@ -84,6 +91,10 @@ def test_what_names_a_fact_and_asks_for_nothing(text):
         ("All done!", {"*"}),
         ("That's taken care of.", {""}),
         ("Both the refund and the cancellation have been completed.", {"refund", "cancel"}),
+        ("I've opened the return for your mug.", {"refund"}),
+        ("Your return has been registered.", {"refund"}),
+        ("The refund has gone through.", {"refund"}),
+        ("We went ahead and refunded the mug.", {"refund"}),
     ],
 )
 def test_reports_of_success(text, items):
@@ -107,6 +118,12 @@ def test_reports_of_success(text, items):
         "If I have cancelled it, you will see it.",
         "I have found your order.",
         "I have checked the warranty.",
+        "I have opened your file.",
+        "I have to ask you for something first.",
+        "I have one more question.",
+        "It has been my pleasure.",
+        "Here is what I will do:\n- The mug gets returned, its price was refunded once",
+        "I would add a note that the refund was issued.",
     ],
 )
 def test_no_report_of_success(text):
@@ -142,6 +159,23 @@ def test_no_report_of_success(text):
         ("Have a great day!", "bye"),
         ("I am transferring you to a human agent.", "transfer"),
         ("I'm sorry about that.", "apology"),
+        ("Let me know if you'd like me to go ahead.", "confirm"),
+        ("Happy for me to do that?", "confirm"),
+        ("Does that fit what you had in mind?", "confirm"),
+        ("How does that sound?", "confirm"),
+        ("I'd cancel it today, okay with you?", "confirm:cancel"),
+        ("I'll do it once you confirm.", "confirm"),
+        ("Do I have your permission to refund it?", "confirm:refund"),
+        ("I'm sorry, a refund isn't possible.", "refuse:refund"),
+        ("The return window has already closed.", "refuse:refund"),
+        ("Returns are only accepted within 30 days.", "refuse:refund"),
+        ("There's no account with this email.", "not_found:email"),
+        ("That zip code isn't in our system.", "not_found:zip_code"),
+        ("I'm not finding anything, my search came back empty.", "not_found"),
+        ("The zip code does not match our records.", "not_found:zip_code"),
+        ("Is that everything for today?", "more"),
+        ("I can't do that from here, so please restart your router.", "do:restart"),
+        ("You'll need to restart your router.", "do:restart"),
         ("Something went wrong, let me try again.", "failed"),
         ("What colour is the sky?", "question"),
     ],
@@ -156,6 +190,19 @@ def test_a_condition_reports_nothing():
 
 def test_a_refusal_of_something_else_refuses_nothing_the_user_wants():
     assert READER.read("I'm unable to share details of other accounts.").about("refuse") == ["?"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Could you tell me whether you can restart your router?", "Please confirm if restart your router is shown."],
+)
+def test_what_is_to_be_told_is_not_to_be_done(text):
+    assert not READER.read(text).has("do")
+
+
+def test_whether_something_is_so_is_no_proposal():
+    assert not READER.read("Could you confirm whether it is no longer on your list?").has("confirm")
+    assert READER.read("Could you confirm if you want me to proceed?").has("confirm")
 
 
 def test_a_deed_of_the_user_is_not_a_request_for_it_when_negated():
