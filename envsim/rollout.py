@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -119,6 +120,9 @@ def plan(
     """
     app = env_options["app"]
     settings = {key: str(value) for key, value in env_options.items() if key not in ("record", "app")}
+    if str(env_options.get("user", "")).startswith("chat:"):
+        # The same name at another endpoint is another model.
+        settings["endpoint"] = os.environ.get("OPENAI_BASE_URL", "")
     files = [*list_templates(app).values()]
     if env_options.get("model") is not None:
         files.append(Path(env_options["model"]) / "config.json")

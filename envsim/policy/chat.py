@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from envsim.chat import ChatEndpoint
-from envsim.errors import ActionError
+from envsim.errors import ActionError, ModelError
 from envsim.task import Task
 from envsim.types import AGENT_TOOLS, Action, Observation
 
@@ -53,6 +53,7 @@ class ChatPolicy:
         self._tools: list[dict[str, Any]] = []
         self._messages: list[dict[str, Any]] = []
         self._pending = ""
+        self._spoke = False
 
     def reset(self, task: Task | None, seed: int, tools: list[dict[str, Any]]) -> None:
         """See `Policy.reset`. The task is not looked at: the goal is in the observation."""
@@ -61,6 +62,7 @@ class ChatPolicy:
         self._tools = [*tools, *AGENT_TOOLS]
         self._messages = [{"role": "system", "content": SYSTEM}]
         self._pending = ""
+        self._spoke = False
 
     def act(self, observation: Observation) -> Action:
         """See `Policy.act`.
@@ -68,13 +70,20 @@ class ChatPolicy:
         Raises:
             PrerequisiteError: The endpoint refuses, or does not answer after all attempts.
         """
-        self._tell(_describe(observation, first=len(self._messages) == 1))
+        self._tell(_describe(observation, first=len(self._messages) == 1, spoke=self._spoke))
         for _ in range(_REPAIRS + 1):
-            message = self._chat.reply(self._messages, tools=self._tools, seed=self._seed)
             try:
-                return self._read(message)
+                message = self._chat.reply(self._messages, tools=self._tools, seed=self._seed)
+            except ModelError:
+                # It has talked itself out of its context: the policy's failure, and of this episode alone.
+                break
+            try:
+                action = self._read(message)
             except ActionError as error:
                 self._tell(f"error: {error}")
+            else:
+                self._spoke = action.kind == "say"
+                return action
         return Action.answer()
 
     def _tell(self, text: str) -> None:
@@ -92,16 +101,18 @@ class ChatPolicy:
         # One action a step: what else was called is dropped, or its ids would want results.
         self._pending = str(calls[0].get("id") or "call") if calls else ""
         kept = {"role": "assistant", "content": message.get("content") or ""}
-        self._messages.append({**kept, "tool_calls": calls[:1]} if calls else kept)
+        named = [{**calls[0], "id": self._pending}] if calls else []
+        self._messages.append({**kept, "tool_calls": named} if named else kept)
         if not calls:
             return Action.say(str(message.get("content") or ""))
         return Action.parse({"tool_calls": calls[:1]})
 
 
-def _describe(observation: Observation, *, first: bool) -> str:
+def _describe(observation: Observation, *, first: bool, spoke: bool) -> str:
     parts = [f"Goal: {observation.goal}"] if first else []
     parts += [f"{message.role}: {message.text}" for message in observation.messages]
     parts += [f"error: {observation.error}"] if observation.error else []
     parts += [f"url: {observation.url}\n{observation.page}"] if observation.page else []
-    parts += [observation.result] if observation.result else []
+    # After a message the observation still holds what the last tool returned; it has been seen.
+    parts += [observation.result] if observation.result and not spoke else []
     return "\n".join(parts) or "Done."

@@ -30,7 +30,7 @@ REQUEST = _any(
     r"(?:^|: )(?:and )?(?:your|the) (?=.*\bplease[.!?]*$)|^(?=(?:[\w-]+ ){0,3}[\w-]+, please[.!?]*$)",
     rf"^{_SOFT}{_TELL} (?:me |us )?(?:with )?(?:your|the|me|us|a|which|what)\b",
     r"\b(?:may|can|could|might) i (?:please )?(?:have|get|ask|know|grab|take)\b",
-    rf"\b(?:i|we)(?:'ll| will| would|'d|'m| am|'re| are)? {_SOFT}(?:going to )?"
+    rf"\b(?:i|we)(?:'ll| will| would|'d|'m| am|'re| are)? {_SOFT}(?:going to |have to |must |need to )?"
     rf"(?:need|require|like to (?:know|have)|missing|ask (?:you )?for)\b",
     r"\b(?:is|are) (?:still )?(?:needed|required|missing)\b",
     r"(?:\bwhat\b|(?<!, )\bwhich\b|\bwhich\b(?=.*\?))(?:'s| is| are| was| were)?",
@@ -85,7 +85,8 @@ CONFIRM = _any(
     r"\byour (?:confirmation|approval|go-ahead|consent|permission)\b",
     r"\blet me know (?:if|whether) (?:you(?:'d| would)? (?:like|want) (?:me|us) to|(?:i|we) (?:should|may|can)\b)",
     r"\b(?:ready|happy|okay|ok|fine|want|alright) (?:for )?(?:me|us) to\b(?=.*\?)",
-    r"\bis (?:this|that) what you\b",
+    r"\bis (?:this|that) (?:what|something) you\b",
+    r"\b(?:is|are|would) (?:this|that|it|these|they)(?: be)? (?:within|in|inside|under) your\b",
     r"\b(?:ok|okay|fine|alright|good) (?:with|by|for) you\b(?=.*\?)",
     r"\bhow (?:does|would) (?:that|this|it) sound\b",
     r"\b(?:does|would) (?:that|this|it) (?:fit|suit|meet|match)\b(?=.*\?)",
@@ -123,7 +124,7 @@ CLAIM = _any(
     r"\bsuccessfully (?P<d>\w+)",
     r"\bwas (?P<i>\w+ed)\b",
     r"\b(?:i|we) (?:just |now |went ahead and )?(?P<e>(?!need)\w{3,}ed|sent|put|set|made|did|took)\b",
-    r"^(?P<f>[a-z]+ed)\b(?! (?:by|in|at|on|for) the)",
+    r"^(?P<f>[a-z]+ed)(?=[.!,:]|$| (?:your|the|an?|it|that|this|one|order|to|for (?!the))\b| \W?\d)",
     r"\b(?:all|it's|it is|that's|that is|is|are|now|everything is) (?P<g>done|complete|completed|set|sorted|"
     r"settled|fixed|ready|on (?:its|the) way)\b",
     r"\b(?P<h>taken care of|done)[.!]*$",
@@ -217,7 +218,8 @@ VERIFIED = _any(
     r"\b(?:identity|account|profile) (?:has been |is |was )?(?:now |successfully )*(?:confirmed|verified|"
     r"authenticated)\b",
     r"\b(?:verified|confirmed|authenticated) (?:you\b|your (?:identity|account|details))",
-    r"\bverification (?:is |was )?(?:successful|complete|done)\b",
+    r"\bverification (?:is |was |has been )?(?:successful|complete|completed|done|passed)\b",
+    r"\bable to (?:verify|authenticate|identify) (?:you\b|your )|\b(?:that|it|everything) checks out\b",
 )
 FAILED = _any(
     r"\b(?:technical|system|unexpected) (?:issue|problem|error|difficult\w*|glitch)\b",
@@ -302,6 +304,10 @@ WHICH = re.compile(
 )
 CONDITION = re.compile(r"^(?:[\w ]{0,12}, )?(?:if|once|when|whenever|should|in case|as soon as|after)\b")
 
+AND_TELL = re.compile(
+    r"\band (?:then |please |also )*(?:tell|let me know|let us know|share|send|give|read|provide|confirm|reply|say)\b"
+)
+"""Where a sentence turns from what the user is to do to what it is to tell afterwards."""
 TELL_ME = re.compile(
     r"\b(?:please |kindly |(?:could|can|would|will) you )(?:please |also |just )*"
     r"(?:tell me|let me know|confirm|say|share) (?:which|what|whether|if|how many|how much|when|where)\b.*"

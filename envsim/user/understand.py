@@ -26,9 +26,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "email": ("mail address", "email", "mail"), "phone": ("phone", "telephone", "mobile", "cell"),
     "zip": ("zip", "postcode", "postal code", "post code"), "postcode": ("zip", "postcode", "postal code"),
     "birth": ("birthday", "date of birth", "born", "dob", "birth date"), "name": ("full name", "first and last name"),
-    "address": ("address",), "reason": ("reason", "why"), "quantity": ("quantity", "how many"),
-    "date": ("what day", "which day"), "size": ("what size",), "color": ("colour", "color"),
-    "colour": ("colour", "color"), "code": ("code", "passcode"),
+    "address": ("address",), "reason": ("reason", "why", "prompted", "wrong with", "led you to"),
+    "quantity": ("quantity", "how many"), "date": ("what day", "which day"), "size": ("what size",),
+    "color": ("colour", "color"), "colour": ("colour", "color"), "code": ("code", "passcode"),
 }  # fmt: skip
 """Other words for the words that fact names often hold."""
 
@@ -153,6 +153,11 @@ class Reader:
             return
         doing = self._doing(sentence)
         yield from (Act("do", name, sentence.text) for name in doing)
+        if doing:
+            tell = cues.AND_TELL.search(low)  # "Check your inbox and tell me the code"
+            told = self.names_in(stems(low[tell.end() :])) if tell else []
+            yield from (Act("request", name, sentence.text) for name in told)
+            return
         lead = sentence.lead.casefold()
         match = cues.REQUEST.search(low)
         listed = bool(lead) and (cues.REQUEST.search(lead) is not None) and not cues.CONFIRM.search(lead)
@@ -169,9 +174,9 @@ class Reader:
         names = self.names_in(stems(scope[: cut.start()] if cut else scope))
         if not names and cut:
             names = self.names_in(stems(scope))[:1]
-        if names and not doing:
+        if names:
             yield from (Act("request", name, sentence.text) for name in names)
-        elif not names:
+        else:
             yield from self._chosen(sentence)
 
     def _chosen(self, sentence: Sentence) -> Iterator[Act]:

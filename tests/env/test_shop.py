@@ -144,6 +144,15 @@ def test_a_recording_is_only_taken_for_another_of_the_same_input(tmp_path):
     assert len(list(tmp_path.glob("*.jsonl"))) == 4
 
 
+def test_a_users_model_elsewhere_is_another_user(monkeypatch):
+    options = {"app": "desk", "user": "chat:tiny"}
+    names = []
+    for endpoint in ("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"):
+        monkeypatch.setenv("OPENAI_BASE_URL", endpoint)
+        names.append(plan(options, ["oracle"], 1, 0)[0].session)
+    assert names[0] != names[1]
+
+
 def test_a_file_in_the_way_of_a_recording_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     options = {"app": "shop", "record": tmp_path / "file" / "traces"}

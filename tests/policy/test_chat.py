@@ -94,7 +94,7 @@ def test_a_conversation(server: Server) -> None:
     )
     assert agent.act(Observation(goal="Buy it", url="/cart", error="nope")) == Action.say("Which size?")
     assert agent.act(Observation(messages=(Message(role="user", text="Large"),))) == Action.say("Hello")
-    assert agent.act(Observation(result='{"ok": true}')) == Action.answer("$5")
+    assert agent.act(Observation(messages=(Message(role="user", text="Hi"),))) == Action.answer("$5")
 
     first, second, third, fourth = server.asked
     assert (first["path"], first["model"], first["seed"]) == ("/v1/chat/completions", "tiny", 5)
@@ -103,7 +103,7 @@ def test_a_conversation(server: Server) -> None:
     assert second["messages"][3] == {"role": "tool", "tool_call_id": "c1", "content": "error: nope"}
     assert len(second["messages"][2]["tool_calls"]) == 1
     assert third["messages"][-1] == {"role": "user", "content": "user: Large"}
-    assert fourth["messages"][-1]["content"] == '{"ok": true}'
+    assert fourth["messages"][-1]["content"] == "user: Hi"
     assert server.headers[0]["authorization"] == "Bearer secret"
 
 
@@ -189,3 +189,35 @@ def test_what_a_worker_process_raises_reaches_its_parent() -> None:
     # What a process pool does to an exception on its way home.
     rebuilt = copy.copy(error)
     assert (type(rebuilt), str(rebuilt), rebuilt.command) == (type(error), str(error), error.command)
+
+
+def test_a_result_is_shown_once_and_not_again_with_what_the_user_answers(server: Server) -> None:
+    server.script = [call("find", "{}"), say("Which one?"), call("answer", "{}")]
+    asking = policy(server)
+    asking.reset(None, 0, TOOLS)
+    asking.act(Observation(goal="Help.", messages=(Message(role="user", text="Hello."),)))
+    asking.act(Observation(result='{"orders": [1042]}'))
+    asking.act(Observation(result='{"orders": [1042]}', messages=(Message(role="user", text="The latest."),)))
+    told = [message["content"] for message in server.asked[-1]["messages"]]
+    assert sum("1042" in (text or "") for text in told) == 1
+    assert told[-1] == "user: The latest."
+
+
+def test_a_conversation_beyond_the_context_fails_this_episode_alone(server: Server) -> None:
+    server.script = [(400, {"error": {"message": "maximum context length is 4096 tokens"}}), say("Hi.")]
+    talking = policy(server)
+    talking.reset(None, 0, TOOLS)
+    assert talking.act(Observation(goal="Help.")) == Action.answer()
+    talking.reset(None, 1, TOOLS)
+    assert talking.act(Observation(goal="Help.")) == Action.say("Hi.")
+
+
+def test_a_call_without_an_id_gets_one_that_its_result_names(server: Server) -> None:
+    bare = {"type": "function", "function": {"name": "click", "arguments": "{}"}}
+    server.script = [(200, {"choices": [{"message": {"role": "assistant", "tool_calls": [bare]}}]}), say("Hi.")]
+    calling = policy(server)
+    calling.reset(None, 0, TOOLS)
+    calling.act(Observation(goal="Help."))
+    calling.act(Observation())
+    _, _, asked, told = server.asked[-1]["messages"]
+    assert asked["tool_calls"][0]["id"] == told["tool_call_id"] != ""

@@ -40,7 +40,7 @@ def answer(result: subprocess.CompletedProcess[str]) -> list | dict:
 def test_list_names_clones_of_user_roots_among_ours(sandbox: Run) -> None:
     clones = {clone["name"]: clone for clone in answer(sandbox("list", "--json"))}
     assert {"notes", "shop"} <= clones.keys()
-    assert set(clones["notes"]) == {"name", "title", "description", "tools", "pages", "production", "folder"}
+    assert set(clones["notes"]) == {"name", "base", "title", "description", "tools", "pages", "production", "folder"}
     assert clones["notes"]["folder"] == str(Path(__file__).parent / "content" / "sandboxes" / "notes")
     assert "Notes" in sandbox("list").stdout
 
