@@ -58,7 +58,7 @@ def report(found: dict[str, Any], episodes: int, trials: int, seconds: float) ->
         [
             "## The support desk before three populations of users",
             "",
-            f"`python benchmarks/desk.py` · {episodes} task instances drawn from the 30 templates, {trials} trials each,"
+            f"`python benchmarks/desk.py` · {episodes} task instances of the 30 templates, {trials} trials each,"
             f" production bugs on · {seconds:.0f} s on {machine()}.",
             "",
             markdown_table(

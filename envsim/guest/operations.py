@@ -56,13 +56,15 @@ class Argument:
         place: ``"path"``, ``"query"`` or ``"body"``.
         schema: String, integer or boolean, with ``enum``, ``minimum``, ``maximum`` or ``maxLength``.
         note: What it means.
-        optional: Whether it may be left out; the handler then gets None.
+        optional: Whether it may be left out.
+        default: What the handler gets when it is.
     """
 
     place: str
     schema: Schema
     note: str = ""
     optional: bool = False
+    default: Any = None
 
     @property
     def described(self) -> Schema:
@@ -90,7 +92,7 @@ class Tool(Generic[Caller]):
         """
         given: dict[str, Mapping[str, Any]] = {"path": path, "query": query, "body": _object(body)}
         for place in ("query", "body"):
-            for name in given[place]:
+            for name in sorted(given[place]):
                 if name not in self.arguments or self.arguments[name].place != place:
                     raise _bad(f"{self.name} has no {place} argument {name!r}.")
         return {name: self._value(name, argument, given[argument.place]) for name, argument in self.arguments.items()}
@@ -101,7 +103,7 @@ class Tool(Generic[Caller]):
             return _checked(name, sent if argument.place == "body" else _typed(sent, argument.schema), argument.schema)
         if not argument.optional:
             raise _bad(f"{self.name} needs the argument {name!r}.")
-        return None
+        return argument.default
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -128,10 +130,8 @@ def _checked(name: str, value: Any, schema: Schema) -> Any:
         raise _bad(f"{name} must be of type {wanted}.")
     if value not in schema.get("enum", (value,)):
         raise _bad(f"{name} must be one of: {', '.join(schema['enum'])}.")
-    if isinstance(value, int) and wanted == "integer":
-        low, high = schema.get("minimum", -MAX_INTEGER), schema.get("maximum", MAX_INTEGER)
-        if not low <= value <= high:
-            raise _bad(f"{name} must be from {low} to {high}.")
+    if wanted == "integer" and not schema.get("minimum", -MAX_INTEGER) <= value <= schema.get("maximum", MAX_INTEGER):
+        raise _bad(f"{name} must be from {schema.get('minimum', '-2^53')} to {schema.get('maximum', '2^53')}.")
     if isinstance(value, str):
         if len(value) > schema.get("maxLength", MAX_TEXT):
             raise _bad(f"{name} is too long.")
@@ -144,34 +144,57 @@ def _bad(message: str) -> Refusal:
     return Refusal("invalid_argument", message)
 
 
-def openapi(tools: Iterable[Tool[Any]], title: str, components: Mapping[str, Schema]) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of `tools`. `components` needs an ``Error``: what every refusal looks like."""
+def openapi(
+    tools: Iterable[Tool[Any]],
+    title: str,
+    components: Mapping[str, Schema],
+    *,
+    about: str = "Money is in integer cents (USD), dates are ISO 8601.",
+    notes_beside: bool = False,
+    bodies_required: bool = False,
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of `tools`.
+
+    Args:
+        tools: What it describes, in this order.
+        title: The app's name.
+        components: Schemas that the tools refer to; an ``Error`` among them, what every refusal looks like.
+        about: What holds for all of the tools.
+        notes_beside: Whether the note of a path or query argument stands beside its schema, which may have a
+            description of its own; otherwise it takes that one's place.
+        bodies_required: Whether a body must be sent even where all of its fields may be left out.
+    """
     paths: dict[str, dict[str, Any]] = {}
     for tool in tools:
-        paths.setdefault(tool.path, {})[tool.method.lower()] = _operation(tool)
-    about = {"title": title, "version": "1.0.0", "description": "Money is in integer cents (USD), dates are ISO 8601."}
-    return {"openapi": "3.1.0", "info": about, "paths": paths, "components": {"schemas": dict(components)}}
+        described = _operation(tool, notes_beside=notes_beside, bodies_required=bodies_required)
+        paths.setdefault(tool.path, {})[tool.method.lower()] = described
+    info = {"title": title, "version": "1.0.0", "description": about}
+    return {"openapi": "3.1.0", "info": info, "paths": paths, "components": {"schemas": dict(components)}}
 
 
-def _operation(tool: Tool[Any]) -> dict[str, Any]:
+def _operation(tool: Tool[Any], *, notes_beside: bool, bodies_required: bool) -> dict[str, Any]:
     out: dict[str, Any] = {"operationId": tool.name, "description": tool.about}
     outside = {name: argument for name, argument in tool.arguments.items() if argument.place != "body"}
     inside = {name: argument for name, argument in tool.arguments.items() if argument.place == "body"}
     if outside:
-        out["parameters"] = [
-            {"name": name, "in": argument.place, "required": not argument.optional, "schema": argument.described}
-            for name, argument in outside.items()
-        ]
+        out["parameters"] = [_parameter(name, argument, notes_beside) for name, argument in outside.items()]
     if inside:
         fields = {name: argument.described for name, argument in inside.items()}
         needed = [name for name, argument in inside.items() if not argument.optional]
         schema = {"type": "object", "properties": fields, "required": needed, "additionalProperties": False}
-        out["requestBody"] = {"required": bool(needed), "content": _json(schema)}
+        out["requestBody"] = {"required": bodies_required or bool(needed), "content": _json(schema)}
     out["responses"] = {
         "200": {"description": "Done.", "content": _json(tool.result)},
         "4XX": {"description": "Refused.", "content": _json(component("Error"))},
     }
     return out
+
+
+def _parameter(name: str, argument: Argument, note_beside: bool) -> dict[str, Any]:
+    out: dict[str, Any] = {"name": name, "in": argument.place, "required": not argument.optional}
+    if not note_beside:
+        return {**out, "schema": argument.described}
+    return {**out, "schema": argument.schema, **({"description": argument.note} if argument.note else {})}
 
 
 def _json(schema: Schema) -> dict[str, Any]:

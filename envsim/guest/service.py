@@ -41,13 +41,15 @@ def missing(what: str) -> Refusal:
 def fetch(kit: Kit, sql: str, *args: object) -> list[Row]:
     """Every row of a query, by column name."""
     cursor = kit.db.execute(sql, args)
-    columns = tuple(described[0] for described in cursor.description)
-    return [dict(zip(columns, found, strict=True)) for found in cursor.fetchall()]
+    columns = [described[0] for described in cursor.description]
+    return [dict(zip(columns, found, strict=True)) for found in cursor]
 
 
 def first(kit: Kit, sql: str, *args: object) -> Row | None:
     """The first row of a query, if there is one."""
-    return next(iter(fetch(kit, sql, *args)), None)
+    cursor = kit.db.execute(sql, args)
+    found = cursor.fetchone()
+    return None if found is None else dict(zip((column[0] for column in cursor.description), found, strict=True))
 
 
 def scalar(kit: Kit, sql: str, *args: object) -> Any:

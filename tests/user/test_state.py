@@ -15,7 +15,8 @@ RESULT = json.dumps({"messages": [{"code": "4711"}, {"code": "0815"}], "open": T
     ("path", "value"),
     [
         ("messages.0.code", "4711"), ("messages.-1.code", "0815"), ("open", True), ("messages.2.code", None),
-        ("messages.--1", None), ("messages.²", None), ("messages.code", None), ("open.0", None), ("", json.loads(RESULT)),
+        ("messages.--1", None), ("messages.²", None), ("messages.code", None), ("open.0", None),
+        ("", json.loads(RESULT)),
     ],
 )  # fmt: skip
 def test_a_path_leads_to_a_value_or_nowhere(path, value):

@@ -10,13 +10,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from envsim.guest.kit import Clone, Kit
+from envsim.guest.service import scalar
 
 from . import wire
 from .api import routes as api_routes
 from .pages import account, admin, checkout, signin, store, support
 from .pictures import picture
 from .routing import not_found_page, routes
-from .service import db
 from .service.actor import open_session
 
 STATIC = Path(__file__).with_name("static")
@@ -37,7 +37,7 @@ def create(kit: Kit) -> Clone:
     app.router.redirect_slashes = False
 
     def login(email: str) -> dict[str, str]:
-        customer_id = db.value(kit, "SELECT id FROM customers WHERE email = ?", email)
+        customer_id = scalar(kit, "SELECT id FROM customers WHERE email = ?", email)
         if customer_id is None:
             raise LookupError(f"The shop has no account {email!r}.")
         return {"sid": open_session(kit, customer_id)}

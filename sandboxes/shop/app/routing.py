@@ -10,9 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from envsim.guest.kit import Kit
+from envsim.guest.service import Refusal, atomic
 
-from .service import db
-from .service.db import ShopError
 from .visit import Handler, Visit, login_path, open_visit
 
 
@@ -38,7 +37,7 @@ def _endpoint(kit: Kit, page: Page) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
             visit = await open_visit(kit, request)
-        except ShopError as error:
+        except Refusal as error:
             return Response(error.message, error.status, media_type="text/plain")
         response = _answer(visit, page)
         if visit.actor.sid != visit.sid_before:
@@ -55,15 +54,15 @@ def _answer(visit: Visit, page: Page) -> Response:
         if visit.request.method == "POST":
             assert page.post is not None
             _check_csrf(visit)
-            with db.transaction(visit.kit):
+            with atomic(visit.kit):
                 return page.post(visit)
         assert page.get is not None
         return page.get(visit)
-    except ShopError as error:
+    except Refusal as error:
         return _refuse(visit, error, back)
 
 
-def _refuse(visit: Visit, error: ShopError, back: Handler | None) -> Response:
+def _refuse(visit: Visit, error: Refusal, back: Handler | None) -> Response:
     if error.status == 401:
         return visit.redirect(login_path(visit))
     visit.error, visit.status = error.message, error.status
@@ -71,7 +70,7 @@ def _refuse(visit: Visit, error: ShopError, back: Handler | None) -> Response:
     if back is not None and (error.status not in (404, 403) or error.code == "form_expired"):
         try:
             response = back(visit)
-        except ShopError:
+        except Refusal:
             response = None
     if response is None or response.status_code < 400:  # also a redirect, which would lose the message
         response = visit.render("error.html", code=error.code)
@@ -89,7 +88,7 @@ def _check_role(visit: Visit, role: str) -> None:
 
 def _check_csrf(visit: Visit) -> None:
     if visit.form.get("csrf") != visit.csrf or visit.kit.bug("csrf-rotation", visit.path):
-        raise ShopError("form_expired", "This form has expired. Please send it again.", 403)
+        raise Refusal("form_expired", "This form has expired. Please send it again.", 403)
 
 
 def not_found_page(kit: Kit) -> Callable[[Request, Exception], Awaitable[Response]]:
@@ -102,7 +101,7 @@ def not_found_page(kit: Kit) -> Callable[[Request, Exception], Awaitable[Respons
             return JSONResponse({"error": body}, status)
         try:
             visit = await open_visit(kit, request)
-        except ShopError as refusal:
+        except Refusal as refusal:
             return Response(refusal.message, refusal.status, media_type="text/plain")
         visit.status = getattr(error, "status_code", 404)
         visit.error = "We could not find this page." if visit.status == 404 else "This page cannot be used that way."

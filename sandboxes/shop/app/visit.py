@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from envsim.guest.kit import Kit
+from envsim.guest.service import Refusal, fetch
 
 from .render import NOTICES, page
-from .service import cart, db
+from .service import cart
 from .service.actor import Actor, load_actor
-from .service.db import ShopError
 
 MAX_BODY = 64 * 1024
 MODAL_AFTER = 3
@@ -57,38 +57,38 @@ class Visit:
         """A path parameter as an integer.
 
         Raises:
-            ShopError: It is not one.
+            Refusal: It is not one.
         """
         text = self.request.path_params[name]
         if not _is_number(text):
-            raise ShopError("not_found", "We could not find this page.", 404)
+            raise Refusal("not_found", "We could not find this page.", 404)
         return int(text)
 
     def integer(self, name: str, default: int = 0) -> int:
         """A form or query value as an integer; `default` when it is absent.
 
         Raises:
-            ShopError: It is not one.
+            Refusal: It is not one.
         """
         text = (self.form.get(name) or self.query.get(name) or "").strip()
         if not text:
             return default
         if not _is_number(text.removeprefix("-")):
-            raise ShopError("invalid_number", f"Enter a whole number for {name.replace('_', ' ')}.", 422)
+            raise Refusal("invalid_number", f"Enter a whole number for {name.replace('_', ' ')}.", 422)
         return int(text)
 
     def cents(self, name: str) -> int | None:
         """A form or query value in dollars as cents; None when it is absent.
 
         Raises:
-            ShopError: It is not an amount of money.
+            Refusal: It is not an amount of money.
         """
         text = (self.form.get(name) or self.query.get(name) or "").strip().lstrip("$").replace(",", "")
         if not text:
             return None
         dollars, _, cents = text.partition(".")
         if not _is_number(dollars or "0", 9) or not _is_number(cents or "0", 2):
-            raise ShopError("invalid_amount", "Enter an amount such as 25 or 25.50.", 422)
+            raise Refusal("invalid_amount", "Enter an amount such as 25 or 25.50.", 422)
         return int(dollars or "0") * 100 + int(cents.ljust(2, "0") or "0")
 
     def render(self, template: str, status: int = 0, **values: Any) -> Response:
@@ -99,7 +99,7 @@ class Visit:
             v=self,
             csrf=self.csrf,
             account=account,
-            categories=db.rows(self.kit, "SELECT slug, name FROM categories ORDER BY position"),
+            categories=fetch(self.kit, "SELECT slug, name FROM categories ORDER BY position"),
             cart_count=cart.count_items(self.actor),
             notice=NOTICES.get(self.query.get("notice", ""), ""),
             **values,
@@ -128,11 +128,11 @@ async def open_visit(kit: Kit, request: Request) -> Visit:
         async for chunk in request.stream():
             body += chunk
             if len(body) > MAX_BODY:
-                raise ShopError("too_large", "That is more than we can take in one form.", 413)
+                raise Refusal("too_large", "That is more than we can take in one form.", 413)
         try:
             form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200))
         except ValueError:
-            raise ShopError("too_large", "That is more than we can take in one form.", 413) from None
+            raise Refusal("too_large", "That is more than we can take in one form.", 413) from None
     return Visit(kit, request, load_actor(kit, sid), dict(request.query_params), form, sid_before=sid_before)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from envsim.guest.service import Refusal, Row
+
 from ..service import accounts, cart, catalog, orders
 from ..service.actor import Actor
 from ..service.catalog import SORTS, Query
-from ..service.db import Row, ShopError
 from ..service.limits import check_search_rate
 from .operation import BOOLEAN, CENTS, INTEGER, STRING, Operation, body, path, query
 from .schemas import many, pick, record, ref
@@ -112,19 +113,14 @@ def place_order(actor: Actor, args: Args) -> Row:
     """Order what is in the cart."""
     kit = actor.kit
     if kit.bug("checkout-503"):
-        raise ShopError("unavailable", "The service is unavailable; the order may or may not have been placed.", 503)
+        raise Refusal("unavailable", "The service is unavailable; the order may or may not have been placed.", 503)
     payment = orders.payment_label(args["payment"], args["card_number"] or "")
     key = args["request_key"] or cart.order_key(actor, cart.get_choices(actor))
     number = orders.place_order(actor, args["address_id"], args["shipping"], payment, key)
     if kit.bug("place-timeout", f"order {number} was placed"):
-        raise CommittedError(
-            "timeout", "The server did not answer in time; the order may or may not have been placed.", 504
-        )
+        message = "The server did not answer in time; the order may or may not have been placed."
+        raise Refusal("timeout", message, 504, committed=True)
     return _order(actor, orders.own_order(actor, number))
-
-
-class CommittedError(ShopError):
-    """An error answer to a request whose writes stand."""
 
 
 def _order(actor: Actor, order: Row) -> Row:

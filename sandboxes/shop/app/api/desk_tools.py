@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from envsim.guest.service import Refusal, Row
+
 from ..service import accounts, desk, desk_orders, orders
 from ..service.actor import Actor
-from ..service.db import Row, ShopError
 from . import customer_tools
-from .customer_tools import ADDRESS, DONE, NUMBER, OK, QTY, REASON, SLUG, CommittedError, drift
+from .customer_tools import ADDRESS, DONE, NUMBER, OK, QTY, REASON, SLUG, drift
 from .operation import BOOLEAN, CENTS, INTEGER, STRING, Handler, Operation, body, path, query
 from .schemas import COMPONENTS, NULLABLE, many, pick, record, ref
 
@@ -134,7 +135,7 @@ def refund_order(actor: Actor, args: Args) -> Row:
     invoice = desk_orders.get_order(actor, number)["payment"] == "invoice"
     if invoice and actor.kit.bug("refund-timeout", f"refund {refund_id} was booked"):
         message = "The payment system did not answer in time; the refund may or may not have been booked."
-        raise CommittedError("timeout", message, 504)
+        raise Refusal("timeout", message, 504, committed=True)
     return {"refund_id": refund_id, "status": "approved"}
 
 
@@ -151,7 +152,7 @@ def issue_coupon(actor: Actor, args: Args) -> Row:
     if "coupon-503" in kit.bugs and not kit.cache.get("coupon-service") and kit.bug("coupon-503"):
         kit.cache["coupon-service"] = "awake"
         message = "The coupon service is unavailable; the coupon may or may not have been issued."
-        raise ShopError("unavailable", message, 503)
+        raise Refusal("unavailable", message, 503)
     code = desk_orders.issue_coupon(
         actor, args["customer_id"], args["kind"], args["value"], args["order_number"], args["reason"]
     )
@@ -201,7 +202,7 @@ def escalate_to_human(actor: Actor, args: Args) -> Row:
     return {"escalation_id": escalation_id}
 
 
-_SEARCH = next(operation for operation in customer_tools.OPERATIONS if operation.id == "search_products")
+_SEARCH = next(operation for operation in customer_tools.OPERATIONS if operation.name == "search_products")
 CUSTOMER = {"customer_id": path(INTEGER, "As find_customer returns it.")}
 TICKET = {"ticket_id": path(INTEGER)}
 WORDS = {"type": "string", "maxLength": 2000}
@@ -258,8 +259,8 @@ OPERATIONS = [
               {**CUSTOMER, "kind": body({"type": "string", "enum": ["percent", "fixed"]}),
                "value": body(INTEGER, "Percent, or cents for a fixed one."), "reason": body(WORDS),
                "order_number": body(INTEGER, "The order it is about.", None)}, record(code=STRING)),
-    Operation("search_products", "GET", "/api/desk/products", _SEARCH.description,
-              _staff_only(customer_tools.search_products), _SEARCH.args, _SEARCH.result),
+    Operation("search_products", "GET", "/api/desk/products", _SEARCH.about,
+              _staff_only(customer_tools.search_products), _SEARCH.arguments, _SEARCH.result),
     Operation("get_product", "GET", "/api/desk/products/{slug}", "Get a product with its options, prices and stock.",
               _staff_only(customer_tools.get_product), SLUG, ref("Product")),
     Operation("list_tickets", "GET", "/api/desk/tickets", "List tickets, open ones first: of one customer or of all.",

@@ -11,16 +11,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from envsim.guest.kit import Kit
+from envsim.guest.operations import openapi
+from envsim.guest.service import Refusal, atomic
 
-from ..service import db
 from ..service.actor import load_actor
-from ..service.db import ShopError
 from .customer_tools import OPERATIONS as CUSTOMER
-from .customer_tools import CommittedError
 from .desk_tools import DESK_COMPONENTS
 from .desk_tools import OPERATIONS as DESK
-from .operation import Operation, read_args
-from .schemas import COMPONENTS, ref
+from .operation import Operation
+from .schemas import COMPONENTS
 from .staff_tools import OPERATIONS as STAFF
 from .user_tools import OPERATIONS as USER
 from .user_tools import OWN as USER_ONLY
@@ -59,11 +58,11 @@ def _endpoint(kit: Kit, operations: dict[str, Operation]) -> Callable[[Request],
         async for chunk in request.stream():
             raw += chunk
             if len(raw) > MAX_BODY:
-                return _refuse(ShopError("too_large", "The body is too large.", 413))
+                return _refuse(Refusal("too_large", "The body is too large.", 413))
         operation = operations["GET" if request.method == "HEAD" else request.method]
         if raw and not request.headers.get("content-type", "").startswith("application/json"):
             # Also what keeps other sites' forms out: they cannot send JSON.
-            return _refuse(ShopError("unsupported_media_type", "Send application/json.", 415))
+            return _refuse(Refusal("unsupported_media_type", "Send application/json.", 415))
         return _answer(kit, operation, request, raw)
 
     return endpoint
@@ -74,67 +73,26 @@ def _answer(kit: Kit, operation: Operation, request: Request, raw: bytes) -> Res
     sid_before = actor.sid
     response: Response
     try:
-        args = read_args(operation, request.path_params, request.query_params, raw)
+        args = operation.read(request.path_params, request.query_params, raw)
         if operation.method == "GET":
             response = JSONResponse(operation.handler(actor, args))
         else:
-            late: CommittedError | None = None
-            with db.transaction(kit):
-                try:
-                    response = JSONResponse(operation.handler(actor, args))
-                except CommittedError as error:
-                    late = error
-            if late is not None:
-                raise late
-    except ShopError as error:
+            with atomic(kit):
+                response = JSONResponse(operation.handler(actor, args))
+    except Refusal as error:
         response = _refuse(error)
     if actor.sid and actor.sid != sid_before:
         response.set_cookie("sid", actor.sid, path="/", httponly=True, samesite="lax")
     return response
 
 
-def _refuse(error: ShopError) -> Response:
+def _refuse(error: Refusal) -> Response:
     headers = {"retry-after": str(error.retry_after)} if error.retry_after else None
     return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status, headers)
 
 
 def document(operations: list[Operation], title: str, more: dict[str, Any] | None = None) -> dict[str, Any]:
     """The OpenAPI 3.1 document of `operations`; `more` are components of its own."""
-    paths: dict[str, Any] = {}
-    for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation)
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": title, "version": "1.0.0", "description": "Money is in integer cents (USD)."},
-        "paths": paths,
-        "components": {"schemas": COMPONENTS | (more or {})},
-    }
-
-
-def _describe(operation: Operation) -> dict[str, Any]:
-    out: dict[str, Any] = {"operationId": operation.id, "description": operation.description}
-    parameters = [
-        {"name": name, "in": arg.place, "required": arg.required, "schema": arg.schema}
-        | ({"description": arg.description} if arg.description else {})
-        for name, arg in operation.args.items()
-        if arg.place != "body"
-    ]
-    if parameters:
-        out["parameters"] = parameters
-    fields = {name: arg for name, arg in operation.args.items() if arg.place == "body"}
-    if fields:
-        schema = {
-            "type": "object",
-            "properties": {
-                name: arg.schema | ({"description": arg.description} if arg.description else {})
-                for name, arg in fields.items()
-            },
-            "required": [name for name, arg in fields.items() if arg.required],
-            "additionalProperties": False,
-        }
-        out["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    out["responses"] = {
-        "200": {"description": "Done.", "content": {"application/json": {"schema": operation.result}}},
-        "4XX": {"description": "Refused.", "content": {"application/json": {"schema": ref("Error")}}},
-    }
-    return out
+    about = "Money is in integer cents (USD)."
+    components = COMPONENTS | (more or {})
+    return openapi(operations, title, components, about=about, notes_beside=True, bodies_required=True)

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from envsim.guest.operations import Schema, listing_of
+from envsim.guest.operations import component as ref
+from envsim.guest.operations import shape as record
+
 from ..service.orders import STATUSES
-from .operation import BOOLEAN, CENTS, INTEGER, STRING, Schema
-
-
-def ref(name: str) -> Schema:
-    """A reference to a component."""
-    return {"$ref": f"#/components/schemas/{name}"}
+from .operation import BOOLEAN, CENTS, INTEGER, STRING
 
 
 def many(name: str, schema: Schema, **more: Schema) -> Schema:
     """An object holding a list under `name`, and `more`."""
-    return record(**{name: {"type": "array", "items": schema}}, **more)
-
-
-def record(**properties: Schema) -> Schema:
-    """An object with exactly these properties."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
+    return record(**{name: listing_of(schema)}, **more)
 
 
 NULLABLE: Schema = {"type": ["string", "null"]}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from envsim.guest.service import Row
+
 from ..service import backoffice, orders
 from ..service.actor import Actor
-from ..service.db import Row
 from .customer_tools import DONE, NUMBER, OK, SLUG, refund
 from .operation import BOOLEAN, CENTS, INTEGER, STRING, Operation, body, path, query
 from .schemas import many, pick, record, ref

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from envsim.guest.service import Row
+
 from ..service import mail
 from ..service.actor import Actor
-from ..service.db import Row
 from . import customer_tools
 from .operation import INTEGER, STRING, Operation, body, query
 from .schemas import NULLABLE, many, record
@@ -46,4 +47,4 @@ OWN = [
 ]  # fmt: skip
 """Operations that no other document has."""
 
-OPERATIONS = [*(operation for operation in customer_tools.OPERATIONS if operation.id in SHARED), *OWN]
+OPERATIONS = [*(operation for operation in customer_tools.OPERATIONS if operation.name in SHARED), *OWN]

@@ -6,14 +6,16 @@ from datetime import timedelta
 
 from starlette.responses import Response
 
+from envsim.guest.service import Row, first
+
 from ..routing import Page
-from ..service import backoffice, catalog, db, orders
+from ..service import backoffice, catalog, orders
 from ..visit import Visit
 
 
 def overview(v: Visit) -> Response:
     """Numbers of the day."""
-    counts = db.row(
+    counts = first(
         v.kit,
         "SELECT (SELECT count(*) FROM orders WHERE status = 'processing') AS processing,"
         " (SELECT count(*) FROM refunds WHERE status = 'pending') AS refunds,"
@@ -105,7 +107,7 @@ def report(v: Visit) -> Response:
     return v.render("admin/report.html", report=_report(v))
 
 
-def _report(v: Visit) -> db.Row:
+def _report(v: Visit) -> Row:
     today = v.kit.now().date()
     start = v.query.get("from") or (today - timedelta(days=30)).isoformat()
     return backoffice.sales_report(v.actor, start, v.query.get("to") or today.isoformat())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from envsim.guest.service import Refusal, Row
+
 from ..routing import Page
 from ..service import accounts, cart, orders
-from ..service.db import Row, ShopError
 from ..visit import Visit
 from .store import show_cart
 
@@ -21,7 +22,7 @@ def start(v: Visit) -> Response:
 def _cart(v: Visit) -> Row:
     found = cart.get_cart(v.actor)
     if not found["lines"]:
-        raise ShopError("empty_cart", "Your cart is empty.", 409)
+        raise Refusal("empty_cart", "Your cart is empty.", 409)
     return found
 
 
@@ -66,7 +67,7 @@ def choose_shipping(v: Visit) -> Response:
     """Choose how it is sent."""
     method = v.form.get("shipping", "")
     if method not in cart.SHIPPING:
-        raise ShopError("invalid_shipping", "Choose a shipping method.", 422)
+        raise Refusal("invalid_shipping", "Choose a shipping method.", 422)
     cart.choose(v.actor, shipping=method)
     return v.redirect("/checkout/payment")
 

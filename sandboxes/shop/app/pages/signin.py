@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from envsim.guest.service import Refusal
+
 from ..routing import Page
 from ..service import actor
-from ..service.db import ShopError
 from ..visit import Visit
 
 
@@ -36,7 +37,7 @@ def show_register(v: Visit) -> Response:
 def register(v: Visit) -> Response:
     """Create an account."""
     if v.form.get("password") != v.form.get("password_again"):
-        raise ShopError("password_mismatch", "The two passwords are not the same.", 422)
+        raise Refusal("password_mismatch", "The two passwords are not the same.", 422)
     v.actor.sid = actor.register(v.actor, v.form.get("name", ""), v.form.get("email", ""), v.form.get("password", ""))
     return v.redirect("/account", "registered")
 

@@ -6,8 +6,10 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from envsim.guest.service import Refusal, Row, write
+
 from ..routing import Page
-from ..service import accounts, cart, catalog, db
+from ..service import accounts, cart, catalog
 from ..service.catalog import Query
 from ..service.limits import check_search_rate
 from ..visit import Visit, show_modal
@@ -44,7 +46,7 @@ def _query(v: Visit, **base: str) -> Query:
     )
 
 
-def _listing(v: Visit, shelf: db.Row | None, query: Query) -> Response:
+def _listing(v: Visit, shelf: Row | None, query: Query) -> Response:
     listing = catalog.find_products(v.kit, query)
     kept = {k: t for k, t in v.query.items() if k in ("q", "sort", "brand", "min", "max", "in_stock") and t}
 
@@ -118,7 +120,7 @@ def coupon(v: Visit) -> Response:
     """Apply a coupon, or remove the one there is."""
     code = "" if v.form.get("remove") else v.form.get("code", "")
     if not code.strip() and not v.form.get("remove"):
-        raise db.ShopError("unknown_coupon", "Enter a coupon code.", 422)
+        raise Refusal("unknown_coupon", "Enter a coupon code.", 422)
     cart.apply_coupon(v.actor, code)
     return v.redirect("/cart", "coupon-applied" if code else "coupon-removed")
 
@@ -135,7 +137,7 @@ def newsletter(v: Visit) -> Response:
     v.kit.cache[f"modal:{v.actor.sid}"] = -1
     subscribe = v.form.get("choice") == "subscribe"
     if subscribe and v.actor.account is not None:
-        db.run(v.kit, "UPDATE customers SET newsletter = 1 WHERE id = ?", v.actor.account["id"])
+        write(v.kit, "UPDATE customers SET newsletter = 1 WHERE id = ?", v.actor.account["id"])
     return v.redirect(v.local("next", "/"), "subscribed" if subscribe else "")
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from envsim.guest.service import missing
+
 from ..routing import Page
 from ..service import accounts
-from ..service.db import not_found
 from ..visit import Visit
 from .faq import TOPICS
 
@@ -20,7 +21,7 @@ def topic(v: Visit) -> Response:
     """One help topic."""
     slug = v.request.path_params["slug"]
     if slug not in TOPICS:
-        raise not_found("this help page")
+        raise missing("this help page")
     return v.render("help_topic.html", article=TOPICS[slug])
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from . import db
+from envsim.guest.service import Refusal, Row, fetch, missing, scalar, utc_text, write
+
 from .actor import Actor, check_email
 from .catalog import CARD, get_product
-from .db import Row, ShopError, not_found, stamp
 
 ADDRESS_FIELDS = ("name", "street", "city", "region", "postcode")
 TOPICS = {"order": "An order", "return": "A return or refund", "product": "A product", "other": "Something else"}
@@ -14,7 +14,7 @@ WISHLIST_WINDOW = 3
 
 def list_addresses(actor: Actor) -> list[Row]:
     """The customer's addresses, the default one first."""
-    return db.rows(
+    return fetch(
         actor.kit,
         "SELECT id, name, street, city, region, postcode, is_default FROM addresses WHERE customer_id = ?"
         " ORDER BY is_default DESC, id",
@@ -26,11 +26,11 @@ def get_address(actor: Actor, address_id: int) -> Row:
     """One of the customer's addresses.
 
     Raises:
-        ShopError: No such address.
+        Refusal: No such address.
     """
     found = next((a for a in list_addresses(actor) if a["id"] == address_id), None)
     if found is None:
-        raise not_found("this address")
+        raise missing("this address")
     return found
 
 
@@ -38,20 +38,20 @@ def save_address(actor: Actor, fields: dict[str, str], address_id: int | None = 
     """Add an address, or change one; its id.
 
     Raises:
-        ShopError: A field is missing, or no such address.
+        Refusal: A field is missing, or no such address.
     """
     kit, customer = actor.kit, actor.customer()
     values = {name: fields.get(name, "").strip() for name in ADDRESS_FIELDS}
     for name, text in values.items():
         if not text or len(text) > 100:
-            raise ShopError("invalid_address", f"Enter the {name} of the address (at most 100 characters).", 422)
+            raise Refusal("invalid_address", f"Enter the {name} of the address (at most 100 characters).", 422)
     for name, text in values.items():
         garbled = text.encode().decode("latin-1")
         if garbled != text and kit.bug("mojibake", name):
             values[name] = garbled
-    first = not list_addresses(actor)
+    is_first = not list_addresses(actor)
     if address_id is None:
-        address_id = db.run(
+        address_id = write(
             kit, "INSERT INTO addresses (customer_id, name, street, city, region, postcode) VALUES (?, ?, ?, ?, ?, ?)",
             customer["id"], *values.values(),
         )  # fmt: skip
@@ -59,10 +59,10 @@ def save_address(actor: Actor, fields: dict[str, str], address_id: int | None = 
         before = get_address(actor, address_id)
         if any(before[name] != text for name, text in values.items()) and kit.bug("lying-toast", f"{address_id}"):
             return address_id
-        db.run(kit, "UPDATE addresses SET name = ?, street = ?, city = ?, region = ?, postcode = ? WHERE id = ?",
-               *values.values(), address_id)  # fmt: skip
-    if default or first:
-        db.run(kit, "UPDATE addresses SET is_default = (id = ?) WHERE customer_id = ?", address_id, customer["id"])
+        write(kit, "UPDATE addresses SET name = ?, street = ?, city = ?, region = ?, postcode = ? WHERE id = ?",
+              *values.values(), address_id)  # fmt: skip
+    if default or is_first:
+        write(kit, "UPDATE addresses SET is_default = (id = ?) WHERE customer_id = ?", address_id, customer["id"])
     return address_id
 
 
@@ -70,19 +70,19 @@ def delete_address(actor: Actor, address_id: int) -> None:
     """Remove an address; another becomes the default if it was that.
 
     Raises:
-        ShopError: No such address.
+        Refusal: No such address.
     """
     kit, address = actor.kit, get_address(actor, address_id)
-    db.run(kit, "UPDATE carts SET address_id = NULL WHERE address_id = ?", address_id)
-    db.run(kit, "DELETE FROM addresses WHERE id = ?", address_id)
+    write(kit, "UPDATE carts SET address_id = NULL WHERE address_id = ?", address_id)
+    write(kit, "DELETE FROM addresses WHERE id = ?", address_id)
     if address["is_default"]:
-        db.run(kit, "UPDATE addresses SET is_default = 1 WHERE id = (SELECT min(id) FROM addresses"
-               " WHERE customer_id = ?)", actor.customer()["id"])  # fmt: skip
+        write(kit, "UPDATE addresses SET is_default = 1 WHERE id = (SELECT min(id) FROM addresses"
+              " WHERE customer_id = ?)", actor.customer()["id"])  # fmt: skip
 
 
 def list_wishlist(actor: Actor) -> list[Row]:
     """Products on the wishlist, oldest first."""
-    return db.rows(
+    return fetch(
         actor.kit,
         f"{CARD} JOIN wishlist w ON w.product_id = p.id WHERE w.customer_id = ? ORDER BY w.rowid",
         actor.customer()["id"],
@@ -93,18 +93,18 @@ def add_to_wishlist(actor: Actor, slug: str) -> None:
     """Remember a product.
 
     Raises:
-        ShopError: Not signed in, or no such product.
+        Refusal: Not signed in, or no such product.
     """
     kit, customer = actor.kit, actor.customer()
     product = get_product(kit, slug)
-    if db.value(kit, "SELECT 1 FROM wishlist WHERE customer_id = ? AND product_id = ?", customer["id"], product["id"]):
+    if scalar(kit, "SELECT 1 FROM wishlist WHERE customer_id = ? AND product_id = ?", customer["id"], product["id"]):
         return
     # The list is saved whole: an addition made from a copy read before the last one drops that one.
     key = f"wishlist:{customer['id']}"
     last = kit.cache.get(key)
     if last and kit.ticks - last["tick"] <= WISHLIST_WINDOW and kit.bug("wishlist-lost", last["slug"]):
-        db.run(kit, "DELETE FROM wishlist WHERE customer_id = ? AND product_id = ?", customer["id"], last["product_id"])
-    db.run(kit, "INSERT INTO wishlist VALUES (?, ?)", customer["id"], product["id"])
+        write(kit, "DELETE FROM wishlist WHERE customer_id = ? AND product_id = ?", customer["id"], last["product_id"])
+    write(kit, "INSERT INTO wishlist VALUES (?, ?)", customer["id"], product["id"])
     if "wishlist-lost" in kit.bugs:
         kit.cache[key] = {"tick": kit.ticks, "slug": slug, "product_id": product["id"]}
 
@@ -113,16 +113,16 @@ def remove_from_wishlist(actor: Actor, slug: str) -> None:
     """Forget a product.
 
     Raises:
-        ShopError: Not signed in, or not on the list.
+        Refusal: Not signed in, or not on the list.
     """
     kit, customer = actor.kit, actor.customer()
-    product_id = db.value(
+    product_id = scalar(
         kit, "SELECT w.product_id FROM wishlist w JOIN products p ON p.id = w.product_id WHERE w.customer_id = ?"
         " AND p.slug = ?", customer["id"], slug,
     )  # fmt: skip
     if product_id is None:
-        raise not_found("this product on your wishlist")
-    db.run(kit, "DELETE FROM wishlist WHERE customer_id = ? AND product_id = ?", customer["id"], product_id)
+        raise missing("this product on your wishlist")
+    write(kit, "DELETE FROM wishlist WHERE customer_id = ? AND product_id = ?", customer["id"], product_id)
     kit.cache.pop(f"wishlist:{customer['id']}", None)
 
 
@@ -130,21 +130,21 @@ def create_ticket(actor: Actor, email: str, topic: str, message: str, order_numb
     """Send a message to customer service; the ticket's number.
 
     Raises:
-        ShopError: A bad field, or an order that is not the sender's.
+        Refusal: A bad field, or an order that is not the sender's.
     """
     email, message = email.strip().lower(), message.strip()
     check_email(email)
     if topic not in TOPICS:
-        raise ShopError("invalid_topic", "Choose what your message is about.", 422)
+        raise Refusal("invalid_topic", "Choose what your message is about.", 422)
     if len(message) < 10:
-        raise ShopError("invalid_message", "Write at least 10 characters, so that we can help.", 422)
+        raise Refusal("invalid_message", "Write at least 10 characters, so that we can help.", 422)
     account = actor.account
     if order_number is not None:
-        owner = db.value(actor.kit, "SELECT customer_id FROM orders WHERE number = ?", order_number)
+        owner = scalar(actor.kit, "SELECT customer_id FROM orders WHERE number = ?", order_number)
         if account is None or owner != account["id"]:
-            raise not_found(f"order {order_number} among your orders")
-    return db.run(
+            raise missing(f"order {order_number} among your orders")
+    return write(
         actor.kit, "INSERT INTO tickets (customer_id, email, topic, order_number, message, status, created_at)"
         " VALUES (?, ?, ?, ?, ?, 'open', ?)",
-        account["id"] if account else None, email, topic, order_number, message, stamp(actor.kit.now()),
+        account["id"] if account else None, email, topic, order_number, message, utc_text(actor.kit.now()),
     )  # fmt: skip

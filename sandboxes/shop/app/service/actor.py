@@ -6,9 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from envsim.guest.kit import Kit
-
-from . import db
-from .db import Row, ShopError
+from envsim.guest.service import Refusal, Row, first, scalar, write
 
 
 @dataclass
@@ -29,32 +27,32 @@ class Actor:
         """The signed-in account.
 
         Raises:
-            ShopError: A guest.
+            Refusal: A guest.
         """
         if self.account is None:
-            raise ShopError("sign_in_required", "Please sign in first.", 401)
+            raise Refusal("sign_in_required", "Please sign in first.", 401)
         return self.account
 
     def staff(self) -> Row:
         """The signed-in member of staff.
 
         Raises:
-            ShopError: Anyone else.
+            Refusal: Anyone else.
         """
         account = self.customer()
         if not account["staff"]:
-            raise ShopError("forbidden", "This area is for staff only.", 403)
+            raise Refusal("forbidden", "This area is for staff only.", 403)
         return account
 
 
 def load_actor(kit: Kit, sid: str) -> Actor:
     """The session of a cookie; an unknown one is a guest's first visit."""
-    session = db.row(kit, "SELECT customer_id, cart_key FROM sessions WHERE token = ?", sid)
+    session = first(kit, "SELECT customer_id, cart_key FROM sessions WHERE token = ?", sid)
     if session is None:
         return Actor(kit, sid)
     account = None
     if session["customer_id"] is not None:
-        account = db.row(kit, "SELECT * FROM customers WHERE id = ?", session["customer_id"])
+        account = first(kit, "SELECT * FROM customers WHERE id = ?", session["customer_id"])
     return Actor(kit, sid, account, account["email"] if account else session["cart_key"])
 
 
@@ -66,7 +64,7 @@ def hash_password(email: str, password: str) -> str:
 def open_session(kit: Kit, customer_id: int | None, cart_key: str | None = None) -> str:
     """A new session; its cookie value."""
     sid = kit.token("session")
-    db.run(kit, "INSERT INTO sessions VALUES (?, ?, ?)", sid, customer_id, cart_key)
+    write(kit, "INSERT INTO sessions VALUES (?, ?, ?)", sid, customer_id, cart_key)
     return sid
 
 
@@ -74,13 +72,13 @@ def sign_in(actor: Actor, email: str, password: str) -> str:
     """Check credentials, merge the guest's cart; the cookie value of the new session.
 
     Raises:
-        ShopError: Wrong e-mail or password.
+        Refusal: Wrong e-mail or password.
     """
     kit = actor.kit
     email = email.strip().lower()
-    account = db.row(kit, "SELECT id, password FROM customers WHERE email = ?", email)
+    account = first(kit, "SELECT id, password FROM customers WHERE email = ?", email)
     if account is None or account["password"] != hash_password(email, password):
-        raise ShopError("bad_credentials", "That e-mail and password do not match an account.", 422)
+        raise Refusal("bad_credentials", "That e-mail and password do not match an account.", 422)
     _adopt_cart(actor, account["id"], email)
     sign_out(actor)
     return open_session(kit, account["id"])
@@ -90,41 +88,41 @@ def _adopt_cart(actor: Actor, customer_id: int, email: str) -> None:
     kit, guest = actor.kit, actor.cart_key
     if actor.account is not None or guest is None:
         return
-    db.run(kit, "INSERT OR IGNORE INTO carts (key, customer_id) VALUES (?, ?)", email, customer_id)
-    db.run(
+    write(kit, "INSERT OR IGNORE INTO carts (key, customer_id) VALUES (?, ?)", email, customer_id)
+    write(
         kit,
         "INSERT INTO cart_lines SELECT ?, sku, qty FROM cart_lines WHERE cart_key = ? ORDER BY rowid"
         " ON CONFLICT (cart_key, sku) DO UPDATE SET qty = max(qty, excluded.qty)",
         email,
         guest,
     )
-    db.run(kit, "UPDATE carts SET coupon = coalesce(coupon, (SELECT coupon FROM carts WHERE key = ?)) WHERE key = ?",
-           guest, email)  # fmt: skip
-    db.run(kit, "DELETE FROM carts WHERE key = ?", guest)
+    write(kit, "UPDATE carts SET coupon = coalesce(coupon, (SELECT coupon FROM carts WHERE key = ?)) WHERE key = ?",
+          guest, email)  # fmt: skip
+    write(kit, "DELETE FROM carts WHERE key = ?", guest)
 
 
 def sign_out(actor: Actor) -> None:
     """End the session."""
-    db.run(actor.kit, "DELETE FROM sessions WHERE token = ?", actor.sid)
+    write(actor.kit, "DELETE FROM sessions WHERE token = ?", actor.sid)
 
 
 def register(actor: Actor, name: str, email: str, password: str) -> str:
     """Create an account and sign in; the cookie value of the new session.
 
     Raises:
-        ShopError: A field is missing or the e-mail is taken.
+        Refusal: A field is missing or the e-mail is taken.
     """
     kit = actor.kit
     name, email = name.strip(), email.strip().lower()
     if not name:
-        raise ShopError("invalid_name", "Enter your full name.", 422)
+        raise Refusal("invalid_name", "Enter your full name.", 422)
     check_email(email)
     if len(password) < 8:
-        raise ShopError("weak_password", "Choose a password of at least 8 characters.", 422)
-    if db.value(kit, "SELECT 1 FROM customers WHERE email = ?", email):
-        raise ShopError("email_taken", "There is already an account with this e-mail.", 422)
-    db.run(kit, "INSERT INTO customers (email, name, password) VALUES (?, ?, ?)", email, name,
-           hash_password(email, password))  # fmt: skip
+        raise Refusal("weak_password", "Choose a password of at least 8 characters.", 422)
+    if scalar(kit, "SELECT 1 FROM customers WHERE email = ?", email):
+        raise Refusal("email_taken", "There is already an account with this e-mail.", 422)
+    write(kit, "INSERT INTO customers (email, name, password) VALUES (?, ?, ?)", email, name,
+          hash_password(email, password))  # fmt: skip
     return sign_in(actor, email, password)
 
 
@@ -132,16 +130,16 @@ def update_profile(actor: Actor, name: str, phone: str, newsletter: bool) -> Non
     """Change name, phone and newsletter choice.
 
     Raises:
-        ShopError: The name is empty.
+        Refusal: The name is empty.
     """
     customer = actor.customer()
     if not name.strip():
-        raise ShopError("invalid_name", "Enter your full name.", 422)
-    db.run(actor.kit, "UPDATE customers SET name = ?, phone = ?, newsletter = ? WHERE id = ?",
-           name.strip(), phone.strip(), int(newsletter), customer["id"])  # fmt: skip
+        raise Refusal("invalid_name", "Enter your full name.", 422)
+    write(actor.kit, "UPDATE customers SET name = ?, phone = ?, newsletter = ? WHERE id = ?",
+          name.strip(), phone.strip(), int(newsletter), customer["id"])  # fmt: skip
 
 
 def check_email(email: str) -> None:
     user, at, host = email.partition("@")
     if not (user and at and "." in host) or " " in email:
-        raise ShopError("invalid_email", "Enter an e-mail address such as name@example.com.", 422)
+        raise Refusal("invalid_email", "Enter an e-mail address such as name@example.com.", 422)

@@ -6,10 +6,9 @@ import hashlib
 from typing import Any
 
 from envsim.guest.kit import Kit
+from envsim.guest.service import Refusal, Row, fetch, first, missing, scalar, write
 
-from . import db
 from .actor import Actor, open_session
-from .db import Row, ShopError, not_found
 
 MAX_QTY = 20
 FREE_SHIPPING_FROM = 7500
@@ -24,17 +23,17 @@ def ensure_cart(actor: Actor) -> str:
     """The key of the actor's cart, created on its first use: an e-mail, or ``guest-N``."""
     kit = actor.kit
     if actor.account is not None:
-        db.run(kit, "INSERT OR IGNORE INTO carts (key, customer_id) VALUES (?, ?)", actor.account["email"],
-               actor.account["id"])  # fmt: skip
+        write(kit, "INSERT OR IGNORE INTO carts (key, customer_id) VALUES (?, ?)", actor.account["email"],
+              actor.account["id"])  # fmt: skip
         actor.cart_key = actor.account["email"]
     elif actor.cart_key is None:
-        last = db.value(kit, "SELECT max(CAST(substr(key, 7) AS INTEGER)) FROM carts WHERE key GLOB 'guest-[0-9]*'")
+        last = scalar(kit, "SELECT max(CAST(substr(key, 7) AS INTEGER)) FROM carts WHERE key GLOB 'guest-[0-9]*'")
         number = 1 + int(last or 0)
         actor.cart_key = f"guest-{number}"
-        db.run(kit, "INSERT INTO carts (key) VALUES (?)", actor.cart_key)
+        write(kit, "INSERT INTO carts (key) VALUES (?)", actor.cart_key)
         if actor.sid:
-            db.run(kit, "INSERT INTO sessions VALUES (?, NULL, ?) ON CONFLICT (token) DO UPDATE SET cart_key ="
-                   " excluded.cart_key", actor.sid, actor.cart_key)  # fmt: skip
+            write(kit, "INSERT INTO sessions VALUES (?, NULL, ?) ON CONFLICT (token) DO UPDATE SET cart_key ="
+                  " excluded.cart_key", actor.sid, actor.cart_key)  # fmt: skip
         else:
             actor.sid = open_session(kit, None, actor.cart_key)
     assert actor.cart_key is not None
@@ -45,12 +44,12 @@ def count_items(actor: Actor) -> int:
     """Pieces in the cart."""
     if actor.cart_key is None:
         return 0
-    return int(db.value(actor.kit, "SELECT coalesce(sum(qty), 0) FROM cart_lines WHERE cart_key = ?", actor.cart_key))
+    return int(scalar(actor.kit, "SELECT coalesce(sum(qty), 0) FROM cart_lines WHERE cart_key = ?", actor.cart_key))
 
 
 def get_choices(actor: Actor) -> Row:
     """What was chosen for the cart so far: coupon, address_id, shipping, payment; and its number of checkouts."""
-    found = db.row(actor.kit, "SELECT * FROM carts WHERE key = ?", actor.cart_key)
+    found = first(actor.kit, "SELECT * FROM carts WHERE key = ?", actor.cart_key)
     return found or {"coupon": None, "address_id": None, "shipping": None, "payment": None, "checkouts": 0}
 
 
@@ -59,7 +58,7 @@ def get_cart(actor: Actor) -> Row:
 
     ``notice`` says why a coupon no longer counts.
     """
-    lines = db.rows(
+    lines = fetch(
         actor.kit,
         "SELECT l.sku, l.qty, p.slug, p.name, v.label, v.stock, p.price_cents + v.extra_cents AS unit_cents,"
         " l.qty * (p.price_cents + v.extra_cents) AS line_cents FROM cart_lines l JOIN variants v ON v.sku = l.sku"
@@ -76,7 +75,7 @@ def get_cart(actor: Actor) -> Row:
         try:
             coupon = check_coupon(actor.kit, out["coupon"], out["subtotal_cents"])
             out["discount_cents"] = _discount(actor.kit, coupon, lines)
-        except ShopError as error:
+        except Refusal as error:
             out["notice"] = error.message
     goods = out["subtotal_cents"] - out["discount_cents"]
     out["shipping_cents"] = shipping_fee(out["shipping"], goods) if lines else 0
@@ -96,16 +95,16 @@ def check_coupon(kit: Kit, code: str, subtotal_cents: int) -> Row:
     """The coupon `code`, if it can be used now on `subtotal_cents`.
 
     Raises:
-        ShopError: Unknown, disabled, expired, or the order is too small.
+        Refusal: Unknown, disabled, expired, or the order is too small.
     """
-    coupon = db.row(kit, "SELECT * FROM coupons WHERE code = ?", code.strip().upper())
+    coupon = first(kit, "SELECT * FROM coupons WHERE code = ?", code.strip().upper())
     if coupon is None or not coupon["active"]:
-        raise ShopError("unknown_coupon", f"The coupon code {code.strip().upper()} is not valid.", 422)
+        raise Refusal("unknown_coupon", f"The coupon code {code.strip().upper()} is not valid.", 422)
     if coupon["expires"] < kit.now().date().isoformat():
-        raise ShopError("expired_coupon", f"The coupon {coupon['code']} expired on {coupon['expires']}.", 422)
+        raise Refusal("expired_coupon", f"The coupon {coupon['code']} expired on {coupon['expires']}.", 422)
     if subtotal_cents < coupon["minimum_cents"]:
         minimum = f"${coupon['minimum_cents'] / 100:,.2f}"
-        raise ShopError("below_minimum", f"The coupon {coupon['code']} needs an order of at least {minimum}.", 422)
+        raise Refusal("below_minimum", f"The coupon {coupon['code']} needs an order of at least {minimum}.", 422)
     return coupon
 
 
@@ -125,13 +124,13 @@ def find_variant(kit: Kit, sku: str) -> Row:
     """A variant with its product's name.
 
     Raises:
-        ShopError: No such variant.
+        Refusal: No such variant.
     """
-    found = db.row(
+    found = first(
         kit, "SELECT v.*, p.slug, p.name FROM variants v JOIN products p ON p.id = v.product_id WHERE v.sku = ?", sku
     )
     if found is None:
-        raise not_found("this article")
+        raise missing("this article")
     return found
 
 
@@ -139,65 +138,65 @@ def add_to_cart(actor: Actor, sku: str, qty: int) -> None:
     """Put `qty` more of `sku` into the cart.
 
     Raises:
-        ShopError: No such variant, a bad quantity, or more than there is in stock.
+        Refusal: No such variant, a bad quantity, or more than there is in stock.
     """
     variant = find_variant(actor.kit, sku)
     if not 1 <= qty <= MAX_QTY:
-        raise ShopError("invalid_quantity", f"Choose a quantity from 1 to {MAX_QTY}.", 422)
-    held = int(db.value(actor.kit, "SELECT qty FROM cart_lines WHERE cart_key = ? AND sku = ?",
-                        actor.cart_key, sku) or 0)  # fmt: skip
+        raise Refusal("invalid_quantity", f"Choose a quantity from 1 to {MAX_QTY}.", 422)
+    held = int(scalar(actor.kit, "SELECT qty FROM cart_lines WHERE cart_key = ? AND sku = ?",
+                      actor.cart_key, sku) or 0)  # fmt: skip
     if held + qty > MAX_QTY:
-        raise ShopError("invalid_quantity", f"At most {MAX_QTY} of one article per order.", 422)
+        raise Refusal("invalid_quantity", f"At most {MAX_QTY} of one article per order.", 422)
     # The bug looks at this request alone and forgets what the cart already holds.
     if held + qty > variant["stock"] and (qty > variant["stock"] or not actor.kit.bug("oversell", sku)):
         raise short(variant)
     key = ensure_cart(actor)
-    db.run(
+    write(
         actor.kit, "INSERT INTO cart_lines VALUES (?, ?, ?) ON CONFLICT (cart_key, sku) DO UPDATE SET qty ="
         " qty + excluded.qty", key, sku, qty,
     )  # fmt: skip
 
 
-def short(variant: Row) -> ShopError:
+def short(variant: Row) -> Refusal:
     """The refusal for more of a variant (or cart line) than its ``stock``."""
     name = f"{variant['name']} ({variant['label']})"
     if variant["stock"] <= 0:
-        return ShopError("out_of_stock", f"{name} is out of stock.", 409)
-    return ShopError("insufficient_stock", f"Only {variant['stock']} of {name} left in stock.", 409)
+        return Refusal("out_of_stock", f"{name} is out of stock.", 409)
+    return Refusal("insufficient_stock", f"Only {variant['stock']} of {name} left in stock.", 409)
 
 
 def set_quantity(actor: Actor, sku: str, qty: int) -> None:
     """Change a cart line; 0 removes it.
 
     Raises:
-        ShopError: Not in the cart, a bad quantity, or more than there is in stock.
+        Refusal: Not in the cart, a bad quantity, or more than there is in stock.
     """
     kit, key = actor.kit, actor.cart_key
-    if not db.value(kit, "SELECT 1 FROM cart_lines WHERE cart_key = ? AND sku = ?", key, sku):
-        raise not_found("this article in your cart")
+    if not scalar(kit, "SELECT 1 FROM cart_lines WHERE cart_key = ? AND sku = ?", key, sku):
+        raise missing("this article in your cart")
     if qty == 0:
-        db.run(kit, "DELETE FROM cart_lines WHERE cart_key = ? AND sku = ?", key, sku)
+        write(kit, "DELETE FROM cart_lines WHERE cart_key = ? AND sku = ?", key, sku)
         return
     if not 0 < qty <= MAX_QTY:
-        raise ShopError("invalid_quantity", f"Choose a quantity from 0 to {MAX_QTY}.", 422)
+        raise Refusal("invalid_quantity", f"Choose a quantity from 0 to {MAX_QTY}.", 422)
     variant = find_variant(kit, sku)
     if qty > variant["stock"]:
         raise short(variant)
-    db.run(kit, "UPDATE cart_lines SET qty = ? WHERE cart_key = ? AND sku = ?", qty, key, sku)
+    write(kit, "UPDATE cart_lines SET qty = ? WHERE cart_key = ? AND sku = ?", qty, key, sku)
 
 
 def apply_coupon(actor: Actor, code: str) -> None:
     """Use a coupon on this cart; an empty code removes it.
 
     Raises:
-        ShopError: The coupon cannot be used.
+        Refusal: The coupon cannot be used.
     """
     if not code.strip():
-        db.run(actor.kit, "UPDATE carts SET coupon = NULL WHERE key = ?", actor.cart_key)
+        write(actor.kit, "UPDATE carts SET coupon = NULL WHERE key = ?", actor.cart_key)
         return
     coupon = check_coupon(actor.kit, code, get_cart(actor)["subtotal_cents"])
     key = ensure_cart(actor)
-    db.run(actor.kit, "UPDATE carts SET coupon = ? WHERE key = ?", coupon["code"], key)
+    write(actor.kit, "UPDATE carts SET coupon = ? WHERE key = ?", coupon["code"], key)
 
 
 def choose(actor: Actor, **choices: Any) -> None:
@@ -206,7 +205,7 @@ def choose(actor: Actor, **choices: Any) -> None:
     for column, chosen in choices.items():
         if column not in ("address_id", "shipping", "payment"):
             raise ValueError(column)
-        db.run(actor.kit, f"UPDATE carts SET {column} = ? WHERE key = ?", chosen, key)
+        write(actor.kit, f"UPDATE carts SET {column} = ? WHERE key = ?", chosen, key)
 
 
 def order_key(actor: Actor, cart: Row) -> str:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from envsim.guest.kit import Kit
+from envsim.guest.service import Refusal, Row, fetch, first, missing, scalar, write
 from envsim.rng import draw
 
-from . import db
 from .actor import Actor
-from .db import Row, ShopError, not_found
 
 PAGE_SIZE = 12
 STALE_VIEWS = 8
@@ -57,25 +56,25 @@ class Listing:
 
 def list_categories(kit: Kit) -> list[Row]:
     """All categories in display order."""
-    return db.rows(kit, "SELECT slug, name, blurb FROM categories ORDER BY position")
+    return fetch(kit, "SELECT slug, name, blurb FROM categories ORDER BY position")
 
 
 def get_category(kit: Kit, slug: str) -> Row:
     """One category.
 
     Raises:
-        ShopError: No such category.
+        Refusal: No such category.
     """
-    found = db.row(kit, "SELECT slug, name, blurb FROM categories WHERE slug = ?", slug)
+    found = first(kit, "SELECT slug, name, blurb FROM categories WHERE slug = ?", slug)
     if found is None:
-        raise not_found(f"a category called {slug!r}")
+        raise missing(f"a category called {slug!r}")
     return found
 
 
 def list_brands(kit: Kit, category: str = "") -> list[str]:
     """Brands, of one category or of all, by name."""
     sql = "SELECT DISTINCT brand FROM products" + (" WHERE category = ?" if category else "") + " ORDER BY brand"
-    return [r["brand"] for r in db.rows(kit, sql, *([category] if category else []))]
+    return [r["brand"] for r in fetch(kit, sql, *([category] if category else []))]
 
 
 def plain(text: str) -> str:
@@ -93,7 +92,7 @@ def find_products(kit: Kit, query: Query) -> Listing:
     """One page of the products that match every condition of `query`."""
     where, args = _conditions(query)
     clause = f" WHERE {' AND '.join(where)}" if where else ""
-    total = int(db.value(kit, f"SELECT count(*) FROM products p{clause}", *args))
+    total = int(scalar(kit, f"SELECT count(*) FROM products p{clause}", *args))
     pages = max(1, -(-total // PAGE_SIZE))
     page = min(max(query.page, 1), pages)
     query = replace(query, page=page)
@@ -105,7 +104,7 @@ def find_products(kit: Kit, query: Query) -> Listing:
         found = _rated(kit, clause, args, offset)
     else:
         sql = f"{CARD}{clause} ORDER BY {order} LIMIT {PAGE_SIZE} OFFSET {offset}"
-        found = db.rows(kit, sql, *args)
+        found = fetch(kit, sql, *args)
     return Listing(_age(kit, found), total, page, pages)
 
 
@@ -131,7 +130,7 @@ def _conditions(query: Query) -> tuple[list[str], list[Any]]:
 
 
 def _rated(kit: Kit, clause: str, args: list[Any], offset: int) -> list[Row]:
-    ranked = db.rows(kit, f"{CARD}{clause} ORDER BY {SORTS['rating'][1]}", *args)
+    ranked = fetch(kit, f"{CARD}{clause} ORDER BY {SORTS['rating'][1]}", *args)
     right = ranked[offset : offset + PAGE_SIZE]
     if "sort-instability" not in kit.bugs:
         return right
@@ -168,23 +167,23 @@ def get_product(kit: Kit, slug: str) -> Row:
     """A product with its `variants` and `reviews`, newest first.
 
     Raises:
-        ShopError: No such product.
+        Refusal: No such product.
     """
-    product = db.row(
+    product = first(
         kit, "SELECT p.*, c.name AS category_name FROM products p JOIN categories c ON c.slug = p.category"
         " WHERE p.slug = ?", slug,
     )  # fmt: skip
     if product is None:
-        raise not_found("this product")
+        raise missing("this product")
     product["rating"] = product["rating_sum"] / product["rating_count"] if product["rating_count"] else 0.0
-    product["variants"] = db.rows(
+    product["variants"] = fetch(
         kit,
         "SELECT sku, label, stock, extra_cents, ? + extra_cents AS price_cents FROM variants WHERE product_id = ?"
         " ORDER BY sku",
         product["price_cents"],
         product["id"],
     )
-    product["reviews"] = db.rows(
+    product["reviews"] = fetch(
         kit, "SELECT id, author, rating, title, body, created_on FROM reviews WHERE product_id = ?"
         " ORDER BY created_on DESC, id DESC", product["id"],
     )  # fmt: skip
@@ -194,7 +193,7 @@ def get_product(kit: Kit, slug: str) -> Row:
 def related_products(kit: Kit, product: Row) -> list[Row]:
     """Four products of the same kind or shelf."""
     sql = f"{CARD} WHERE p.category = ? AND p.id <> ? ORDER BY (p.id + ?) % 8, p.id LIMIT 4"
-    return db.rows(kit, sql, product["category"], product["id"], 8 - product["id"] % 8)
+    return fetch(kit, sql, product["category"], product["id"], 8 - product["id"] % 8)
 
 
 def featured(kit: Kit) -> list[Row]:
@@ -203,33 +202,33 @@ def featured(kit: Kit) -> list[Row]:
         "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY category ORDER BY 1.0 * rating_sum / rating_count"
         " DESC, rating_count DESC, id) AS place FROM products WHERE rating_count > 1) WHERE place = 1"
     )
-    return db.rows(kit, f"{CARD} WHERE p.id IN ({ids}) ORDER BY p.id LIMIT 8")
+    return fetch(kit, f"{CARD} WHERE p.id IN ({ids}) ORDER BY p.id LIMIT 8")
 
 
 def write_review(actor: Actor, slug: str, rating: int, title: str, body: str) -> int:
     """Publish a review; its id.
 
     Raises:
-        ShopError: Not signed in, no such product, a bad field, or already reviewed.
+        Refusal: Not signed in, no such product, a bad field, or already reviewed.
     """
     kit, customer = actor.kit, actor.customer()
     product = get_product(kit, slug)
     title, body = title.strip(), body.strip()
     if not 1 <= rating <= 5:
-        raise ShopError("invalid_rating", "Choose a rating from 1 to 5 stars.", 422)
+        raise Refusal("invalid_rating", "Choose a rating from 1 to 5 stars.", 422)
     if not title or not body:
-        raise ShopError("invalid_review", "A review needs a title and a text.", 422)
+        raise Refusal("invalid_review", "A review needs a title and a text.", 422)
     if len(title) > 120 or len(body) > 2000:
-        raise ShopError("invalid_review", "Keep the title under 120 and the text under 2000 characters.", 422)
-    if db.value(kit, "SELECT 1 FROM reviews WHERE product_id = ? AND customer_id = ?", product["id"], customer["id"]):
-        raise ShopError("already_reviewed", "You have already reviewed this product.", 409)
-    first, *rest = customer["name"].split()
-    author = f"{first} {rest[-1][0]}." if rest else first
-    review_id = db.run(
+        raise Refusal("invalid_review", "Keep the title under 120 and the text under 2000 characters.", 422)
+    if scalar(kit, "SELECT 1 FROM reviews WHERE product_id = ? AND customer_id = ?", product["id"], customer["id"]):
+        raise Refusal("already_reviewed", "You have already reviewed this product.", 409)
+    given, *rest = customer["name"].split()
+    author = f"{given} {rest[-1][0]}." if rest else given
+    review_id = write(
         kit, "INSERT INTO reviews (product_id, customer_id, author, rating, title, body, created_on)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         product["id"], customer["id"], author, rating, title, body, kit.now().date().isoformat(),
     )  # fmt: skip
-    db.run(kit, "UPDATE products SET rating_sum = rating_sum + ?, rating_count = rating_count + 1 WHERE id = ?",
-           rating, product["id"])  # fmt: skip
+    write(kit, "UPDATE products SET rating_sum = rating_sum + ?, rating_count = rating_count + 1 WHERE id = ?",
+          rating, product["id"])  # fmt: skip
     return review_id

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from envsim.guest.service import Refusal
+
 from .actor import Actor
-from .db import ShopError
 
 SEARCHES = 3
 WINDOW = 5
@@ -13,7 +14,7 @@ def check_search_rate(actor: Actor) -> None:
     """Count a search.
 
     Raises:
-        ShopError: With the bug `search-limit`: the fourth search within five requests is refused.
+        Refusal: With the bug `search-limit`: the fourth search within five requests is refused.
     """
     kit = actor.kit
     if "search-limit" not in kit.bugs:
@@ -23,5 +24,5 @@ def check_search_rate(actor: Actor) -> None:
     if len(recent) >= SEARCHES and kit.bug("search-limit"):
         wait = int((recent[0] + WINDOW - kit.ticks) * kit.tick.total_seconds()) or 1
         kit.cache[key] = recent
-        raise ShopError("rate_limited", f"Too many searches. Please try again in {wait} seconds.", 429, wait)
+        raise Refusal("rate_limited", f"Too many searches. Please try again in {wait} seconds.", 429, retry_after=wait)
     kit.cache[key] = [*recent, kit.ticks]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from envsim.guest.kit import Kit
+from envsim.guest.service import Refusal, Row, fetch, first, missing, utc_text, write
 
-from . import db
 from .actor import Actor
-from .db import Row, ShopError, not_found, stamp
 
 KINDS = ("code", "label", "coupon", "order")
 INBOX_SIZE = 20
@@ -22,10 +21,10 @@ def send_mail(
     """Send a mail to a customer; its id. `code` is what the mail is about, for whoever reads it by machine."""
     now = kit.now()
     late = kind == "code" and kit.bug("code-late", f"mail to customer {customer_id}")
-    return db.run(
+    return write(
         kit, "INSERT INTO mail (customer_id, kind, subject, body, code, order_number, sent_at, arrives_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        customer_id, kind, subject, body, code, order_number, stamp(now), stamp(now + LATE if late else now),
+        customer_id, kind, subject, body, code, order_number, utc_text(now), utc_text(now + LATE if late else now),
     )  # fmt: skip
 
 
@@ -35,14 +34,14 @@ def read_mail(actor: Actor, kind: str = "") -> list[Row]:
     The confirmations of orders are written from the orders themselves.
 
     Raises:
-        ShopError: Not signed in.
+        Refusal: Not signed in.
     """
     kit, customer = actor.kit, actor.customer()
-    sent = db.rows(
+    sent = fetch(
         kit, "SELECT id, kind, subject, body, code, order_number, sent_at FROM mail WHERE customer_id = ?"
-        " AND arrives_at <= ? ORDER BY id DESC", customer["id"], stamp(kit.now()),
+        " AND arrives_at <= ? ORDER BY id DESC", customer["id"], utc_text(kit.now()),
     )  # fmt: skip
-    orders = db.rows(
+    orders = fetch(
         kit, "SELECT number, total_cents, placed_at FROM orders WHERE customer_id = ? ORDER BY placed_at DESC,"
         " number DESC", customer["id"],
     )  # fmt: skip
@@ -62,17 +61,17 @@ def confirm_return(actor: Actor, label: str) -> Row:
     """The customer confirms that the parcel with this label has been handed in; the return it belongs to.
 
     Raises:
-        ShopError: Not signed in, no such label of this customer, or already confirmed.
+        Refusal: Not signed in, no such label of this customer, or already confirmed.
     """
     kit, customer = actor.kit, actor.customer()
-    found = db.row(
+    found = first(
         kit, "SELECT l.return_id, l.status, r.order_number, r.sku FROM return_labels l JOIN returns r"
         " ON r.id = l.return_id JOIN orders o ON o.number = r.order_number WHERE l.code = ? AND o.customer_id = ?",
         label.strip().upper(), customer["id"],
     )  # fmt: skip
     if found is None:
-        raise not_found(f"the label {label.strip().upper()}")
+        raise missing(f"the label {label.strip().upper()}")
     if found["status"] != "issued":
-        raise ShopError("already_confirmed", "This parcel has already been confirmed.", 409)
-    db.run(kit, "UPDATE return_labels SET status = 'confirmed' WHERE return_id = ?", found["return_id"])
+        raise Refusal("already_confirmed", "This parcel has already been confirmed.", 409)
+    write(kit, "UPDATE return_labels SET status = 'confirmed' WHERE return_id = ?", found["return_id"])
     return found

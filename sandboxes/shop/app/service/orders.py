@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from envsim.guest.kit import Kit
+from envsim.guest.service import Refusal, Row, fetch, first, missing, scalar, utc_text, write
 
 from . import cart as carts
-from . import db
 from .accounts import get_address
 from .actor import Actor
-from .db import Row, ShopError, not_found, stamp
 
 PAYMENTS = {"card": "Credit or debit card", "invoice": "Pay by invoice within 14 days"}
 STATUSES = ("processing", "shipped", "delivered", "cancelled")
@@ -26,15 +25,15 @@ def payment_label(method: str, card_number: str = "") -> str:
     """How the payment is written on the order; the card number itself is not kept.
 
     Raises:
-        ShopError: Unknown method or not a card number.
+        Refusal: Unknown method or not a card number.
     """
     if method == "invoice":
         return "invoice"
     if method != "card":
-        raise ShopError("invalid_payment", "Choose how you want to pay.", 422)
+        raise Refusal("invalid_payment", "Choose how you want to pay.", 422)
     digits = card_number.replace(" ", "").replace("-", "")
     if not (digits.isascii() and digits.isdecimal()) or not 12 <= len(digits) <= 19:
-        raise ShopError("invalid_card", "Enter the 12 to 19 digits of your card number.", 422)
+        raise Refusal("invalid_card", "Enter the 12 to 19 digits of your card number.", 422)
     return f"card ending {digits[-4:]}"
 
 
@@ -42,10 +41,10 @@ def place_order(actor: Actor, address_id: int, shipping: str, payment: str, key:
     """Turn the cart into an order; its number. A repeated `key` returns the order it made before.
 
     Raises:
-        ShopError: Not signed in, an empty cart, a missing choice, or too little stock.
+        Refusal: Not signed in, an empty cart, a missing choice, or too little stock.
     """
     kit, customer = actor.kit, actor.customer()
-    earlier = db.value(
+    earlier = scalar(
         kit, "SELECT number FROM orders WHERE customer_id = ? AND request_key = ? ORDER BY number", customer["id"], key
     )
     if earlier is not None:
@@ -54,11 +53,11 @@ def place_order(actor: Actor, address_id: int, shipping: str, payment: str, key:
         return int(earlier)
     actor.cart_key = customer["email"]
     if not carts.count_items(actor):
-        raise ShopError("empty_cart", "Your cart is empty.", 409)
+        raise Refusal("empty_cart", "Your cart is empty.", 409)
     if shipping not in carts.SHIPPING:
-        raise ShopError("invalid_shipping", "Choose a shipping method.", 422)
+        raise Refusal("invalid_shipping", "Choose a shipping method.", 422)
     if not payment:
-        raise ShopError("invalid_payment", "Choose how you want to pay.", 422)
+        raise Refusal("invalid_payment", "Choose how you want to pay.", 422)
     address = get_address(actor, address_id)
     carts.choose(actor, shipping=shipping)
     cart = carts.get_cart(actor)
@@ -67,8 +66,8 @@ def place_order(actor: Actor, address_id: int, shipping: str, payment: str, key:
             raise carts.short(line)
     ship_to = "{name}, {street}, {city}, {region} {postcode}".format(**address)
     number = _insert(kit, customer["id"], cart, payment, ship_to, key)
-    db.run(kit, "DELETE FROM cart_lines WHERE cart_key = ?", actor.cart_key)
-    db.run(
+    write(kit, "DELETE FROM cart_lines WHERE cart_key = ?", actor.cart_key)
+    write(
         kit, "UPDATE carts SET coupon = NULL, address_id = NULL, shipping = NULL, payment = NULL,"
         " checkouts = checkouts + 1 WHERE key = ?", actor.cart_key,
     )  # fmt: skip
@@ -76,12 +75,12 @@ def place_order(actor: Actor, address_id: int, shipping: str, payment: str, key:
 
 
 def _insert(kit: Kit, customer_id: int, cart: Row, payment: str, ship_to: str, key: str) -> int:
-    number = 1 + int(db.value(kit, "SELECT max(number) FROM orders"))
-    db.run(
+    number = 1 + int(scalar(kit, "SELECT max(number) FROM orders"))
+    write(
         kit, "INSERT INTO orders VALUES (?, ?, 'processing', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         number, customer_id, cart["subtotal_cents"], cart["discount_cents"], cart["shipping_cents"],
         cart["total_cents"], cart["coupon"] if cart["discount_cents"] else None, cart["shipping"], payment, ship_to,
-        stamp(kit.now()), key,
+        utc_text(kit.now()), key,
     )  # fmt: skip
     for line in cart["lines"]:
         _add_line(kit, number, line)
@@ -89,21 +88,21 @@ def _insert(kit: Kit, customer_id: int, cart: Row, payment: str, ship_to: str, k
 
 
 def _add_line(kit: Kit, number: int, line: Row) -> None:
-    db.run(kit, "INSERT INTO order_lines (order_number, sku, name, label, qty, unit_cents) VALUES (?, ?, ?, ?, ?, ?)",
-           number, line["sku"], line["name"], line["label"], line["qty"], line["unit_cents"])  # fmt: skip
-    db.run(kit, "UPDATE variants SET stock = stock - ? WHERE sku = ?", line["qty"], line["sku"])
+    write(kit, "INSERT INTO order_lines (order_number, sku, name, label, qty, unit_cents) VALUES (?, ?, ?, ?, ?, ?)",
+          number, line["sku"], line["name"], line["label"], line["qty"], line["unit_cents"])  # fmt: skip
+    write(kit, "UPDATE variants SET stock = stock - ? WHERE sku = ?", line["qty"], line["sku"])
 
 
 def _repeat(kit: Kit, earlier: int) -> int:
-    order = db.row(kit, "SELECT * FROM orders WHERE number = ?", earlier)
+    order = first(kit, "SELECT * FROM orders WHERE number = ?", earlier)
     assert order is not None
-    order["lines"] = db.rows(kit, "SELECT * FROM order_lines WHERE order_number = ? ORDER BY id", earlier)
+    order["lines"] = fetch(kit, "SELECT * FROM order_lines WHERE order_number = ? ORDER BY id", earlier)
     return _insert(kit, order["customer_id"], order, order["payment"], order["ship_to"], order["request_key"])
 
 
 def list_orders(actor: Actor) -> list[Row]:
     """The customer's orders, newest first."""
-    found = db.rows(
+    found = fetch(
         actor.kit,
         "SELECT o.*, (SELECT sum(qty) FROM order_lines l WHERE l.order_number = o.number) AS pieces"
         " FROM orders o WHERE customer_id = ? ORDER BY placed_at DESC, number DESC",
@@ -116,25 +115,25 @@ def get_order(actor: Actor, number: int) -> Row:
     """An order with ``lines``, ``returns`` and ``refunds``.
 
     Raises:
-        ShopError: No such order, or another customer's.
+        Refusal: No such order, or another customer's.
     """
     kit, account = actor.kit, actor.customer()
-    order = db.row(
+    order = first(
         kit, "SELECT o.*, c.name AS customer, c.email FROM orders o JOIN customers c ON c.id = o.customer_id"
         " WHERE number = ?", number,
     )  # fmt: skip
     if order is None:
-        raise not_found(f"order {number}")
+        raise missing(f"order {number}")
     foreign = order["customer_id"] != account["id"] and not account["staff"]
     if foreign and not kit.bug("order-leak", f"order {number} shown to {account['email']}"):
-        raise not_found(f"order {number}")
-    order["lines"] = db.rows(
+        raise missing(f"order {number}")
+    order["lines"] = fetch(
         kit, "SELECT l.*, p.slug FROM order_lines l LEFT JOIN variants v ON v.sku = l.sku"
         " LEFT JOIN products p ON p.id = v.product_id WHERE order_number = ? ORDER BY l.id", number,
     )  # fmt: skip
-    order["returns"] = db.rows(kit, "SELECT * FROM returns WHERE order_number = ? ORDER BY id", number)
-    order["refunds"] = db.rows(kit, "SELECT * FROM refunds WHERE order_number = ? ORDER BY id", number)
-    order["exchanges"] = db.rows(kit, "SELECT * FROM exchanges WHERE order_number = ? ORDER BY id", number)
+    order["returns"] = fetch(kit, "SELECT * FROM returns WHERE order_number = ? ORDER BY id", number)
+    order["refunds"] = fetch(kit, "SELECT * FROM refunds WHERE order_number = ? ORDER BY id", number)
+    order["exchanges"] = fetch(kit, "SELECT * FROM exchanges WHERE order_number = ? ORDER BY id", number)
     return _dated(kit, order)
 
 
@@ -152,11 +151,11 @@ def own_order(actor: Actor, number: int) -> Row:
     """`get_order` for changes: never another customer's, whatever the bugs.
 
     Raises:
-        ShopError: No such order of this customer.
+        Refusal: No such order of this customer.
     """
-    owner = db.value(actor.kit, "SELECT customer_id FROM orders WHERE number = ?", number)
+    owner = scalar(actor.kit, "SELECT customer_id FROM orders WHERE number = ?", number)
     if owner != actor.customer()["id"]:
-        raise not_found(f"order {number}")
+        raise missing(f"order {number}")
     return get_order(actor, number)
 
 
@@ -169,7 +168,7 @@ def cancel_order(actor: Actor, number: int) -> None:
     """Cancel, give the stock back, and refund what was paid.
 
     Raises:
-        ShopError: No such order, or it has left the warehouse.
+        Refusal: No such order, or it has left the warehouse.
     """
     cancel(actor.kit, own_order(actor, number))
 
@@ -178,17 +177,17 @@ def cancel(kit: Kit, order: Row) -> None:
     """Cancel an order as `get_order` returned it, for whoever may.
 
     Raises:
-        ShopError: It has left the warehouse.
+        Refusal: It has left the warehouse.
     """
     number = order["number"]
     if not can_cancel(order) and (order["status"] != "shipped" or not kit.bug("dead-cancel", f"order {number}")):
-        raise ShopError("cannot_cancel", f"Order {number} is {order['status']} and cannot be cancelled.", 409)
-    db.run(kit, "UPDATE orders SET status = 'cancelled' WHERE number = ?", number)
+        raise Refusal("cannot_cancel", f"Order {number} is {order['status']} and cannot be cancelled.", 409)
+    write(kit, "UPDATE orders SET status = 'cancelled' WHERE number = ?", number)
     if not kit.bug("cancel-keeps-stock", f"order {number}"):
         for line in order["lines"]:
-            db.run(kit, "UPDATE variants SET stock = stock + ? WHERE sku = ?", line["qty"], line["sku"])
-    db.run(kit, "INSERT INTO refunds (order_number, amount_cents, status, created_at) VALUES (?, ?, 'approved', ?)",
-           number, refundable_cents(order), stamp(kit.now()))  # fmt: skip
+            write(kit, "UPDATE variants SET stock = stock + ? WHERE sku = ?", line["qty"], line["sku"])
+    write(kit, "INSERT INTO refunds (order_number, amount_cents, status, created_at) VALUES (?, ?, 'approved', ?)",
+          number, refundable_cents(order), utc_text(kit.now()))  # fmt: skip
 
 
 def refundable_cents(order: Row) -> int:
@@ -213,7 +212,7 @@ def request_return(actor: Actor, number: int, sku: str, qty: int, reason: str, c
     """Ask to send pieces back; the id of the return, whose refund waits for staff.
 
     Raises:
-        ShopError: Nothing to return there, a bad quantity or reason.
+        Refusal: Nothing to return there, a bad quantity or reason.
     """
     return open_return(actor.kit, own_order(actor, number), sku, qty, reason, comment)
 
@@ -222,30 +221,30 @@ def open_return(kit: Kit, order: Row, sku: str, qty: int, reason: str, comment: 
     """`request_return` on an order as `get_order` returned it, for whoever may.
 
     Raises:
-        ShopError: Nothing to return there, a bad quantity or reason.
+        Refusal: Nothing to return there, a bad quantity or reason.
     """
     number = order["number"]
     line = next((line for line in returnable(order) if line["sku"] == sku), None)
     if line is None:
-        raise ShopError("not_returnable", "This article cannot be returned.", 409)
+        raise Refusal("not_returnable", "This article cannot be returned.", 409)
     if not 1 <= qty <= line["left"]:
-        raise ShopError("invalid_quantity", f"You can return 1 to {line['left']} of this article.", 422)
+        raise Refusal("invalid_quantity", f"You can return 1 to {line['left']} of this article.", 422)
     if reason not in REASONS:
-        raise ShopError("invalid_reason", "Choose a reason for the return.", 422)
-    return_id = db.run(
+        raise Refusal("invalid_reason", "Choose a reason for the return.", 422)
+    return_id = write(
         kit, "INSERT INTO returns (order_number, sku, qty, reason, comment, status, created_at)"
-        " VALUES (?, ?, ?, ?, ?, 'requested', ?)", number, sku, qty, reason, comment.strip(), stamp(kit.now()),
+        " VALUES (?, ?, ?, ?, ?, 'requested', ?)", number, sku, qty, reason, comment.strip(), utc_text(kit.now()),
     )  # fmt: skip
-    db.run(
+    write(
         kit, "INSERT INTO refunds (order_number, return_id, amount_cents, status, created_at)"
-        " VALUES (?, ?, ?, 'pending', ?)", number, return_id, _refund_cents(order, line, qty), stamp(kit.now()),
+        " VALUES (?, ?, ?, 'pending', ?)", number, return_id, _refund_cents(order, line, qty), utc_text(kit.now()),
     )  # fmt: skip
     return return_id
 
 
 def list_refunds(actor: Actor) -> list[Row]:
     """The customer's refunds with the return each belongs to, newest first."""
-    return db.rows(
+    return fetch(
         actor.kit,
         "SELECT f.*, r.sku, r.qty, r.reason FROM refunds f JOIN orders o ON o.number = f.order_number"
         " LEFT JOIN returns r ON r.id = f.return_id WHERE o.customer_id = ? ORDER BY f.id DESC",
