@@ -35,7 +35,7 @@ class Visitor:
         self.sandbox, self.login = sandbox, login
         self.cookies = dict(cookies)
         self._form_page = form_page
-        self._document: dict[str, Any] = {}
+        self._documents: dict[str, dict[str, Any]] = {}
 
     def send(self, method: str, target: str, body: bytes = b"", kind: str = "") -> Response:
         """One request; redirects are not followed, and no connection is left open."""
@@ -65,13 +65,18 @@ class Visitor:
         return self.send("POST", target, urlencode(fields).encode(), FORM)
 
     def tool(self, name: str, /, **arguments: object) -> dict[str, Any]:
-        """The JSON answer of one of the app's tools, a refusal included.
+        """The JSON answer of one of the app's tools, a refusal included; raises as `tool_of` does."""
+        return self.tool_of(self.sandbox.spec.tools or "", name, **arguments)
+
+    def tool_of(self, document: str, name: str, /, **arguments: object) -> dict[str, Any]:
+        """The JSON answer of a tool that the OpenAPI document at this path describes, a refusal included.
 
         Raises:
             ValueError: No such tool or arguments, or an answer that is no object.
         """
-        self._document = self._document or json.loads(self.get(self.sandbox.spec.tools or ""))
-        method, target, _, body = build_call(self._document, name, arguments)
+        if document not in self._documents:
+            self._documents[document] = json.loads(self.get(document))
+        method, target, _, body = build_call(self._documents[document], name, arguments)
         answer = json.loads(self.send(method, target, body, "application/json" if body else "").body)
         if not isinstance(answer, dict):
             raise ValueError(f"{name} answered with a {type(answer).__name__}")

@@ -27,6 +27,7 @@ TOOL: op.Tool[str] = op.Tool(
         "to": op.Argument("body", op.one_of(("attic", "cellar"))),
         "note": op.Argument("body", {"type": "string", "maxLength": 5}, optional=True),
         "weight": op.Argument("body", {"type": "integer", "minimum": 1, "maximum": 9}, optional=True),
+        "floor": op.Argument("body", {"type": "integer", "minimum": 0}, optional=True),
     },
     op.shape(by=op.TEXT, things=op.listing_of(op.component("Thing"))),
 )  # fmt: skip
@@ -78,7 +79,7 @@ def test_a_call_built_from_the_document_is_read_as_it_was_made(thing: int, sent:
     path, _, query = target.partition("?")
     read = TOOL.read({"thing": path.split("/")[2]}, dict(pair.split("=") for pair in query.split("&") if pair), body)
     assert method == "PUT"
-    assert read == {"thing": thing, "fast": None, "note": None, "weight": None, **sent}
+    assert read == {"thing": thing, "fast": None, "note": None, "weight": None, "floor": None, **sent}
     assert TOOL.handler("ann", read)["by"] == "ann"
 
 
@@ -87,6 +88,36 @@ def test_the_document_names_what_may_be_left_out() -> None:
     assert tool["parameters"]["required"] == ["thing", "to"]
     assert tool["parameters"]["properties"]["thing"] == {"type": "integer", "description": "Which."}
     assert json.loads(json.dumps(DOCUMENT)) == DOCUMENT
+
+
+def test_what_is_left_out_has_the_default() -> None:
+    tool = op.Tool[str](
+        "pack", "POST", "/boxes", "Pack.", lambda caller, args: args,
+        {"size": op.Argument("body", op.WHOLE, optional=True, default=3),
+         "lid": op.Argument("query", op.FLAG, optional=True)},
+    )  # fmt: skip
+    assert tool.read({}, {}, b"") == {"size": 3, "lid": None}
+    assert tool.read({}, {"lid": "false"}, b'{"size": 4}') == {"size": 4, "lid": False}
+
+
+def test_a_document_may_keep_notes_beside_the_schemas_and_ask_for_every_body() -> None:
+    price = op.Argument("query", op.CENTS, "At most.", optional=True)
+    tool = op.Tool[str](
+        "offer", "POST", "/offers", "Offer.", lambda caller, args: args,
+        {"price": price, "page": op.Argument("query", op.WHOLE), "note": op.Argument("body", op.TEXT, "Why.", True)},
+    )  # fmt: skip
+    plain, other = (
+        op.openapi([tool], "House", {}, **options)["paths"]["/offers"]["post"]
+        for options in ({}, {"notes_beside": True, "bodies_required": True})
+    )
+    assert plain["parameters"][0]["schema"] == {**op.CENTS, "description": "At most."}
+    assert other["parameters"] == [
+        {"name": "price", "in": "query", "required": False, "schema": op.CENTS, "description": "At most."},
+        {"name": "page", "in": "query", "required": True, "schema": op.WHOLE},
+    ]
+    assert (plain["requestBody"]["required"], other["requestBody"]["required"]) == (False, True)
+    assert plain["requestBody"]["content"] == other["requestBody"]["content"]
+    assert op.openapi([tool], "House", {}, about="Cash only.")["info"]["description"] == "Cash only."
 
 
 @pytest.mark.parametrize(
@@ -102,6 +133,8 @@ def test_the_document_names_what_may_be_left_out() -> None:
         ({"thing": "1"}, {"to": "attic"}, b'{"to": "attic"}', "move has no query argument 'to'."),
         ({"thing": "1"}, {}, b'{"to": "attic", "by": 1}', "move has no body argument 'by'."),
         ({"thing": "1"}, {}, b'{"to": "attic", "weight": 0}', "weight must be from 1 to 9."),
+        ({"thing": "1"}, {}, b'{"to": "attic", "zeal": 1, "by": 1}', "move has no body argument 'by'."),
+        ({"thing": "1"}, {}, b'{"to": "attic", "floor": 9007199254740993}', "floor must be from 0 to 2^53."),
         ({"thing": "1"}, {}, b'{"to": "attic", "weight": true}', "weight must be of type integer."),
         ({"thing": "1"}, {}, b'{"to": "attic", "note": "longer"}', "note is too long."),
         ({"thing": "1"}, {}, b'{"to": "attic", "note": "\\ud800"}', "note is not valid Unicode."),
