@@ -157,7 +157,7 @@ ALONE: dict[str, tuple[list[Any], str]] = {
             ' region="{new.region}", postcode="{new.postcode}")', 'get_order(number="{saved.number}")']}], "addresses",
     ),
     "dual-own-return": ([*PROVE, RETURN, 'send_msg_to_user("It is order {line.order}.")'], "mail/"),
-    "dual-anonymous-return": ([RETURN, 'send_msg_to_user("You had 30 days.")'], "mail/"),
+    "dual-anonymous-return": ([RETURN, 'send_msg_to_user("You had 30 days. It is return {return_id}.")'], "mail/"),
     "dual-wishlist-stock": (
         ['get_product(slug="{product.key}")', 'send_msg_to_user("There are {variant.stock}.")'], "wishlist",
     ),
