@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from envsim.content import find_app, list_templates
+from envsim.content import find_app, list_apps, list_templates
 from envsim.errors import ActionError, ContentError
 from envsim.expressions import compile_query, placeholders, query, render, resolve, rows
 from envsim.goal_template import SPOKEN, fill_goal
@@ -338,12 +338,14 @@ def find_template(app: str, template_id: str) -> TaskTemplate:
     """The template `template_id` of `app`.
 
     Raises:
-        ContentError: There is none; lists those that exist.
+        ContentError: There is none; names an app that has it, or lists those that exist.
     """
     find_app(app)
     paths = list_templates(app)
     if template_id not in paths:
-        raise ContentError(f"{app} has no task {template_id!r}. Its tasks are: {', '.join(paths) or 'none'}.")
+        others = [other for other in list_apps() if other != app and template_id in list_templates(other)]
+        hint = f" {others[0]} has one: name that app." if others else f" Its tasks are: {', '.join(paths) or 'none'}."
+        raise ContentError(f"{app} has no task {template_id!r}.{hint}")
     path = paths[template_id]
     return _load_cached(path, path.stat().st_mtime_ns)
 

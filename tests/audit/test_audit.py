@@ -136,6 +136,7 @@ def test_the_command_prints_json_and_exits_with_1_on_a_failure(write: Callable[.
     ("arguments", "sentence"),
     [
         (("audit", "nope"), "shop has no task 'nope'. Its tasks are: "),
+        (("audit", "note-on-record"), "shop has no task 'note-on-record'. desk has one: name that app."),
         (("audit", "--bugs", "nope"), "shop has no bug 'nope'"),
         (("audit", "--app", "nope"), "There is no app 'nope'"),
         (("show", "nope"), "shop has no task 'nope'"),
