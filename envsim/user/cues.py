@@ -51,6 +51,22 @@ NO_REQUEST = _any(
     r"\b(?:that|this|it) is what\b",
 )
 
+WISH = re.compile(
+    r"\b(?:please|kindly)\b|\b(?:would|'d|will) (?:really |also |certainly )?(?:help|do|be (?:\w+ )?(?:helpful|great|"
+    r"useful|handy|good|perfect|lovely|enough))\b|\bhelps\b|^(?:\w+, )?(?:and |then |next |now |just |first |only )+"
+    r"(?:your|the)\b|^(?:drop|pop|put|type|write|quote|paste|pass|forward|mention|leave|read|note|fill|name)\b"
+)
+"""An assertion that may ask for what it names, where no other cue says what it does."""
+
+NO_MENTION = _any(
+    r"\b(?:i|we)(?:'ve|'ll|'m|'re| have| had| will| am| are| was| were| found| see| sent| use| verify|"
+    r" ask| only| always)\b",
+    r"\b(?:did|have|has|do) (?:you|it|they|the \w+|your \w+)\b(?! have\b)",
+    r"\b(?:receiv\w+|inbox|sent|wait(?:ing)?|check(?:ing)?|customers?|polic(?:y|ies)|rules?|thanks?|thank you)\b",
+    r"\b(?:has|have|had|was|were) (?:\w+ )?\w+(?:ed|en)\b",
+)
+"""What names facts and asks for none: reports, plans, recitals, and questions about what arrived."""
+
 PURPOSE = re.compile(
     r"\b(?:so (?:that )?(?:i|we)\b|in order (?:to|for)\b|to (?:help|verify|look|locate|find|proceed|process|"
     r"assist|continue|"

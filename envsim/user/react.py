@@ -66,7 +66,7 @@ class Reaction:
             for name in [name for name in state.withheld if state.authenticated(self.goal)]:
                 state.withheld.remove(name)
                 self._ask(name)
-        for name in heard.about("request"):
+        for name in dict.fromkeys([*heard.about("request"), *self._meant_to_ask(heard)]):
             if name not in state.values and (ability := self._teacher(name)):
                 self._perform(ability, heard.text)
             if name in state.values:
@@ -79,6 +79,13 @@ class Reaction:
         self.asked_now.sort(key=lambda name: name in state.told)
         for name in reversed(self.asked_now):
             state.push("inform", name)
+
+    def _meant_to_ask(self, heard: Heard) -> list[str]:
+        """Of the facts only named, those that are owed: of a pending wish or the identity, and not told rightly."""
+        pending, facts, state = [self.items[name] for name in self.state.pending()], self.goal.facts, self.state
+        owed = {name for item in pending for name in item.needs + item.tells}
+        owed |= {name for name, fact in facts.items() if fact.identity}
+        return [n for n in heard.about("mention") if n in owed and (n not in state.told or n in state.wrong)]
 
     def _request(self, name: str) -> None:
         fact, state = self.goal.facts.get(name), self.state

@@ -3,7 +3,8 @@
 Fast, deterministic and total: any text gives acts, none raises. Read sentence by sentence, with the
 cues of `envsim.user.cues`; what a sentence is about is found by the words of the goal (facts, unknown
 facts, items, abilities), compared as stems. It errs on the side of the user not understanding: an act
-is reported only where a cue says so, and a sentence without any is not guessed at.
+is reported only where a cue says so. A sentence without any that speaks to the user and names a fact is a
+``mention``: whether it asks for it is for the user to judge, who knows what is still owed.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from envsim.user import cues
 from envsim.user.words import Sentence, content, find, sentences, stem, stems, values
 
 KINDS = (
-    "request", "question", "help", "confirm", "choice", "extra", "claim", "refuse", "blocked", "failed", "not_found",
-    "verified", "unverified", "do", "inform", "wait", "more", "greet", "bye", "thanks", "transfer", "apology",
+    "request", "mention", "question", "help", "confirm", "choice", "extra", "claim", "refuse", "blocked", "failed",
+    "not_found", "verified", "unverified", "do", "inform", "wait", "more", "greet", "bye", "thanks", "transfer", "apology",
 )  # fmt: skip
 """Every kind of act the reader reports."""
 
@@ -26,7 +27,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "email": ("mail address", "email", "mail"), "phone": ("phone", "telephone", "mobile", "cell"),
     "zip": ("zip", "postcode", "postal code", "post code"), "postcode": ("zip", "postcode", "postal code"),
     "birth": ("birthday", "date of birth", "born", "dob", "birth date"), "name": ("full name", "first and last name"),
-    "address": ("address",), "reason": ("reason", "why", "prompted", "wrong with", "led you to"),
+    "address": ("address",), "reason": ("reason", "why", "what prompted", "wrong with", "led you to"),
     "quantity": ("quantity", "how many"), "date": ("what day", "which day"), "size": ("what size",),
     "color": ("colour", "color"), "colour": ("colour", "color"), "code": ("code", "passcode"),
 }  # fmt: skip
@@ -143,7 +144,11 @@ class Reader:
             yield Act("apology", "", text)
         if cues.THANKS.search(low):
             yield Act("thanks", "", text)
-        if sentence.question and not before:
+        if before:
+            return
+        if not cues.WAIT.search(low) and _unsaid(sentence):
+            yield from (Act("mention", name, text) for name in self.names_in(sentence.words))
+        if sentence.question:
             yield Act("question", "", text)
 
     def _requests(self, sentence: Sentence) -> Iterator[Act]:
@@ -284,6 +289,16 @@ def _tells(sentence: Sentence) -> bool:
     if any(values(sentence.text)):
         return True
     return re.search(r"(?:\b(?:is|are|will be|was|were|means)\b|'s\b|:) \w", sentence.low) is not None
+
+
+def _unsaid(sentence: Sentence) -> bool:
+    """Whether a sentence without a cue may ask for what it names: it wishes something, and reports nothing."""
+    low = sentence.low
+    if any(values(sentence.text)) or any(
+        cue.search(low) for cue in (cues.NO_MENTION, cues.NO_REQUEST, cues.NEGATION, cues.REFUSE, cues.CLAIM)
+    ):
+        return False
+    return sentence.question or cues.WISH.search(low) is not None
 
 
 def _prefixed(phrase: tuple[str, ...], words: tuple[str, ...]) -> bool:

@@ -318,6 +318,23 @@ def test_without_hands_nothing_is_pretended():
     assert user.hear("Could you check your inbox?").acts[0] == "cannot:inbox"
 
 
+def test_what_is_owed_is_told_when_it_is_only_named():
+    fields = {
+        "facts": {
+            "email": {"value": "ann@example.com", "identity": True, "reveal": "asked"},
+            "size": {"value": "large", "reveal": "asked"},
+            "colour": {"value": "teal", "reveal": "asked"},
+        },
+        "items": [{"id": "refund", "want": "return my mug", "done_words": ["refund"], "needs": ["size"]}],
+    }
+    user = one(ask_repeat=1)
+    user.reset(goal(**fields), 0)
+    assert user.hear("Please drop the colour in your next message.").acts == ("repeat",)  # nobody needs it
+    assert user.hear("Please drop the size in your next message.").acts == ("inform:size",)
+    assert user.hear("Might I trouble you for the email?").acts == ("inform:email",)
+    assert user.hear("Please drop the email in your next message.").acts == ("repeat",)  # it was told
+
+
 def test_a_wall_of_text_moves_nobody():
     wall = "Our rules. " * 200 + "What is your e-mail address? I have done the refund."
     user = one(ask_repeat=1)

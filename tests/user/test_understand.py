@@ -83,6 +83,29 @@ def test_what_names_a_fact_and_asks_for_nothing(text):
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Please drop the order number in your next message.", {"order_number"}),
+        ("Might I trouble you for the email you signed up with?", {"email"}),
+        ("Your zip code would be helpful.", {"zip_code"}),
+        ("And then your zip code.", {"zip_code"}),
+        ("I have found your e-mail address.", set()),
+        ("Your zip code was updated.", set()),
+        ("We verify customers by email and zip code.", set()),
+        ("Orders are looked up by email.", set()),
+        ("I will please the email team.", set()),
+        ("I'll send the label to your email.", set()),
+        ("Did you receive the email?", set()),
+        ("Please do not mention your email.", set()),
+        ("Just the email sara@example.com.", set()),
+        ("Could you please provide your email?", set()),  # that is a request already
+    ],
+)
+def test_a_fact_that_is_named_and_no_more(text, expected):
+    assert set(READER.read(text).about("mention")) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "items"),
     [
         ("Your refund has been processed.", {"refund"}),
