@@ -372,8 +372,8 @@ class Reaction:
             self._say("restate", pending[0])
         elif heard.has("wait", "failed", "verified", "blocked", "thanks", "transfer"):
             self._say("wait" if heard.has("wait") else "ack")
-        elif heard.has("question"):
-            self._say("no_idea")
+        elif heard.has("question"):  # "I don't know" to what was not understood would be an answer, and a false one
+            self._say("no_idea" if any(heard.about("question")) else "repeat")
         elif heard.has("greet", "apology", "not_found", "unverified"):
             self._say("restate", pending[0])
         elif self.decide.chance("ask_repeat"):

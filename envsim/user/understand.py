@@ -19,7 +19,8 @@ from envsim.user.words import Sentence, content, find, sentences, stem, stems, v
 
 KINDS = (
     "request", "mention", "question", "help", "confirm", "choice", "extra", "claim", "refuse", "blocked", "failed",
-    "not_found", "verified", "unverified", "do", "inform", "wait", "more", "greet", "bye", "thanks", "transfer", "apology",
+    "not_found", "verified", "unverified", "do", "inform", "wait", "more", "greet", "bye", "thanks", "transfer",
+    "apology",
 )  # fmt: skip
 """Every kind of act the reader reports."""
 
@@ -148,8 +149,9 @@ class Reader:
             return
         if not cues.WAIT.search(low) and _unsaid(sentence):
             yield from (Act("mention", name, text) for name in self.names_in(sentence.words))
-        if sentence.question:
-            yield Act("question", "", text)
+        if sentence.question:  # about what the user does not know itself, or about nothing it made out
+            unknown = next((name for name in self.names_in(sentence.words) if name in self._unknown), "")
+            yield Act("question", unknown, text)
 
     def _requests(self, sentence: Sentence) -> Iterator[Act]:
         """Facts asked for, and deeds."""

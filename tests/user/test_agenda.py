@@ -335,6 +335,14 @@ def test_what_is_owed_is_told_when_it_is_only_named():
     assert user.hear("Please drop the email in your next message.").acts == ("repeat",)  # it was told
 
 
+def test_a_question_that_was_not_understood_is_asked_back():
+    user = one(ask_repeat=0)
+    user.reset(goal(unknown={"delivery_date": ["delivery"]}), 0)
+    assert user.hear("Are the gremlins purple?").acts == ("repeat",)
+    assert user.hear("Is it the purple delivery van that the neighbours love so much?").acts == ("no_idea",)
+    assert user.hear("Do you know the delivery date?").acts == ("unknown:delivery_date",)
+
+
 def test_a_wall_of_text_moves_nobody():
     wall = "Our rules. " * 200 + "What is your e-mail address? I have done the refund."
     user = one(ask_repeat=1)
