@@ -27,6 +27,10 @@ REQUEST = _any(
     rf"\b(?:could|can|would|will) you {_SOFT}(?:be able to |be so kind as to )?{_TELL}\b",
     r"\bmind (?:me asking|(?:giving|telling|sharing|providing|sending|confirming|stating|letting me)\b)",
     r"\b(?:let|help) me (?:have|with|out with)\b",
+    rf"\bwould it be (?:possible|ok|okay|all right|alright|too much trouble) "
+    rf"(?:for (?:me|us|you) )?to (?:get|have|{_TELL})\b",
+    r"(?:[,:] |\b(?:and|then|just|simply|also|need to|have to|you to) )"
+    r"(?:tell|give|send) (?:me|us) (?:your|the|which|what)\b",
     r"(?:^|: )(?:and )?(?:your|the) (?=.*\bplease[.!?]*$)|^(?=(?:[\w-]+ ){0,3}[\w-]+, please[.!?]*$)",
     rf"^{_SOFT}{_TELL} (?:me |us )?(?:with )?(?:your|the|me|us|a|which|what)\b",
     r"\b(?:may|can|could|might) i (?:please )?(?:have|get|ask|know|grab|take)\b",
@@ -159,8 +163,11 @@ NOT_DEEDS = word_set(
 )
 """Participles in reports that close nothing by themselves; they count where an item names them."""
 
-SET_UP = word_set("opened registered confirmed")
+SET_UP = word_set("opened registered confirmed logged")
 """Of these, those that do close what is named with them: an opened return is one, an opened order was only read."""
+
+ABOUT_IT = re.compile(r"\b(?:complaints?|feedback|notes?|tickets?|concerns?|issues?|case|logged (?:in|on|into|out))\b")
+"""What is opened or logged about a thing instead of the thing."""
 
 HEDGE = re.compile(
     r"\b(?:once|when|whenever|after|until|unless|if|before|as soon as|will|would|should|could|can|shall|going to|"
@@ -185,7 +192,8 @@ REFUSE = _any(
     r"(?:passed|expired|closed|over|ended|lapsed)\b",
     r"\btoo late\b",
     r"\bonly (?:be )?(?:accepted|possible|allowed|available|offered)\b",
-    r"\b(?:against|violates?|outside|beyond) (?:of )?(?:the |our |store |company |airline )*(?:\w+ )?(?:polic(?:y|"
+    r"\b(?:against|violates?|outside|beyond) (?:of )?(?:the |our |store |company |airline )*"
+    r"(?:[\w-]+ ){0,2}(?:polic(?:y|"
     r"ies)|window|period|rules?)\b",
     r"\bpolic(?:y|ies) (?:does not|doesn't|do not|don't|prohibits?|prevents?|forbids?)\b",
     r"\b(?:have to|must|need to) (?:decline|refuse|deny)\b",
@@ -194,6 +202,7 @@ REFUSE = _any(
     r"\bno (?:longer|way) (?:\w+ ){0,3}(?:to|cancel\w*|return\w*|refund\w*|exchang\w*|chang\w*|modif\w*|possible|"
     r"available)\b",
     r"\bthere(?:'s| is) nothing\b",
+    r"\bwe (?:don't|do not) (?:do|take|process|give) (?!this|us\b)(?:any )?[\w-]+s\b",
     r"\bpast the\b[\w -]*\b(?:window|period|deadline)\b",
 )
 BLOCKED = re.compile(
@@ -250,7 +259,7 @@ FAILED = _any(
     r"\bnot (?:been )?(?:yet |actually )?(?:completed|cancelled|canceled|processed|done|refunded|updated)\b",
 )
 WAIT = _any(
-    r"\b(?:one|just a|a) (?:moment|second|minute|sec)\b",
+    r"\b(?:one|just a|a) (?:moment|second|minute|sec)\b(?! ago\b)",
     r"\bhold on\b",
     r"\bbear with me\b",
     r"\bplease (?:wait|hold)\b",

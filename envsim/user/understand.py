@@ -180,7 +180,9 @@ class Reader:
         cut = cues.PURPOSE.search(scope, min(len(scope), 8))
         names = self.names_in(stems(scope[: cut.start()] if cut else scope))
         if not names and cut:
-            names = self.names_in(stems(scope))[:1]
+            names = self.names_in(stems(scope))[: None if _BOTH.search(scope) else 1]
+        if not names and match is not None and _THEM.search(scope):  # "By email and postcode - could you send both?"
+            names = self.names_in(stems(low[: match.start()]))
         if names:
             yield from (Act("request", name, sentence.text) for name in names)
         else:
@@ -269,7 +271,9 @@ class Reader:
                 continue
             deed = next((group for group in match.groups() if group), "done").split()[0]
             items = self.items_in(stems(clause)) or self.items_in(sentence.words)
-            closes = stem(deed) in self._words_of(items) or (deed in cues.SET_UP and items)
+            closes = stem(deed) in self._words_of(items) or (
+                deed in cues.SET_UP and items and not cues.ABOUT_IT.search(clause)
+            )
             if deed in cues.NOT_DEEDS and not closes:
                 continue
             nothing = "*" if cues.ALL.search(clause) else "" if deed in cues.GENERIC else "?"
@@ -281,6 +285,8 @@ class Reader:
         return {word for done, want in own for phrase in (done or [tuple(want)]) for word in phrase}
 
 
+_BOTH = re.compile(r"\b(?:and|both)\b|&")
+_THEM = re.compile(r"\b(?:both|them|these|those)\b")
 _MAYBE = re.compile(r"\b(?:if|would you|shall|should|can|could|may|might|recommend|suggest)\b")
 _SEEN = re.compile(r"\b(?:i|we) can (?:now )?see\b")
 _CLAUSE = re.compile(r", (?:and|but|so|which)\b|,(?= (?:i|we|it|you|your|the)\b)|\bbut\b| - ")

@@ -62,6 +62,11 @@ def acts(text):
         ("We must ask for your zip code.", {"request:zip_code"}),
         ("Could you share what prompted the return?", {"request:reason"}),
         ("May I know your registered email and zip code?", {"request:email", "request:zip_code"}),
+        ("Would it be possible to get your email?", {"request:email"}),
+        ("Have a look at the card and tell me the order number.", {"request:order_number"}),
+        ("We verify you by email and postcode - could you send both?", {"request:email", "request:zip_code"}),
+        ("Please send what I need to verify you: email and zip code.", {"request:email", "request:zip_code"}),
+        ("Would you send the one I can look up: email, zip code, anything?", {"request:email"}),
     ],
 )
 def test_requests(text, expected):
@@ -215,6 +220,22 @@ def test_no_report_of_success(text):
 )
 def test_other_acts(text, expected):
     assert expected in acts(text)
+
+
+def test_what_was_logged_about_a_wish_does_not_close_it():
+    assert "claim:refund" in acts("The return has been logged.")
+    assert "claim:refund" not in acts("Your complaint about the return has been logged.")
+    assert "claim:refund" not in acts("I have logged in to see your return.")
+
+
+def test_what_is_not_done_here_is_refused():
+    assert "refuse:refund" in acts("We don't do returns of opened articles.")
+    assert "refuse:refund" in acts("This is outside our 30-day return window.")
+
+
+def test_a_moment_ago_is_no_wait():
+    assert "wait" not in acts("It left a moment ago.")
+    assert "wait" in acts("A moment, please.")
 
 
 def test_a_condition_reports_nothing():
