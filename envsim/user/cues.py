@@ -58,11 +58,13 @@ NO_REQUEST = _any(
 WISH = re.compile(
     r"\b(?:please|kindly)\b|\b(?:would|'d|will) (?:really |also |certainly )?(?:help|do|be (?:\w+ )?(?:helpful|great|"
     r"useful|handy|good|perfect|lovely|enough))\b|\bhelps\b|^(?:\w+, )?(?:and |then |next |now |just |first |only )+"
-    r"(?:your|the)\b|^(?:drop|pop|put|type|write|quote|paste|pass|forward|mention|leave|read|note|fill|name)\b"
+    r"(?:your|the)\b|^(?:drop|pop|put|type|write|quote|paste|pass|forward|mention|leave|read|fill|name)\b"
 )
 """An assertion that may ask for what it names, where no other cue says what it does."""
 
 NO_MENTION = _any(
+    r"\b(?:please|kindly|and) (?:note|print|pack|attach|allow|ensure|make sure|use|open|go|visit|click|follow|see|save|"
+    r"return|ship|bring|hand|update|change|remember|look|wrap|put|stick)\b|\bkeep\b|\bmust\b",
     r"\b(?:i|we)(?:'ve|'ll|'m|'re| have| had| will| am| are| was| were| found| see| sent| use| verify|"
     r" ask| only| always)\b",
     r"\b(?:did|have|has|do) (?:you|it|they|the \w+|your \w+)\b(?! have\b)",

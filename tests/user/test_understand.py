@@ -102,6 +102,8 @@ def test_what_names_a_fact_and_asks_for_nothing(text):
         ("I'll send the label to your email.", set()),
         ("Did you receive the email?", set()),
         ("Please do not mention your email.", set()),
+        ("Please keep the order number for your records.", set()),
+        ("Please print the label from your email.", set()),
         ("Just the email sara@example.com.", set()),
         ("Could you please provide your email?", set()),  # that is a request already
     ],
