@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import urlsplit
 
 from envsim.page import fetched
 from envsim.page.cookies import parse_cookie
+from envsim.page.loopback import MAX_BODY, LoopbackHandler, LoopbackServer
 from envsim.page.transport import HOST, Header, Request, Response, Transport, WireFault
 from envsim.page.urls import inside, resolve
 
@@ -24,8 +23,6 @@ _HOP = frozenset(
      "upgrade-insecure-requests", "accept-encoding", "priority"}
 )  # fmt: skip
 _KEPT_FOR_PAGES = ("referer", "origin", "content-type", "cookie")
-MAX_BODY = 16 * 1024 * 1024
-"""Longest request body that is forwarded, in bytes."""
 
 
 class AppProxy:
@@ -47,18 +44,14 @@ class AppProxy:
         """Target -> HTML of the last page served for it."""
         self.replay: dict[str, str] | None = None
         """While set, pages are answered from here and the app is not asked."""
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server(_Handler)
         self._server.proxy = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="page proxy", daemon=True)
-        self._thread.start()
+        self.url = self._server.url
+        self._server.start("page proxy")
 
     def close(self) -> None:
         """Stop serving; safe to call twice."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        self._server.stop()
         self._transport.close()
 
     def answer(self, request: Request, *, page: bool) -> Response:
@@ -129,28 +122,18 @@ def _cookies(target: str, response: Response) -> Iterator[Header]:
                 yield name, cookie.header()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
+class _Server(LoopbackServer):
     proxy: AppProxy
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that hangs up is nothing to report."""
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
     server: _Server
 
-    def log_message(self, *args: Any) -> None:
-        """Say nothing."""
-
     def _refuse(self) -> None:
-        self._send(Response(403, (("content-type", "text/plain"),), b"outside the app"))
+        self.send(Response(403, (("content-type", "text/plain"),), b"outside the app"))
         self.close_connection = True
 
-    def _forward(self) -> None:
+    def forward(self) -> None:
         parts = urlsplit(self.path)
         length = self.headers.get("content-length", "0")
         if parts.scheme != "http" or parts.netloc not in (HOST, f"{HOST}:80") or not length.isdigit():
@@ -164,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         page = self.headers.get("upgrade-insecure-requests") == "1"
         request = Request(self.command, target, self._headers(page), body)
         try:
-            self._send(self.server.proxy.answer(request, page=page))
+            self.send(self.server.proxy.answer(request, page=page))
         except WireFault:
             self.close_connection = True
 
@@ -175,17 +158,3 @@ class _Handler(BaseHTTPRequestHandler):
         # Chromium says what it asks for to secure hosts only; what stands behind must know it for no page here, too.
         told = () if any(k == "sec-fetch-dest" for k, _ in sent) else (("sec-fetch-dest", "empty"),)
         return (*((k, v) for k, v in sent if k not in _HOP), *told)
-
-    def _send(self, response: Response) -> None:
-        self.send_response_only(response.status)
-        for name, value in response.headers:
-            self.send_header(name, value)
-        bodiless = response.status in (204, 304)
-        if not bodiless:
-            self.send_header("content-length", str(len(response.body)))
-        self.end_headers()
-        if not bodiless and self.command != "HEAD":
-            self.wfile.write(response.body)
-
-    do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _forward  # noqa: N815
-    do_CONNECT = _refuse  # noqa: N815

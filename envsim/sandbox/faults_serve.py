@@ -11,16 +11,13 @@ import struct
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
+from envsim.page.loopback import MAX_BODY, LoopbackHandler, LoopbackServer
 from envsim.page.transport import HOST, Header, Request, Response, Transport, WireFault
 from envsim.sandbox.faults import FaultProfile
 from envsim.sandbox.faults_wire import FaultTransport
 
-MAX_BODY = 16 * 1024 * 1024
-"""Longest request body that is forwarded, in bytes."""
 LOG = "faults.jsonl"
 """What was done, one JSON object a line: ground truth, in the sandbox's private folder on the host."""
 
@@ -46,11 +43,10 @@ class FaultServer:
         self._transport.begin(seed)
         self._lock = threading.Lock()
         self._log = folder / LOG
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server(_Handler)
         self._server.front = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="faults", daemon=True)
-        self._thread.start()
+        self.url = self._server.url
+        self._server.start("faults")
 
     def answer(self, request: Request) -> Response:
         """The response to `request`, as from the app's own host.
@@ -71,10 +67,7 @@ class FaultServer:
 
     def close(self) -> None:
         """Stop serving; safe to call twice."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        self._server.stop()
         self._transport.close()
 
 
@@ -82,27 +75,17 @@ def _swapped(headers: Sequence[Header], names: Sequence[str], old: str, new: str
     return tuple((k, new + v[len(old) :] if k in names and v.startswith(old) else v) for k, v in headers)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
+class _Server(LoopbackServer):
     front: FaultServer
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is nothing to report."""
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
     server: _Server
 
-    def log_message(self, *args: Any) -> None:
-        """Say nothing."""
-
-    def _forward(self) -> None:
+    def forward(self) -> None:
         length = self.headers.get("content-length", "0")
         if not self.path.startswith("/") or not length.isdigit() or int(length) > MAX_BODY:
-            self._send(Response(400, (("content-type", "text/plain"),), b"not a request for this app"))
+            self.send(Response(400, (("content-type", "text/plain"),), b"not a request for this app"))
             self.close_connection = True
             return
         body = self.rfile.read(int(length))
@@ -112,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         except WireFault as fault:
             self._break(fault)
         else:
-            self._send(response)
+            self.send(replace(response, headers=tuple((k, v) for k, v in response.headers if k not in _HOP)))
 
     def _break(self, fault: WireFault) -> None:
         self.close_connection = True
@@ -126,20 +109,6 @@ class _Handler(BaseHTTPRequestHandler):
             # Lingering for no time makes the close a reset.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
-
-    def _send(self, response: Response) -> None:
-        self.send_response_only(response.status)
-        for name, value in response.headers:
-            if name not in _HOP:
-                self.send_header(name, value)
-        bodiless = response.status in (204, 304)
-        if not bodiless:
-            self.send_header("content-length", str(len(response.body)))
-        self.end_headers()
-        if not bodiless and self.command != "HEAD":
-            self.wfile.write(response.body)
-
-    do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _forward  # noqa: N815
 
 
 def read_fault_log(folder: Path) -> str:

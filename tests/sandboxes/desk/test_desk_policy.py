@@ -74,6 +74,8 @@ def test_an_article_is_exchanged_for_another_product(desk: Session) -> None:
     product = desk.rows("variants")[line["sku"]]["product"]
     other = next(sku for sku, row in desk.rows("variants").items() if row["product"] != product and row["stock"])
     desk("exchange_item", number=number, sku=line["sku"], new_sku=other)
+    (exchange,) = desk.rows("exchanges").values()
+    assert (exchange["sku"], exchange["new_sku"]) == (line["sku"], other)
 
 
 def test_a_ticket_is_closed_without_a_note(desk: Session) -> None:
