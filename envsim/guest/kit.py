@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from envsim import rng
+from envsim.guest.tracked import TrackedConnection
 from envsim.state import StateView, canonical
 
 Asgi = Callable[
@@ -60,6 +61,10 @@ class Collection:
     sql: str
 
 
+_Table = tuple[list[tuple[Any, ...]], dict[str, dict[str, Any]]]
+"""Rows as read, and as objects by key."""
+
+
 @dataclass
 class Kit:
     """The mutable world of one clone.
@@ -89,13 +94,17 @@ class Kit:
     events: list[Fired] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        self._tables: dict[str, tuple[list[tuple[Any, ...]], dict[str, dict[str, Any]]]] = {}
+        self._tables: dict[str, _Table] = {}
         self._pristine = _open_memory()
         source = sqlite3.connect(f"file:{self.seed_db}?mode=ro&immutable=1", uri=True)
         with contextlib.closing(source):
             source.backup(self._pristine)
         self.db = _open_memory()
+        self._seed_tables: dict[str, _Table] = {}
         self.reset(seed=self.seed, bugs={})
+        self.db.unsettled()
+        self.view()
+        self._seed_tables = dict(self._tables)
 
     # -- lifecycle ---------------------------------------------------------------------------
 
@@ -110,6 +119,8 @@ class Kit:
         if self.db.in_transaction:
             self.db.rollback()
         self._pristine.backup(self.db)
+        self._tables = dict(self._seed_tables)
+        self.db.settled()
         self.seed = seed
         self.bugs = dict(bugs)
         self._start = clock or self.epoch
@@ -120,7 +131,7 @@ class Kit:
         self.generation += 1
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything mutable: ``{"db": bytes, "meta": JSON text}``."""
+        """Everything mutable: ``{"db": bytes, "meta": JSON text}``; and ``tables``, what `view` made of it."""
         meta = {
             "seed": self.seed,
             "bugs": self.bugs,
@@ -129,10 +140,11 @@ class Kit:
             "counters": self.counters,
             "cache": self.cache,
         }
-        return {"db": self.db.serialize(), "meta": json.dumps(meta)}
+        self.view()
+        return {"db": self.db.serialize(), "meta": json.dumps(meta), "tables": dict(self._tables)}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Return to what `snapshot` returned."""
+        """Return to what `snapshot` returned; ``tables`` may be missing."""
         meta = json.loads(snapshot["meta"])
         source = _open_memory()
         try:
@@ -142,6 +154,10 @@ class Kit:
             source.backup(self.db)
         finally:
             source.close()
+        self.db.unsettled()
+        if "tables" in snapshot:
+            self._tables = dict(snapshot["tables"])
+            self.db.settled()
         self.seed = meta["seed"]
         self.bugs = meta["bugs"]
         self._start = datetime.fromisoformat(meta["start"])
@@ -193,14 +209,19 @@ class Kit:
 
     def view(self) -> StateView:
         """The state view: collection -> key -> row. Rows that did not change are the same objects as before."""
-        return {name: self._table(name, collection) for name, collection in self.collections.items()}
+        changed = self.db.changed()
+        for name, collection in self.collections.items():
+            tables = self.db.tables_of(collection.sql)
+            if changed is None or name not in self._tables or not tables or not changed.isdisjoint(tables):
+                self._table(name, collection)
+        return {name: self._tables[name][1] for name in self.collections}
 
-    def _table(self, name: str, collection: Collection) -> dict[str, dict[str, Any]]:
+    def _table(self, name: str, collection: Collection) -> None:
         cursor = self.db.execute(collection.sql)
         rows = cursor.fetchall()
         known, table = self._tables.get(name, ([], {}))
         if rows == known and table:
-            return table
+            return
         columns = [column[0] for column in cursor.description]
         at = columns.index(collection.key)
         names = columns[:at] + columns[at + 1 :]
@@ -212,7 +233,6 @@ class Kit:
             for row in rows
         }
         self._tables[name] = (rows, fresh)
-        return fresh
 
     def write_mark(self) -> tuple[int, int]:
         """Changes whenever the database may have; equal marks mean an equal state view."""
@@ -228,9 +248,10 @@ class Kit:
         return digest.hexdigest()
 
 
-def _open_memory() -> sqlite3.Connection:
+def _open_memory() -> TrackedConnection:
     # Autocommit: a clone writes BEGIN where production would; a served clone answers on another
     # thread than the one that built it, always one request at a time.
-    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, cached_statements=512)
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, cached_statements=512,
+                         factory=TrackedConnection)  # fmt: skip
     db.execute("PRAGMA foreign_keys = ON")
     return db
