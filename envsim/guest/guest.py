@@ -18,6 +18,7 @@ from typing import Any, cast
 from envsim import rng
 from envsim.content import load_entry
 from envsim.errors import ContentError
+from envsim.guest import statefile
 from envsim.guest.exchange import call, contained
 from envsim.guest.kit import Asgi, Clone, Collection, Fired, Kit
 from envsim.guest.openapi import build_call
@@ -95,6 +96,7 @@ class Guest:
     def _open(self, spec: GuestSpec, kit: Kit, clone: Clone) -> None:
         self.spec, self.kit, self._clone = spec, kit, clone
         self.asgi = contained(clone.asgi)
+        self._fingerprint = statefile.fingerprint(spec.to_json())
         self._document: dict[str, Any] | None = None
         self._seed_view = self.kit.view()
         self._snapshots: dict[str, tuple[dict[str, Any], StateView]] = {}
@@ -192,6 +194,19 @@ class Guest:
         saved, view = self._snapshots[snapshot_id]
         self.kit.restore(saved)
         self._set_baseline(view)
+
+    def export(self) -> bytes:
+        """The whole mutable state; see `envsim.guest.statefile`."""
+        saved = self.kit.snapshot()
+        meta = {"kit": saved.pop("meta")}
+        return statefile.pack(self.spec.name, self._fingerprint, meta, saved)
+
+    def load(self, data: bytes) -> None:
+        """Take over an exported state; snapshots taken before are forgotten."""
+        meta, parts = statefile.unpack(data, self.spec.name, self._fingerprint)
+        self._snapshots.clear()
+        self.kit.restore({**parts, "meta": meta["kit"]})
+        self._set_baseline(self.kit.view())
 
     def close(self) -> None:
         """Close the databases; safe to call twice."""

@@ -2,7 +2,7 @@
 
 import datetime
 import http.cookies
-import random
+import random  # noqa: TID251 -- as apps do
 import sqlite3
 import time
 import uuid

@@ -25,5 +25,6 @@ def build(data: Path) -> None:
         db.executescript(SCHEMA)
         rows = [("ann@example.test", "Rent", "1250.5", "rent.txt"), ("bob@example.test", "Café", "7.25", None)]
         for row in rows:
-            db.execute("INSERT INTO entry (owner, text, amount, receipt, created_at) VALUES (?, ?, ?, ?, ?)", [*row, time.time()])
+            sql = "INSERT INTO entry (owner, text, amount, receipt, created_at) VALUES (?, ?, ?, ?, ?)"
+            db.execute(sql, [*row, time.time()])
         db.commit()
