@@ -30,6 +30,8 @@ class TrackedConnection(sqlite3.Connection):
         self._reading: set[str] = set()
         self._dirty: set[str] = set()
         self._all_dirty = True
+        self._altered = False
+        """Whether the schema ever changed: then a view may read other tables than it did."""
         self._accounted = 0
         self.set_authorizer(self._note)
 
@@ -52,8 +54,7 @@ class TrackedConnection(sqlite3.Connection):
             # A statement that was compiled elsewhere told nobody what it writes.
             self._all_dirty = self._all_dirty or not written
         if written and not written.isdisjoint(_SCHEMA):
-            self._read.clear()
-            self._all_dirty = True
+            self._altered = self._all_dirty = True
         self._accounted = after
         return cursor
 
@@ -76,7 +77,7 @@ class TrackedConnection(sqlite3.Connection):
     def tables_of(self, query: str) -> frozenset[str]:
         """Tables and views that a query reads; none for one that reads nothing, or cannot be explained."""
         found = self._read.get(query)
-        if found is None:
+        if found is None or self._altered:
             self._reading = set()
             self._writing = set()
             super().execute(f"EXPLAIN {query}").close()

@@ -126,7 +126,8 @@ PAGE = """<title>T</title><form action=/s><label>N <input name=n required></labe
 <a href=http://out.test/>O</a><dialog open><form method=dialog><button>Close</button></form></dialog>
 <div role=button tabindex=0>Div</div><span role=link>L</span><input type=range aria-label=Range>
 <a href=/c>C <input aria-label=In value=v> <select><option>x<option>y</select></a>
-<button>Holds <label>Tick <input type=checkbox></label></button><input type=date aria-label=Date><button form=none>Orphan</button><input type=image alt=I>"""
+<button>Holds <label>Tick <input type=checkbox></label></button>
+<input type=date aria-label=Date><button form=none>Orphan</button><input type=image alt=I>"""
 ARGUMENTS = st.dictionaries(
     st.sampled_from(["bid", "value", "options", "key_comb", "url", "index", "wait_ms", "button", "modifiers", "other"]),
     st.one_of(

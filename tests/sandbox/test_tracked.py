@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envsim.guest.kit import Collection, Kit
+from envsim.guest.kit import Collection, Kit, Table
 
 SCHEMA = """
 CREATE TABLE authors (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
@@ -27,6 +27,7 @@ INSERT INTO authors VALUES (1, 'Ann'), (2, 'Bo'), (3, 'Cy');
 INSERT INTO books VALUES (1, 'One', 1), (2, 'Two', 2), (3, 'Three', 2);
 INSERT INTO tally VALUES ('apart', 0);
 """
+Saved = tuple[dict[str, Any], dict[str, Table]]
 COLLECTIONS = {
     "authors": Collection("id", "SELECT id, name FROM authors"),
     "books": Collection("id", "SELECT id, title, author_id FROM books"),
@@ -84,7 +85,7 @@ def whole(kit: Kit) -> dict[str, Any]:
 STEPS = st.lists(
     st.one_of(
         st.sampled_from(STATEMENTS),
-        st.sampled_from(("view", "reset", "snapshot", "restore", "cursor", "many", "script")),
+        st.sampled_from(("view", "reset", "snapshot", "restore", "restore with tables", "cursor", "many", "script")),
     ),
     max_size=14,
 )
@@ -93,7 +94,7 @@ STEPS = st.lists(
 @given(steps=STEPS)
 def test_a_view_is_what_reading_everything_gives(seed_db: Path, steps: list[str]) -> None:
     kit = Kit(seed_db, COLLECTIONS)
-    saved = kit.snapshot()
+    saved = (kit.snapshot(), kit.tables())
     try:
         for step in steps:
             with contextlib.suppress(sqlite3.Error):
@@ -105,15 +106,17 @@ def test_a_view_is_what_reading_everything_gives(seed_db: Path, steps: list[str]
         kit.close()
 
 
-def take(kit: Kit, step: str, saved: dict[str, Any]) -> dict[str, Any]:
+def take(kit: Kit, step: str, saved: Saved) -> Saved:
     if step == "view":
         kit.view()
     elif step == "reset":
         kit.reset(seed=1, bugs={})
     elif step == "snapshot":
-        return kit.snapshot()
-    elif step == "restore":
-        kit.restore(saved)
+        return kit.snapshot(), kit.tables()
+    elif step.startswith("restore"):
+        kit.restore(saved[0])
+        if step == "restore with tables":
+            kit.adopt(saved[1])
     elif step == "cursor":
         kit.db.cursor().execute("UPDATE books SET title = title || '?'")
     elif step == "many":
