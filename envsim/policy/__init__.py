@@ -1,4 +1,4 @@
-"""Whatever picks actions: null, random, oracle, noisy, scripted, chat."""
+"""Whatever picks actions: null, random, explorer, oracle, noisy, scripted, chat."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from pathlib import Path
 from envsim.errors import ActionError, ContentError
 from envsim.policy.base import NullPolicy, Policy, ScriptedPolicy
 from envsim.policy.chat import ChatPolicy
+from envsim.policy.explorer import ExplorerPolicy
 from envsim.policy.noisy import NoisyPolicy
 from envsim.policy.oracle import OraclePolicy
 from envsim.policy.random import RandomPolicy
 
 __all__ = [
     "ChatPolicy",
+    "ExplorerPolicy",
     "NoisyPolicy",
     "NullPolicy",
     "OraclePolicy",
@@ -25,7 +27,7 @@ __all__ = [
 
 
 def get_policy(name: str) -> Policy:
-    """A new policy: ``null``, ``random``, ``oracle``, ``noisy``, ``noisy:P``, ``scripted:FILE`` or ``chat:MODEL``.
+    """A new policy: ``null``, ``random``, ``explorer``, ``oracle``, ``noisy``, ``noisy:P``, ``scripted:FILE`` or ``chat:MODEL``.
 
     A script holds one action a line, in any form `Action.parse` reads; a chat model is asked at ``$OPENAI_BASE_URL``.
 
@@ -76,6 +78,7 @@ def _plain(make: Callable[[], Policy]) -> Callable[[str], Policy]:
 _MAKERS: dict[str, Callable[[str], Policy]] = {
     "null": _plain(NullPolicy),
     "random": _plain(RandomPolicy),
+    "explorer": _plain(ExplorerPolicy),
     "oracle": _plain(OraclePolicy),
     "noisy": _noisy,
     "scripted": _scripted,

@@ -1,0 +1,266 @@
+"""Expressions: how one value follows from what is known. Data, never code: kept as JSON, evaluated by `evaluate`.
+
+Small enough to be found by enumeration and read by a person::
+
+    Read("field.Quantity", "whole number")
+    Find("variants", (("product", Read("url.1")), ("label", Read("field.Option", "before a bracket"))))
+    Combine("-", Read("row.stock"), Read("each.qty"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from envsim.types import JsonValue
+from worldmodel.rules.readings import READERS
+from worldmodel.rules.scope import Scope
+
+
+class Unknown(Exception):  # noqa: N818 -- an outcome, not an error
+    """An expression has no value here: a name is missing, or does not read as asked."""
+
+
+@dataclass(frozen=True)
+class Const:
+    """The same everywhere; `value` is text, number, truth value or null."""
+
+    value: JsonValue
+
+
+@dataclass(frozen=True)
+class Read:
+    """A named value of the scope, read in one of the ways of `READERS`."""
+
+    name: str
+    way: str = "as is"
+
+
+@dataclass(frozen=True)
+class Find:
+    """The key of the only row of a collection whose fields have these values."""
+
+    collection: str
+    where: tuple[tuple[str, Read], ...]
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """The key of a new row: one more than the greatest."""
+
+    collection: str
+
+
+@dataclass(frozen=True)
+class Number:
+    """A key as the number it is."""
+
+    of: Expression
+
+
+@dataclass(frozen=True)
+class Text:
+    """Parts between literals: ``literals[0] parts[0] literals[1] ...``."""
+
+    literals: tuple[str, ...]
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Combine:
+    """Two whole numbers added, subtracted or multiplied."""
+
+    sign: str
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Another expression for each value that `on` may take."""
+
+    on: Read
+    cases: tuple[tuple[JsonValue, Expression], ...]
+
+
+Expression: TypeAlias = Const | Read | Find | Fresh | Number | Text | Combine | Switch
+_SIGNS = {"+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b}
+
+
+def evaluate(expression: Expression, scope: Scope) -> JsonValue:
+    """Its value.
+
+    Raises:
+        Unknown: It has none here.
+    """
+    match expression:
+        case Const(value):
+            return value
+        case Read(name, way):
+            return _read(name, way, scope)
+        case Find(collection, where):
+            return _find(collection, [(field, evaluate(read, scope)) for field, read in where], scope)
+        case Fresh(collection):
+            return scope.fresh(collection)
+        case Number(of):
+            return _number(evaluate(of, scope))
+        case Text(literals, parts):
+            pieces = [text_of(evaluate(part, scope)) for part in parts]
+            return literals[0] + "".join(piece + after for piece, after in zip(pieces, literals[1:], strict=True))
+        case Combine(sign, left, right):
+            a, b = evaluate(left, scope), evaluate(right, scope)
+            if type(a) is int and type(b) is int:
+                return int(_SIGNS[sign](a, b))
+            raise Unknown
+        case Switch(on, cases):
+            value = evaluate(on, scope)
+            for case, then in cases:
+                if case == value:
+                    return evaluate(then, scope)
+            raise Unknown
+
+
+def _read(name: str, way: str, scope: Scope) -> JsonValue:
+    value = scope.value(name)
+    read = READERS[way](value)
+    if read is None and not (way == "as is" and scope.knows(name)):
+        raise Unknown(name)
+    return read
+
+
+def _find(collection: str, wanted: list[tuple[str, JsonValue]], scope: Scope) -> str:
+    keys = scope.rows(collection, *wanted[0])
+    for field, value in wanted[1:]:
+        also = set(scope.rows(collection, field, value))
+        keys = [key for key in keys if key in also]
+    if len(keys) != 1:
+        raise Unknown(collection)
+    return keys[0]
+
+
+def _number(value: JsonValue) -> int:
+    if isinstance(value, str) and value.isdigit():
+        return int(value)
+    raise Unknown
+
+
+def text_of(value: JsonValue) -> str:
+    """A value as part of a text.
+
+    Raises:
+        Unknown: Only texts and numbers can be.
+    """
+    if isinstance(value, str):
+        return value
+    if type(value) is int:
+        return str(value)
+    raise Unknown
+
+
+@lru_cache(maxsize=65536)
+def cost(expression: Expression) -> float:
+    """How far-fetched it is: of several that explain the same, the cheapest is believed."""
+    match expression:
+        case Const():
+            return 1.5
+        case Read(name, way):
+            far = 0.2 * name.count(">") + 0.1 * name.count(".") + 0.5 * name.startswith("page ")
+            return 1.0 + far + 0.3 * (way != "as is")
+        case Find(_, where):
+            return 2.0 + sum(cost(read) for _, read in where)
+        case Fresh():
+            return 1.0
+        case Number(of):
+            return 0.2 + cost(of)
+        case Text(literals, parts):
+            return 1.0 + sum(map(cost, parts)) + 0.02 * sum(map(len, literals))
+        case Combine(_, left, right):
+            return 3.0 + cost(left) + cost(right)
+        case Switch(on, cases):
+            return 3.0 + cost(on) + sum(cost(then) for _, then in cases) / 2
+
+
+# -- as JSON -------------------------------------------------------------------------------------------
+
+
+def to_json(expression: Expression) -> list[Any]:
+    """A list that `from_json` reads back."""
+    match expression:
+        case Const(value):
+            return ["const", value]
+        case Read(name, way):
+            return ["read", name, way]
+        case Find(collection, where):
+            return ["find", collection, [[field, to_json(read)] for field, read in where]]
+        case Fresh(collection):
+            return ["fresh", collection]
+        case Number(of):
+            return ["number", to_json(of)]
+        case Text(literals, parts):
+            return ["text", list(literals), [to_json(part) for part in parts]]
+        case Combine(sign, left, right):
+            return ["combine", sign, to_json(left), to_json(right)]
+        case Switch(on, cases):
+            return ["switch", to_json(on), [[value, to_json(then)] for value, then in cases]]
+
+
+def from_json(data: Any) -> Expression:
+    """See `to_json`.
+
+    Raises:
+        ValueError: It is none; a model file may be damaged or made up.
+    """
+    try:
+        return _from_json(data)
+    except (KeyError, IndexError, TypeError) as error:
+        raise ValueError(f"no expression: {str(data)[:80]} ({error})") from None
+
+
+def _from_json(data: Any) -> Expression:
+    match data:
+        case ["const", None | bool() | int() | str() as value]:
+            return Const(value)
+        case ["read", str(name), str(way)] if way in READERS:
+            return Read(name, way)
+        case ["find", str(collection), [_, *_] as where]:
+            return Find(collection, tuple((str(field), _as_read(read)) for field, read in where))
+        case ["fresh", str(collection)]:
+            return Fresh(collection)
+        case ["number", of]:
+            return Number(_from_json(of))
+        case ["text", list(literals), list(parts)] if len(literals) == len(parts) + 1:
+            return Text(tuple(map(str, literals)), tuple(map(_from_json, parts)))
+        case ["combine", str(sign), left, right] if sign in _SIGNS:
+            return Combine(sign, _from_json(left), _from_json(right))
+        case ["switch", on, list(cases)]:
+            return Switch(_as_read(on), tuple((value, _from_json(then)) for value, then in cases))
+    raise TypeError("unknown form")
+
+
+def _as_read(data: Any) -> Read:
+    found = _from_json(data)
+    if not isinstance(found, Read):
+        raise TypeError("only a name can stand here")
+    return found
+
+
+def join_names(expressions: Iterable[Expression]) -> frozenset[str]:
+    """Names of the scope that any of them reads."""
+    names: set[str] = set()
+    for expression in expressions:
+        match expression:
+            case Read(name, _):
+                names.add(name)
+            case Find(_, where):
+                names |= join_names(read for _, read in where)
+            case Number(of):
+                names |= join_names([of])
+            case Text(_, parts):
+                names |= join_names(parts)
+            case Combine(_, left, right):
+                names |= join_names([left, right])
+            case Switch(on, cases):
+                names |= join_names([on, *(then for _, then in cases)])
+    return frozenset(names)

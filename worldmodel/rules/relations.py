@@ -1,0 +1,155 @@
+"""Which rows of the state view belong together, found from the rows alone.
+
+An app's tables refer to each other: a cart line names a variant, the variant its product. Nobody declares that to
+a world model, but the values show it: a field whose values are keys of another collection refers to it, and
+two collections whose keys are the same speak of the same things (inclusion dependencies; De Marchi et al. 2009).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from envsim.state import StateView, split_path
+from envsim.types import JsonValue, StateDelta
+
+LEAST = 3
+"""Distinct values a field must have shown before it is taken for a reference."""
+SHARE = 0.9
+"""Share of its values that must be keys: rows may refer to what was deleted."""
+_LONG = 80
+"""Longer texts are no names."""
+_SHORT = 2
+"""Keys of at most so many digits are counters; that counts agree with them says nothing."""
+
+
+@dataclass(frozen=True)
+class Relations:
+    """References between collections.
+
+    Attributes:
+        links: (collection, field) -> the collections that its values are keys of.
+        twins: Collection -> the collections with the same keys.
+        names: Collection -> the fields that no two of its rows share, such as a product's name.
+    """
+
+    links: dict[tuple[str, str], tuple[str, ...]]
+    twins: dict[str, tuple[str, ...]]
+    names: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def learn(cls, view: StateView, deltas: Iterable[StateDelta] = ()) -> Relations:
+        """Find them in a state view and in the rows that recorded sessions added."""
+        keys: dict[str, set[str]] = defaultdict(set)
+        values: dict[tuple[str, str], set[str]] = defaultdict(set)
+
+        def take(collection: str, key: str, row: JsonValue) -> None:
+            keys[collection].add(key)
+            if isinstance(row, dict):
+                for field, value in row.items():
+                    if isinstance(value, str | int) and not isinstance(value, bool):
+                        values[collection, field].add(str(value))
+
+        for collection, table in view.items():
+            for key, row in table.items() if isinstance(table, dict) else ():
+                take(collection, key, row)
+        for delta in deltas:
+            for path, *value in delta:
+                parts = split_path(str(path))
+                if len(parts) == 2 and value:
+                    take(parts[0], parts[1], value[0])
+                elif len(parts) == 3 and value:
+                    take(parts[0], parts[1], {parts[2]: value[0]})
+        tables = sorted(keys)
+        links = {
+            (collection, field): found
+            for (collection, field), seen in sorted(values.items())
+            if (found := tuple(t for t in tables if t != collection and _refers(field, seen, t, keys[t])))
+        }
+        twins = {
+            table: found
+            for table in tables
+            if (found := tuple(t for t in tables if t != table and _same_things(keys[table], keys[t])))
+        }
+        names: dict[str, tuple[str, ...]] = {}
+        for table in tables:
+            rows = [row for row in (view.get(table) or {}).values() if isinstance(row, dict)]
+            fields = sorted({field for row in rows for field in row})
+            if found := tuple(field for field in fields if _is_name([row.get(field) for row in rows])):
+                names[table] = found
+        return cls(links, twins, names)
+
+    def called(self, state: StateView, text: str) -> Iterator[tuple[str, str]]:
+        """(collection, key) of the rows that `text` is the key or a name of."""
+        for collection, table in state.items():
+            if not isinstance(table, dict):
+                continue
+            if text in table:
+                yield collection, text
+            elif key := next((k for f in self.names.get(collection, ()) if (k := _index(table, f).get(text))), None):
+                yield collection, key
+
+    def attributes(self, state: StateView, collection: str, key: str, depth: int = 2) -> dict[str, JsonValue]:
+        """All that is known of a row: its key as ``"@"``, its fields, and those of the rows it refers to.
+
+        A field of a row that is referred to is named by the way there, e.g. ``"sku>variants.product>products.name"``.
+        """
+        out: dict[str, JsonValue] = {}
+        self._collect(state, collection, key, depth, "", (), out)
+        return out
+
+    def _collect(
+        self, state: StateView, collection: str, key: str, depth: int, way: str, been: tuple[str, ...],
+        out: dict[str, JsonValue],
+    ) -> None:  # fmt: skip
+        table = state.get(collection)
+        row = table.get(key) if isinstance(table, dict) else None
+        out[f"{way}@"] = key
+        been = (*been, collection)
+        for field, value in row.items() if isinstance(row, dict) else ():
+            out[way + field] = value
+            if depth and isinstance(value, str | int):
+                for target in self.links.get((collection, field), ()):
+                    if target not in been:
+                        self._collect(state, target, str(value), depth - 1, f"{way}{field}>{target}.", been, out)
+        if depth:
+            for target in self.twins.get(collection, ()):
+                if target not in been and key in state.get(target, ()):
+                    self._collect(state, target, key, depth - 1, f"{way}@>{target}.", been, out)
+
+
+def _refers(field: str, seen: set[str], target: str, keys: set[str]) -> bool:
+    if not seen or len(seen & keys) < SHARE * len(seen):
+        return False
+    if all(value.isdigit() and len(value) <= _SHORT for value in seen):
+        # Small numbers are keys of anything; the name has to say it.
+        return field.endswith("_id") and target.startswith(field[:-3])
+    return len(seen) >= LEAST
+
+
+def _same_things(ours: set[str], theirs: set[str]) -> bool:
+    smaller = min(len(ours), len(theirs))
+    if smaller < LEAST or all(key.isdigit() and len(key) <= _SHORT for key in theirs):
+        return False
+    return len(ours & theirs) >= SHARE * smaller
+
+
+def _is_name(values: Sequence[JsonValue]) -> bool:
+    texts = [value for value in values if isinstance(value, str)]
+    return len(texts) == len(values) >= LEAST and len(set(texts)) == len(texts) and max(map(len, texts)) <= _LONG
+
+
+_INDEXES: dict[tuple[int, str], tuple[Mapping[str, JsonValue], dict[str, str]]] = {}
+
+
+def _index(table: Mapping[str, JsonValue], field: str) -> dict[str, str]:
+    """Value of `field` -> key. Kept per table: states share the tables that did not change."""
+    known = _INDEXES.get((id(table), field))
+    if known is None or known[0] is not table:
+        if len(_INDEXES) > 512:
+            _INDEXES.clear()
+        rows = ((key, row.get(field)) for key, row in table.items() if isinstance(row, dict))
+        known = (table, {value: key for key, value in rows if isinstance(value, str)})
+        _INDEXES[id(table), field] = known
+    return known[1]

@@ -1,0 +1,228 @@
+"""What is known before an answer, by name: the request, who is signed in, the page, and the rows that these name.
+
+::
+
+    url.1                               a segment of the address the request goes to, or was made on
+    query.sort  field.Quantity          what was asked for; a field by its label, field.Option#0 its parts
+    choice.0  button  group             ticked choices and what was pressed, choice.0#1 their parts
+    button.named  group.0               a row's key that its words hold; the names of things in it
+    argument.sku                        of a tool call
+    login                               the account in use
+    page row "Subtotal | ..."           the amount or number in the one line of the page that reads so
+    url.1>products.price_cents          a field of the row whose key a value is (`Relations.attributes`)
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+from envsim.state import StateView
+from envsim.types import JsonValue
+from worldmodel.document import Lines
+from worldmodel.requests import Request
+from worldmodel.rules.known import Known
+from worldmodel.rules.readings import readings
+from worldmodel.rules.relations import Relations
+
+_ON = re.compile(r' on "([^"]*)"$')
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_FIELD = re.compile(rf"({_QUOTED}) = (.*)", re.DOTALL)
+_CHOICE = re.compile(rf"({_QUOTED}) checked")
+_ARGUMENT = re.compile(r"([^ =]+) = (.*)", re.DOTALL)
+_FIGURE = re.compile(r"\$[0-9][0-9,]*\.[0-9]{2}|\b[0-9]+\b")
+_WORD = re.compile(r"[\w@.-]+")
+_MAX_NAME = 70
+_COUNT = 2
+"""Digits of a number that may be a quantity."""
+_MAX_TEXT = 400
+"""Longer texts are nothing that a row would be keyed by."""
+
+
+class Scope:
+    """Names and their values before one answer, over one state.
+
+    Args:
+        values: What is known, by name.
+        state: The believed state view.
+        relations: How its collections belong together.
+    """
+
+    def __init__(self, values: Mapping[str, JsonValue], state: StateView, relations: Relations) -> None:
+        self.state = state
+        self.relations = relations
+        self._values: dict[str, JsonValue] = dict(values)
+        for name, value in values.items():
+            if isinstance(value, str) and len(value) <= _MAX_TEXT and not name.startswith("page "):
+                self._values |= _follow(name, value, state, relations)
+        self._own = self._values
+        self._below: Scope | None = None
+        self._index: dict[tuple[bool, JsonValue], list[tuple[str, str]]] | None = None
+        self._rows: dict[tuple[str, str, JsonValue], list[str]] = {}
+        self._making = ("", 0)
+
+    def child(self, prefix: str, values: Mapping[str, JsonValue]) -> Scope:
+        """This scope with more names, each behind `prefix`."""
+        other = copy.copy(self)
+        other._own = {prefix + name: value for name, value in values.items()}
+        other._values = {**self._values, **other._own}
+        other._index, other._below = None, self
+        return other
+
+    def making(self, collection: str, number: int) -> Scope:
+        """This scope while row `number` (from 0) of several new ones of a collection is made."""
+        other = copy.copy(self)
+        other._making = (collection, number)
+        return other
+
+    def knows(self, name: str) -> bool:
+        """Whether there is such a name."""
+        return name in self._values
+
+    def value(self, name: str) -> JsonValue:
+        """The value of a name; None if there is none."""
+        return self._values.get(name)
+
+    def items(self) -> Iterator[tuple[str, JsonValue]]:
+        """All names and values."""
+        return iter(self._values.items())
+
+    def named(self, value: JsonValue) -> list[tuple[str, str]]:
+        """(name, way of reading it) for all that read as `value`."""
+        own = self._readings().get((isinstance(value, int), value), [])
+        return [*own, *self._below.named(value)] if self._below is not None else own
+
+    def texts(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        """Every text that can be read, and where from."""
+        yield from ((str(value), where) for (_, value), where in self._readings().items())
+        if self._below is not None:
+            yield from self._below.texts()
+
+    def _readings(self) -> dict[tuple[bool, JsonValue], list[tuple[str, str]]]:
+        if self._index is None:
+            self._index = defaultdict(list)
+            for name, known in self._own.items():
+                for way, read in readings(known):
+                    if isinstance(read, str | int):
+                        self._index[isinstance(read, int), read].append((name, way))
+        return self._index
+
+    def rows(self, collection: str, field: str, value: JsonValue) -> list[str]:
+        """Keys of the rows whose `field` is `value`."""
+        wanted = (collection, field, value)
+        if wanted not in self._rows:
+            table = self.state.get(collection)
+            self._rows[wanted] = [
+                key
+                for key, row in (table.items() if isinstance(table, dict) else ())
+                if isinstance(row, dict) and field in row and row[field] == value
+                and type(row[field]) is type(value)
+            ]  # fmt: skip
+        return self._rows[wanted]
+
+    def fresh(self, collection: str) -> str:
+        """The next free key of a collection that counts its rows."""
+        table = self.state.get(collection)
+        last = max((int(key) for key in (table if isinstance(table, dict) else ()) if key.isdigit()), default=0)
+        collection_made, number = self._making
+        return str(last + 1 + (number if collection_made == collection else 0))
+
+
+def _follow(name: str, value: str, state: StateView, relations: Relations) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {}
+    if value.isdigit() and len(value) <= _COUNT and name.startswith(("field.", "choice.")):
+        return found  # how many, not which
+    for collection, key in relations.called(state, value):
+        attributes = relations.attributes(state, collection, key)
+        found |= {f"{name}>{collection}.{attribute}": known for attribute, known in attributes.items()}
+    return found
+
+
+def open_scope(
+    request: Request, login: str, page: Lines, state: StateView, relations: Relations, known: Known
+) -> Scope:
+    """The scope of a request made on `page`."""
+    keys = {key for table in state.values() if isinstance(table, dict) for key in table}
+    values = {**_asked(request, keys, known), **_shown(page, known)}
+    if login:
+        values["login"] = login
+    return Scope(values, state, relations)
+
+
+def _asked(request: Request, keys: set[str], known: Known) -> dict[str, JsonValue]:
+    head, *rest = request.lines
+    values: dict[str, JsonValue] = {}
+    on = _ON.search(head)
+    if head.startswith("get "):
+        values |= address(_text(head[4:]))
+    elif on:
+        values |= address(on[1])
+    if head.startswith("click ") and (pressed := re.search(_QUOTED, head)):
+        values |= _words("button", _text(pressed[0]), keys, known)
+    for line in rest:
+        if line.startswith("in "):
+            values |= _words("group", _text(line[3:]), keys, known)
+        elif field := _FIELD.fullmatch(line):
+            values |= _parts(f"field.{_text(field[1])}", _value(field[2]))
+        elif choice := _CHOICE.fullmatch(line):
+            number = sum(name.startswith("choice.") and "#" not in name for name in values)
+            values |= _parts(f"choice.{number}", _text(choice[1]))
+        elif argument := _ARGUMENT.fullmatch(line):
+            values[f"argument.{argument[1]}"] = _value(argument[2])
+    return values
+
+
+def address(url: str) -> dict[str, JsonValue]:
+    """Segments and query of a URL, by name."""
+    split = urlsplit(url)
+    segments = [part for part in split.path.split("/") if part]
+    values: dict[str, JsonValue] = {f"url.{number}": part for number, part in enumerate(segments)}
+    return values | {f"query.{key}": value for key, value in parse_qsl(split.query, keep_blank_values=True)}
+
+
+def _parts(name: str, value: JsonValue) -> dict[str, JsonValue]:
+    """A value, and what its commas separate."""
+    values = {name: value}
+    parts = value.split(", ") if isinstance(value, str) else []
+    if 1 < len(parts) < 8:
+        values |= {f"{name}#{number}": part for number, part in enumerate(parts)}
+    return values
+
+
+def _words(name: str, text: str, keys: set[str], known: Known) -> dict[str, JsonValue]:
+    """A label, and what it names: keys of rows that are there now, and names of things known of old."""
+    named = [word for word in _WORD.findall(text) if word in keys]
+    things = known.cut(text)[1]
+    return {name: text, **({f"{name}.named": named[0]} if named else {}),
+            **{f"{name}.{number}": thing for number, thing in enumerate(things)}}  # fmt: skip
+
+
+def _shown(page: Lines, known: Known) -> dict[str, JsonValue]:
+    """The figures on a page, by the line they stand in; not those that several lines could mean."""
+    values: dict[str, JsonValue] = {}
+    unclear = set()
+    for line in page:
+        figures = _FIGURE.findall(line)
+        wording = known.mask(line.strip())[:_MAX_NAME] if figures else ""
+        for number, figure in enumerate(figures):
+            name = f"page {wording} {number}"
+            if values.setdefault(name, figure) != figure:
+                unclear.add(name)
+    return {name: value for name, value in values.items() if name not in unclear}
+
+
+def _text(quoted: str) -> str:
+    value = _value(quoted)
+    return value if isinstance(value, str) else quoted
+
+
+def _value(text: str) -> JsonValue:
+    try:
+        value: JsonValue = json.loads(text)
+    except ValueError:
+        return text
+    return value

@@ -1,0 +1,242 @@
+"""Finding expressions: all that give a value in one example, and of those the one that holds over many.
+
+Enumeration, as in inductive program synthesis by example (Gulwani 2011), kept small by looking values up
+instead of trying names out: only what is equal to the value, or makes up a part of it, is ever considered.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from envsim.state import canonical
+from envsim.types import JsonValue
+from worldmodel.rules.expressions import (
+    Combine,
+    Const,
+    Expression,
+    Find,
+    Fresh,
+    Number,
+    Read,
+    Switch,
+    Text,
+    Unknown,
+    cost,
+    evaluate,
+)
+from worldmodel.rules.readings import readings
+from worldmodel.rules.scope import Scope
+
+MAX_CONDITIONS = 80
+"""Equal (field, name) pairs of a row beyond which pairs of them are not tried."""
+MAX_FIGURES = 120
+MAX_HOLES = 6
+MAX_TEXT = 200
+MOST_TEXTS = 512
+"""Ways to fill the holes of one text that are kept."""
+MAX_CASES = 12
+
+Example = tuple[Scope, JsonValue]
+
+
+def explain(examples: Sequence[Example]) -> tuple[Expression, float] | None:
+    """The expression that gives the value in most examples, the cheapest of equals, and its share of them.
+
+    Where no single one holds everywhere, one that differs by the value of some name is tried (`Switch`).
+    """
+    found = [candidates(value, scope) for scope, value in examples]
+    best = _most_common(found)
+    if best is None or best[1] < 1.0:
+        switched = _switch(examples, found)
+        if switched is not None and (best is None or switched[1] > best[1]):
+            return switched
+    return best
+
+
+def explain_key(examples: Sequence[tuple[Scope, str]], collection: str) -> tuple[Expression, float] | None:
+    """The same for keys of rows of `collection`."""
+    return _most_common([key_candidates(key, collection, scope) for scope, key in examples])
+
+
+def _most_common(found: Sequence[set[Expression]]) -> tuple[Expression, float] | None:
+    counts = Counter(expression for one in found for expression in one)
+    if not counts:
+        return None
+    best = min(counts, key=lambda e: (-counts[e], cost(e), repr(e)))
+    return best, counts[best] / len(found)
+
+
+# -- one example ---------------------------------------------------------------------------------------
+
+
+def candidates(value: JsonValue, scope: Scope) -> set[Expression]:
+    """Expressions that give `value` here."""
+    if isinstance(value, dict | list | float):
+        return set()
+    out: set[Expression] = {Const(value)}
+    if value is None or isinstance(value, bool):
+        return out
+    out |= _reads(value, scope)
+    if isinstance(value, int):
+        out |= {Number(read) for read in _reads(str(value), scope)}
+    if len(out) == 1:
+        out |= _rows_named(value, scope)
+    # Figures agree by chance: what is computed must be among the candidates even where something else fits too.
+    if isinstance(value, int):
+        out |= _sums(value, scope)
+    elif len(out) == 1:
+        out |= _texts(value, scope)
+    return out
+
+
+def key_candidates(key: str, collection: str, scope: Scope) -> set[Expression]:
+    """Expressions that give the key of a row."""
+    out: set[Expression] = set(_reads(key, scope))
+    if key == scope.fresh(collection):
+        out.add(Fresh(collection))
+    if not out:
+        others = [name for name, rows in scope.state.items() if isinstance(rows, dict) and key in rows]
+        out |= {found for name in others for found in _finds(key, name, scope)}
+        out |= {Fresh(name) for name in scope.state if name != collection and key == scope.fresh(name)}
+    parts = key.split(" ")
+    if not out and len(parts) == 2 and all(parts):
+        each = [sorted(key_candidates(part, collection, scope), key=lambda e: (cost(e), repr(e))) for part in parts]
+        pairs = itertools.product(each[0][:12], each[1][:60])
+        out |= {Text(("", " ", ""), pair) for pair in pairs}
+    return out
+
+
+def _reads(value: JsonValue, scope: Scope) -> set[Expression]:
+    return {Read(name, way) for name, way in scope.named(value)}
+
+
+def _rows_named(value: str | int, scope: Scope) -> set[Expression]:
+    """Where the value is the key of a row that can be found."""
+    key = str(value)
+    out: set[Expression] = set()
+    for collection, table in scope.state.items():
+        if isinstance(table, dict) and key in table:
+            out |= _finds(key, collection, scope)
+        if key == scope.fresh(collection):
+            out.add(Fresh(collection))
+    return {Number(found) for found in out} if isinstance(value, int) else out
+
+
+def _finds(key: str, collection: str, scope: Scope) -> set[Expression]:
+    """Conditions, one or two, that only the row `key` meets."""
+    row = scope.state[collection][key]
+    if not isinstance(row, dict):
+        return set()
+    conditions = sorted(
+        (field, name, way)
+        for field, value in row.items()
+        if isinstance(value, str | int)
+        for name, way in scope.named(value)
+    )
+    single = {c for c in conditions if len(scope.rows(collection, c[0], row[c[0]])) == 1}
+    out: set[Expression] = {Find(collection, ((field, Read(name, way)),)) for field, name, way in single}
+    rest = [c for c in conditions if c not in single]
+    if len(rest) <= MAX_CONDITIONS:
+        for one, other in itertools.combinations(rest, 2):
+            if one[0] != other[0]:
+                both = set(scope.rows(collection, one[0], row[one[0]]))
+                if sum(key in both for key in scope.rows(collection, other[0], row[other[0]])) == 1:
+                    out.add(Find(collection, ((one[0], Read(*one[1:])), (other[0], Read(*other[1:])))))
+    return out
+
+
+def _sums(value: int, scope: Scope) -> set[Expression]:
+    """Two figures that add up to the value, one of them of the row at hand."""
+    figures = [(Read(name, way), read) for name, known in scope.items() for way, read in readings(known)
+               if type(read) is int]  # fmt: skip
+    near = [(read, number) for read, number in figures if read.name.startswith(("row.", "each."))]
+    near = [figure for figure in near if figure[0].way == "as is" and figure[0].name != "row.@"]
+    rest = [figure for figure in figures if figure not in near and not figure[0].name.startswith("page ")]
+    out: set[Expression] = set()
+    for left, a in near:
+        for right, b in [*near, *rest[:MAX_FIGURES]]:
+            for sign, result in (("+", a + b), ("-", a - b), ("*", a * b)):
+                if result == value and not (sign == "*" and 1 in (a, b)):
+                    out.add(Combine(sign, left, right))
+    if not near and value > 0:
+        out |= {Combine("-", left, right) for left, a in rest[:60] for right, b in rest[:60] if a - b == value}
+    return out
+
+
+def _texts(value: str, scope: Scope) -> set[Expression]:
+    """The value as a text with holes, by covering it with what can be read, longest first."""
+    if not 3 < len(value) <= MAX_TEXT:
+        return set()
+    parts: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for text, where in scope.texts():
+        if 1 < len(text) < len(value) and text in value:
+            parts[text] += where
+    spans: list[tuple[int, int, str]] = []
+    at = 0
+    while at < len(value):
+        starts = at == 0 or not value[at - 1].isalnum()
+        fitting = [text for text in parts if starts and value.startswith(text, at) and _ends(value, at + len(text))]
+        if fitting:
+            text = max(fitting, key=len)
+            spans.append((at, at + len(text), text))
+        at = spans[-1][1] if fitting else at + 1
+    if not spans or len(spans) > MAX_HOLES:
+        return set()
+    edges = [0, *(edge for start, end, _ in spans for edge in (start, end)), len(value)]
+    literals = tuple(value[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
+    most = max(2, int(MOST_TEXTS ** (1 / len(spans))))
+    holes = [sorted({Read(*w) for w in parts[text]}, key=lambda e: (cost(e), repr(e)))[:most] for *_, text in spans]
+    return {Text(literals, choice) for choice in itertools.product(*holes)}
+
+
+def _ends(text: str, at: int) -> bool:
+    return at == len(text) or not text[at].isalnum()
+
+
+# -- many examples -------------------------------------------------------------------------------------
+
+
+def _switch(examples: Sequence[Example], found: Sequence[set[Expression]]) -> tuple[Expression, float] | None:
+    """A name by whose value the examples fall into cases that one expression each explains."""
+    best: tuple[float, float, Switch] | None = None
+    for name in _names(examples):
+        cases: dict[str, list[int]] = defaultdict(list)
+        for number, (scope, _) in enumerate(examples):
+            if scope.knows(name):
+                cases[canonical(scope.value(name))].append(number)
+        if not 1 < len(cases) <= min(MAX_CASES, len(examples) // 2):
+            continue
+        right = 0.0
+        then: list[tuple[JsonValue, Expression]] = []
+        for _, members in sorted(cases.items()):
+            chosen = _most_common([found[i] for i in members])
+            if chosen is not None:
+                # A case seen once explains itself.
+                right += chosen[1] * len(members) - (len(members) == 1)
+                then.append((examples[members[0]][0].value(name), chosen[0]))
+        if then:
+            switch = Switch(Read(name), tuple(then))
+            rank = (right / len(examples), -cost(switch), switch)
+            best = rank if best is None or rank[:2] > best[:2] else best
+    return (best[2], best[0]) if best is not None else None
+
+
+def _names(examples: Sequence[Example]) -> Iterable[str]:
+    """Names of short values that most examples have."""
+    counts = Counter(
+        name
+        for scope, _ in examples
+        for name, value in scope.items()
+        if isinstance(value, str | int) and len(str(value)) <= 80 and not name.startswith("page ")
+    )
+    return sorted(name for name, n in counts.items() if n >= 0.9 * len(examples))
+
+
+def holds(expression: Expression, value: JsonValue, scope: Scope) -> bool:
+    """Whether the expression gives exactly this value here."""
+    try:
+        return canonical(evaluate(expression, scope)) == canonical(value)
+    except Unknown:
+        return False
