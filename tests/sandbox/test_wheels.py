@@ -68,7 +68,7 @@ def test_what_comes_as_source_only_is_built(index: Path) -> None:
 def test_what_is_tied_to_this_machine_is_refused(index: Path) -> None:
     files = {"pyproject.toml": PROJECT + TAGGED, "tag.py": TAG, "source_only.py": "X = 1\n"}
     publish(index, **files)
-    with pytest.raises(PrerequisiteError, match="cannot be had .*not even from source"):
+    with pytest.raises(PrerequisiteError, match=r"cannot be had .*not even from source"):
         get_wheels("envsim-source-only==1.0\n", PYTHON, "x86_64")
 
 
