@@ -18,6 +18,7 @@ from envsim.errors import ActionError, ContentError, SandboxError, UncertainErro
 from envsim.fork import fork
 from envsim.recorder import Recorder
 from envsim.sandbox.faults import MUTATING, Faults, read_faults
+from envsim.sandbox.runtime import Runtime
 from envsim.source import TaskSource, TemplateSource
 from envsim.task import Interface, Task
 from envsim.trace import Step
@@ -59,7 +60,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         interface: ``"browser"`` or ``"tools"``; None: the app's own.
         world: ``"sandbox"``, ``"model"``, ``"replay"``, or a `World` of your own.
         model: Model directory; worlds made from traces only.
-        runtime: ``"inprocess"``, ``"process"`` or ``"docker"``.
+        runtime: ``"inprocess"``, ``"process"`` or ``"docker"``, or a runtime of your own, such as a
+            `envsim.sandbox.pool.SandboxPool` that several environments draw from.
         driver: ``"http"`` or ``"chromium"``.
         bugs: ``"production"``, ``"none"``, ``"all"``, or ids; a task may say otherwise.
         faults: What goes wrong in front of the app: ``"production"``, ``"none"``, or rates by fault, see
@@ -90,7 +92,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         interface: Interface | None = None,
         world: str | World = "sandbox",
         model: str | Path | None = None,
-        runtime: str = "inprocess",
+        runtime: str | Runtime = "inprocess",
         driver: str = "http",
         bugs: str | tuple[str, ...] = "production",
         faults: Faults = "none",

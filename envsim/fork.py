@@ -35,8 +35,9 @@ def fork(env: TaskEnv, count: int) -> list[TaskEnv]:
     """
     if count < 1:
         raise ContentError(f"{count} forks are none. Ask for 1 or more.")
-    world = _forkable(env)
-    token = world.export()
+    token = begin_fork(env)
+    world = env.world
+    assert isinstance(world, ForkableWorld)
     twins: list[TaskEnv] = []
     try:
         for place in world.spawn(count):
@@ -47,7 +48,7 @@ def fork(env: TaskEnv, count: int) -> list[TaskEnv]:
             twin.action_space = action_space()  # one that is shared would share its random state
             twin.observation_space = observation_space(screenshot="screenshot" in env.observation_space)
             twin.np_random = copy.deepcopy(env.np_random)
-            _take_over(twin, env, token)
+            take_over(twin, env, token)
     except BaseException:
         for twin in twins:
             with contextlib.suppress(EnvsimError):
@@ -56,23 +57,14 @@ def fork(env: TaskEnv, count: int) -> list[TaskEnv]:
     return twins
 
 
-def fork_into(env: TaskEnv, others: list[TaskEnv]) -> None:
-    """Let `others`, made with the same arguments as `env`, go on from where `env` stands; what they did is dropped.
-
-    The seeds of their later episodes stay their own.
+def begin_fork(env: TaskEnv) -> object:
+    """The running episode of `env`'s world, for `take_over`.
 
     Raises:
-        gymnasium.error.ResetNeeded: `env` runs no episode.
-        ContentError: A world or a user that cannot be forked.
-        SandboxError: A sandbox failed; that environment needs a reset.
+        gymnasium.error.ResetNeeded: No episode is running.
+        ContentError: A world that cannot be forked.
+        SandboxError: The sandbox of `env` is gone.
     """
-    token = _forkable(env).export()
-    for other in others:
-        other._recorder.close()
-        _take_over(other, env, token)
-
-
-def _forkable(env: TaskEnv) -> ForkableWorld:
     if env.task is None or env.outcome is not None:
         raise gymnasium.error.ResetNeeded("The episode is over. Call reset() before fork().")
     if not isinstance(env.world, ForkableWorld):
@@ -80,16 +72,26 @@ def _forkable(env: TaskEnv) -> ForkableWorld:
             f"A world of kind {env.world.kind!r} cannot be forked: it lacks spawn(), export() or load(). "
             'Use world="sandbox", or add them (envsim.world.ForkableWorld).'
         )
-    return env.world
+    return env.world.export()
 
 
-def _take_over(twin: TaskEnv, env: TaskEnv, token: object) -> None:
+def take_over(twin: TaskEnv, env: TaskEnv, token: object) -> None:
+    """Let `twin`, made with the same arguments as `env`, go on from where `env` stands; its own episode is dropped.
+
+    The seeds of its later episodes stay its own.
+
+    Raises:
+        ContentError: A user that cannot be forked.
+        SandboxError: Its sandbox failed; it needs a reset.
+    """
     # Until all of it has worked there is no episode to step.
     twin.task, twin.outcome = None, None
     assert isinstance(twin.world, ForkableWorld)
-    twin.world.load(token)
     talks = env.task is not None and env.task.user is not None
     twin._conversation = env._conversation.fork(twin.world) if talks and env._conversation is not None else None
+    twin.world.load(token)
+    if twin._recorder is not env._recorder:
+        twin._recorder.close()
     twin._recorder = env._recorder.fork()
     twin._heard = env._heard.copy()
     twin._steps = env._steps

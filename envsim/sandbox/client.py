@@ -95,6 +95,11 @@ class SocketControl:
         """See `Control.load`."""
         self._answer("/load", *self._exchange("POST", "/load", data))
 
+    def reconnect(self) -> None:
+        """Let go of a connection to what no longer runs; the next call opens another."""
+        with self._lock:
+            self._connection.close()
+
     def close(self) -> None:
         """Release connections; safe to call twice."""
         self._closed = True

@@ -149,6 +149,7 @@ class ServedSandbox:
             self._lease.release()
             for transport in list(self._transports):
                 transport.close()
+            self.control.reconnect()
             self._lease = self._again()
 
     def close(self) -> None:
