@@ -131,6 +131,12 @@ class Redactor:
         )
         return redacted, tuple(again(session, exchange) for exchange in clean)
 
+    def exchanges(self, network: Sequence[Exchange]) -> tuple[Exchange, ...]:
+        """What was exchanged in one session, with every sensitive value replaced."""
+        session = RedactedSession(self)
+        clean = [redact_exchange(session, exchange) for exchange in network]
+        return tuple(again(session, exchange) for exchange in clean)
+
     def text(self, text: str, on_secret: Callable[[str, str], None] = lambda secret, new: None) -> str:
         """Plain text with every detected value replaced.
 
