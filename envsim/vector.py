@@ -41,7 +41,7 @@ def _pool_for(num_envs: int, options: dict[str, Any]) -> SandboxPool | None:
     runtime = options.get("runtime", "inprocess")
     if options.get("world", "sandbox") != "sandbox" or not isinstance(runtime, str):
         return None
-    return SandboxPool(get_runtime(runtime), find_spec(options["app"]), limit=num_envs + SPARE)
+    return SandboxPool(get_runtime(runtime), find_spec(options["app"], options.get("variant")), limit=num_envs + SPARE)
 
 
 class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
