@@ -20,14 +20,12 @@ from numpy.typing import NDArray
 from envsim.env import UNSCORABLE, TaskEnv
 from envsim.errors import ContentError, EnvsimError, SandboxError, UncertainError
 from envsim.fork import begin_fork, take_over
+from envsim.sandbox.inprocess import InProcessRuntime
 from envsim.sandbox.pool import SandboxPool
 from envsim.sandbox.runtime import get_runtime
 from envsim.sandbox.spec import find_spec
 from envsim.spaces import SCREENSHOT_SHAPE, encode
 from envsim.types import Action, Observation
-
-_THREADED = frozenset({"process", "docker"})
-"""Runtimes that are waited for; an in-process app keeps this process busy, where threads only cost."""
 
 SPARE = 64
 """How many sandboxes a pool may hold beyond those of its members, for their forks."""
@@ -38,10 +36,11 @@ Member = tuple[dict[str, Any], float, bool, bool, dict[str, Any]]
 
 def _pool_for(num_envs: int, options: dict[str, Any]) -> SandboxPool | None:
     """One pool for all members that step sandboxes of one app; None where they bring their own."""
-    runtime = options.get("runtime", "inprocess")
+    runtime = options.get("runtime", "auto")
     if options.get("world", "sandbox") != "sandbox" or not isinstance(runtime, str):
         return None
-    return SandboxPool(get_runtime(runtime), find_spec(options["app"], options.get("variant")), limit=num_envs + SPARE)
+    spec = find_spec(options["app"], options.get("variant"))
+    return SandboxPool(get_runtime(runtime, spec), spec, limit=num_envs + SPARE)
 
 
 class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
@@ -82,9 +81,10 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
         self._screenshot = bool(kwargs.get("screenshot"))
         self._ended = [False] * num_envs
         self._last: list[dict[str, Any]] = [{} for _ in range(num_envs)]
-        # A user behind an endpoint is waited for as well, a second or more a turn.
-        chats = str(kwargs.get("user", "")).startswith("chat:")
-        waits = chats or kwargs.get("runtime") in _THREADED or kwargs.get("driver") == "chromium"
+        # What is waited for is waited for together: sandboxes elsewhere, a browser, a user behind an endpoint. An app in
+        # this process keeps it busy, and threads would only cost.
+        apart = self.warm is not None and not isinstance(self.warm.runtime, InProcessRuntime)
+        waits = apart or kwargs.get("driver") == "chromium" or str(kwargs.get("user", "")).startswith("chat:")
         self._pool = ThreadPoolExecutor(num_envs, "envsim-member") if waits and num_envs > 1 else None
 
     def reset(
