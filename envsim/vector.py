@@ -81,8 +81,8 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
         self._screenshot = bool(kwargs.get("screenshot"))
         self._ended = [False] * num_envs
         self._last: list[dict[str, Any]] = [{} for _ in range(num_envs)]
-        # What is waited for is waited for together: sandboxes elsewhere, a browser, a user behind an endpoint. An app in
-        # this process keeps it busy, and threads would only cost.
+        # Sandboxes elsewhere, a browser and a user behind an endpoint are waited for, and so by all at once. An app in
+        # this process keeps it busy: there, threads would only cost.
         apart = self.warm is not None and not isinstance(self.warm.runtime, InProcessRuntime)
         waits = apart or kwargs.get("driver") == "chromium" or str(kwargs.get("user", "")).startswith("chat:")
         self._pool = ThreadPoolExecutor(num_envs, "envsim-member") if waits and num_envs > 1 else None
