@@ -12,21 +12,19 @@ when the next action begins, or when the page has been at rest for a moment.
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from envsim.errors import ContentError, PrerequisiteError, missing_extra
+from envsim.errors import ContentError
 from envsim.page import probe
-from envsim.page.browser import CANDIDATES, ENV, find_chromium
 from envsim.page.chromium_tab import first_line
 from envsim.page.dom import parse
 from envsim.page.har import Exchange, localised
 from envsim.page.lines import format_lines, without_focus
+from envsim.page.record_browser import launch
 from envsim.page.record_network import NetworkWatch, origin_of
 from envsim.page.record_script import BINDING, SCRIPT
 from envsim.page.snapshot import Page, snapshot
@@ -37,7 +35,6 @@ from envsim.types import Action, Observation
 REST_S = 0.4
 """How long nothing happens before a page counts as what followed from an action."""
 PUMP_MS = 50
-HEADED = tuple(name for name in CANDIDATES if "headless" not in name)
 
 
 class Sink(Protocol):
@@ -99,7 +96,7 @@ class Recording:
         self._since = 0.0
         self._tabs: list[_Tab] = []
         self._active = 0
-        self._playwright, self._browser = _launch(headless)
+        self._playwright, self._browser = launch(headless)
         self._context: Any = None
         try:
             self._context = self._browser.new_context(
@@ -361,41 +358,3 @@ def _action(kind: str, ref: str, message: dict[str, Any]) -> Action | None:
         more |= {"modifiers": message["modifiers"]} if message["modifiers"] else {}
         return Action.call("click", bid=ref, **more)
     return None
-
-
-def _launch(headless: bool) -> tuple[Any, Any]:
-    try:
-        # An optional extra, and heavy: loaded when a browser is first needed.
-        from playwright.sync_api import sync_playwright  # noqa: PLC0415
-    except ModuleNotFoundError:
-        raise missing_extra("playwright", "browser") from None
-    program = find_chromium() if headless else _with_window()
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    playwright = sync_playwright().start()
-    try:
-        # Interrupts are ours: a browser that ended by itself would take the last page with it.
-        browser = playwright.chromium.launch(
-            executable_path=program, headless=headless, chromium_sandbox=not root, handle_sigint=False,
-            handle_sigterm=False, handle_sighup=False,
-        )  # fmt: skip
-    except Exception as error:
-        playwright.stop()
-        raise PrerequisiteError(f"{program} does not start: {first_line(error)}.", command=f"{program}") from None
-    return playwright, browser
-
-
-def _with_window() -> str:
-    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise PrerequisiteError(
-            "There is no screen to show a window on; record with a script and --headless, or over a virtual screen.",
-            command="xvfb-run sandbox record ...",
-        )
-    chosen = os.environ.get(ENV)
-    names = [chosen] if chosen and "headless" not in chosen else [*HEADED]
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        raise PrerequisiteError(
-            f"A window needs one of {', '.join(HEADED)}; install one, or set {ENV} to its path.",
-            command="apt-get install -y chromium",
-        )
-    return found
