@@ -18,6 +18,7 @@ from typing import Any, cast
 from envsim import rng
 from envsim.content import load_entry
 from envsim.errors import ContentError
+from envsim.guest import statefile
 from envsim.guest.exchange import call, contained
 from envsim.guest.kit import Clone, Collection, Fired, Kit
 from envsim.guest.openapi import build_call
@@ -89,6 +90,7 @@ class Guest:
         factory = cast("Callable[[Kit], Clone]", load_entry(folder, spec.app))
         self._clone = factory(self.kit)
         self.asgi = contained(self._clone.asgi)
+        self._fingerprint = statefile.fingerprint(spec.to_json())
         self._document: dict[str, Any] | None = None
         self._seed_view = self.kit.view()
         self._snapshots: dict[str, tuple[dict[str, Any], StateView]] = {}
@@ -191,6 +193,18 @@ class Guest:
         saved, view = self._snapshots[snapshot_id]
         self.kit.restore(saved)
         self._set_baseline(view)
+
+    def export(self) -> bytes:
+        """The whole mutable state; see `envsim.guest.statefile`."""
+        saved = self.kit.snapshot()
+        return statefile.pack(self.spec.name, self._fingerprint, {"kit": saved["meta"]}, {"db": saved["db"]})
+
+    def load(self, data: bytes) -> None:
+        """Take over an exported state; snapshots taken before are forgotten."""
+        meta, parts = statefile.unpack(data, self.spec.name, self._fingerprint)
+        self._snapshots.clear()
+        self.kit.restore({"db": parts["db"], "meta": meta["kit"]})
+        self._set_baseline(self.kit.view())
 
     def close(self) -> None:
         """Close the databases; safe to call twice."""

@@ -1,7 +1,8 @@
 """Runs one clone in a process of its own: ``python -m envsim.guest.supervisor``.
 
 In the given directory, ``app.sock`` serves the app and ``control.sock`` its control plane: JSON over
-HTTP, one path per method of `envsim.sandbox.runtime.Control`. Nothing listens anywhere else.
+HTTP (exported states as they are), one path per method of `envsim.sandbox.runtime.Control`. Nothing
+listens anywhere else.
 
 An owner holds a *lease*, an open ``GET /lease``. When nobody has held one for some seconds the
 supervisor exits, so a sandbox never outlives an owner that was killed.
@@ -27,6 +28,8 @@ from envsim.guest.serve import make_server, one_at_a_time, read_body
 
 APP_SOCKET = "app.sock"
 CONTROL_SOCKET = "control.sock"
+MAX_STATE = 256 * 1024 * 1024
+"""Longest exported state that crosses the control plane, in bytes."""
 
 log = logging.getLogger("envsim.guest")
 
@@ -74,6 +77,10 @@ class ControlApp:
             ("POST", "/changes"): self._changes,
             ("POST", "/snapshot"): self._call(lambda request: guest.snapshot()),
             ("POST", "/restore"): self._call(lambda request: guest.restore(**request)),
+            ("GET", "/export"): self._call(lambda request: guest.export()),
+        }
+        self._binary: dict[tuple[str, str], Callable[[bytes], Any]] = {
+            ("POST", "/load"): guest.load,
         }
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -81,14 +88,17 @@ class ControlApp:
         if scope["path"] == "/lease":
             await self._lease.hold(receive, send)
             return
-        operation = self._operations.get((scope["method"], scope["path"]))
-        body = await read_body(receive)
-        if operation is None or body is None:
+        route = (scope["method"], scope["path"])
+        body = await read_body(receive, MAX_STATE)
+        if body is None or not (route in self._operations or route in self._binary):
             await _answer(send, 404, {"error": f"no operation {scope['method']} {scope['path']}"})
             return
         try:
             async with self._lock:
-                value = await operation(json.loads(body or b"{}"))
+                if route in self._binary:
+                    value = self._binary[route](body)
+                else:
+                    value = await self._operations[route](json.loads(body or b"{}"))
         except (ContentError, TypeError, json.JSONDecodeError) as error:
             await _answer(send, 422, {"error": str(error)})
         except Exception as error:
@@ -109,8 +119,10 @@ class ControlApp:
 
 
 async def _answer(send: Send, status: int, value: Any) -> None:
-    body = json.dumps(value, ensure_ascii=False).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    binary = isinstance(value, bytes)
+    body = value if binary else json.dumps(value, ensure_ascii=False).encode()
+    kind = b"application/octet-stream" if binary else b"application/json"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

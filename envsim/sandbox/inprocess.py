@@ -111,6 +111,16 @@ class InProcessControl:
         with self._turn() as guest:
             guest.restore(snapshot_id)
 
+    def export(self) -> bytes:
+        """See `Control.export`."""
+        with self._turn() as guest:
+            return guest.export()
+
+    def load(self, data: bytes) -> None:
+        """See `Control.load`."""
+        with self._turn() as guest:
+            guest.load(data)
+
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Guest]:
         with self._lock:

@@ -102,6 +102,12 @@ class _HeldControl:
     def restore(self, snapshot_id: str) -> None:
         self._control.restore(snapshot_id)
 
+    def export(self) -> bytes:
+        return self._control.export()
+
+    def load(self, data: bytes) -> None:
+        self._control.load(data)
+
 
 class HeldSandbox:
     """`sandbox` with its bugs held fixed; see `Sandbox`. Closing it closes its transports and leaves the sandbox up."""
