@@ -1,4 +1,4 @@
-"""A folder that is state: put back file by file, and only where something changed.
+"""A folder that is state: put back entry by entry, and only where something changed.
 
 Standard library only: this package also runs inside images, without the rest of envsim.
 """
@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,23 @@ Mark = tuple[int, int, int, int]
 """Inode, size, and times of change in ns: of the content, which programs can set, and of the inode, which none can."""
 
 
+@dataclass
+class _Found:
+    """What lies below a folder, by path relative to it."""
+
+    files: dict[str, Mark] = field(default_factory=dict)
+    folders: dict[str, Mark] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    """Sockets, pipes and devices: no state, and gone after a reset."""
+
+    def marks(self) -> dict[str, Mark]:
+        """Of whatever has a time that an app could show."""
+        return self.files | self.folders
+
+
 class Folder:
-    """A data folder, a copy of a seed. Links and devices are no state: a reset removes them.
+    """A data folder, a copy of a seed.
 
     Args:
         seed: Where it starts from; never written to.
@@ -30,108 +46,119 @@ class Folder:
     def __init__(self, seed: Path, data: Path, without: Iterable[str] = ()) -> None:
         self._seed, self._data, self._without = seed, data, frozenset(without)
         data.mkdir(parents=True, exist_ok=True)
-        files, self._folders, _ = _walk(seed, self._without)
-        self._files = {path: seed / path for path in files}
+        self._start = self._walk(seed)
         self._hashes: dict[str, str] = {}
         self._written: dict[str, Mark] = {}
         self._settled: dict[str, Mark] = {}
 
     def reset(self) -> None:
         """Return to the seed."""
-        live, folders, others = _walk(self._data, self._without)
-        for path in [*others, *(live.keys() - self._files.keys())]:
+        live, start = self._walk(self._data), self._start
+        wrong = [path for path, target in live.links.items() if start.links.get(path) != target]
+        for path in [*live.others, *wrong, *(live.files.keys() - start.files.keys())]:
             (self._data / path).unlink()
-        for path in sorted(folders - self._folders, reverse=True):
+        for path in sorted(live.folders.keys() - start.folders.keys(), reverse=True):
             (self._data / path).rmdir()
-        for path in sorted(self._folders - folders):
+        for path in sorted(start.folders.keys() - live.folders.keys()):
             (self._data / path).mkdir()
-        for path, source in self._files.items():
-            mark = live.get(path)
-            if mark is None or mark != self._written.get(path):
-                self._written[path] = _put(source, self._data / path)
+        for path, target in start.links.items():
+            if live.links.get(path) != target:
+                (self._data / path).symlink_to(target)
+        for path in start.files:
+            if live.files.get(path, ()) != self._written.get(path):
+                self._written[path] = _put(self._seed / path, self._data / path)
+        self._age({path: mark[2] for path, mark in start.folders.items()}, self._written)
         self._settled = {}
 
     def dump(self) -> dict[str, bytes]:
-        """What differs from the seed: ``folders`` (JSON), and ``file:PATH`` for each file."""
-        live, folders, _ = _walk(self._data, self._without)
-        changed = sorted(path for path, mark in live.items() if mark != self._written.get(path))
+        """What differs from the seed: ``folder`` (JSON), and ``file:PATH`` for each file."""
+        live = self._walk(self._data)
+        changed = sorted(path for path, mark in live.files.items() if mark != self._written.get(path))
         index = {
-            "folders": sorted(folders),
-            "gone": sorted(self._files.keys() - live.keys()),
-            "times": {path: live[path][2] for path in changed},
+            "folders": {path: live.folders[path][2] for path in sorted(live.folders)},
+            "links": live.links,
+            "gone": sorted(self._start.files.keys() - live.files.keys()),
+            "times": {path: live.files[path][2] for path in changed},
         }
         return {
-            "folders": json.dumps(index).encode(),
+            "folder": json.dumps(index, sort_keys=True).encode(),
             **{f"file:{path}": (self._data / path).read_bytes() for path in changed},
         }
 
     def load(self, parts: Mapping[str, bytes]) -> None:
         """Take over what `dump` returned."""
         self.reset()
-        index = json.loads(parts["folders"])
+        index = json.loads(parts["folder"])
+        for path in [*index["gone"], *self._start.links]:
+            (self._data / path).unlink()
+        for path in sorted(self._start.folders.keys() - index["folders"].keys(), reverse=True):
+            (self._data / path).rmdir()
         for path in sorted(index["folders"]):
             (self._data / path).mkdir(exist_ok=True)
-        for path, moment in index["times"].items():
-            target = self._data / path
-            target.write_bytes(parts[f"file:{path}"])
-            os.utime(target, ns=(moment, moment))
-            self._settled[path] = _mark(target.lstat())
-        for path in index["gone"]:
-            (self._data / path).unlink()
-        for path in sorted(self._folders - set(index["folders"]), reverse=True):
-            (self._data / path).rmdir()
+        for path in index["times"]:
+            (self._data / path).write_bytes(parts[f"file:{path}"])
+        for path, target in index["links"].items():
+            (self._data / path).symlink_to(target)
+        self._age(index["times"] | index["folders"], self._settled)
 
     def settle(self, moment: float) -> None:
-        """Give files written since the last call the time `moment` (s since the epoch)."""
-        for path, mark in _walk(self._data, self._without)[0].items():
-            if mark not in (self._written.get(path), self._settled.get(path)):
-                target = self._data / path
-                os.utime(target, (moment, moment))
-                self._settled[path] = _mark(target.lstat())
+        """Give what was written since the last call the time `moment` (s since the epoch)."""
+        fresh = {
+            path: round(moment * 1e9)
+            for path, mark in self._walk(self._data).marks().items()
+            if mark not in (self._written.get(path), self._settled.get(path))
+        }
+        self._age(fresh, self._settled)
 
     def add_to(self, digest: Any) -> None:
         """Feed names and contents to a hash."""
-        live, folders, others = _walk(self._data, self._without)
-        for path in sorted([*folders, *others]):
-            digest.update(f"{path}\0".encode("utf-8", "surrogateescape"))
-        for path, mark in sorted(live.items()):
-            digest.update(f"{path}\0{self._hash(path, mark)}\0".encode("utf-8", "surrogateescape"))
+        live = self._walk(self._data)
+        entries = dict.fromkeys(live.folders, "/") | {path: f">{target}" for path, target in live.links.items()}
+        entries |= {path: self._hash(path, mark) for path, mark in live.files.items()}
+        digest.update(json.dumps(entries, sort_keys=True).encode())
 
     def _hash(self, path: str, mark: Mark) -> str:
         if mark != self._written.get(path):
             return hashlib.sha256((self._data / path).read_bytes()).hexdigest()
         if path not in self._hashes:
-            self._hashes[path] = hashlib.sha256(self._files[path].read_bytes()).hexdigest()
+            self._hashes[path] = hashlib.sha256((self._seed / path).read_bytes()).hexdigest()
         return self._hashes[path]
+
+    def _age(self, times: Mapping[str, int], marks: dict[str, Mark]) -> None:
+        """Set times in ns, those of folders last: what happens in them changes theirs."""
+        for path, moment in times.items():
+            status = (self._data / path).lstat()
+            if status.st_mtime_ns != moment:
+                os.utime(self._data / path, ns=(moment, moment))
+                status = (self._data / path).lstat()
+            marks[path] = _mark(status)
+
+    def _walk(self, root: Path) -> _Found:
+        found = _Found()
+        waiting = [""]
+        while waiting:
+            folder = waiting.pop()
+            with os.scandir(root / folder) as entries:
+                for entry in entries:
+                    path = f"{folder}{entry.name}"
+                    if path in self._without:
+                        continue
+                    if entry.is_symlink():
+                        found.links[path] = str(Path(entry.path).readlink())
+                    elif entry.is_dir():
+                        found.folders[path] = _mark(entry.stat())
+                        waiting.append(f"{path}/")
+                    elif entry.is_file():
+                        found.files[path] = _mark(entry.stat())
+                    else:
+                        found.others.append(path)
+        return found
 
 
 def age(folder: Path, moment: float) -> None:
     """Give everything in `folder` the time `moment` (s since the epoch)."""
     for path in [*folder.rglob("*"), folder]:
         os.utime(path, (moment, moment), follow_symlinks=False)
-
-
-def _walk(root: Path, without: frozenset[str]) -> tuple[dict[str, Mark], set[str], list[str]]:
-    """Files, folders, and what is neither, by path below `root`."""
-    files: dict[str, Mark] = {}
-    folders: set[str] = set()
-    others: list[str] = []
-    waiting = [""]
-    while waiting:
-        folder = waiting.pop()
-        with os.scandir(root / folder) as entries:
-            for entry in entries:
-                path = f"{folder}{entry.name}"
-                if path in without:
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    folders.add(path)
-                    waiting.append(f"{path}/")
-                elif entry.is_file(follow_symlinks=False):
-                    files[path] = _mark(entry.stat(follow_symlinks=False))
-                else:
-                    others.append(path)
-    return files, folders, others
 
 
 def _mark(found: os.stat_result) -> Mark:
