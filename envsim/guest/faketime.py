@@ -28,8 +28,8 @@ def find_library() -> Path:
         for path in sorted(Path("/").glob(f"{pattern[1:]}/{LIBRARY}")):
             return path
     raise ContentError(
-        'libfaketime is not installed where this app runs, so its clock cannot be held. Add "libfaketime" to packages in '
-        'its sandbox.toml, or say clock = "real" under [hosted].'
+        "libfaketime is not installed where this app runs, so its clock cannot be held. Add libfaketime to the image, "
+        'or say clock = "real" under [hosted].'
     )
 
 
@@ -71,4 +71,5 @@ class Faketime:
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
-        return variables if seed is None else variables | {"FAKERANDOM_SEED": f"0x{seed:016X}"}
+        # It reads a signed number, and takes whatever is larger for the largest.
+        return variables if seed is None else variables | {"FAKERANDOM_SEED": f"0x{seed >> 1:016X}"}

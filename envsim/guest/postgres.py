@@ -7,6 +7,8 @@ whatever the episode did. Durability is off: nothing here outlives the sandbox.
 Standard library only: this package also runs inside images, without the rest of envsim.
 """
 
+# ruff: noqa: S608 -- every name in a statement is ours, or comes quoted from the server's own catalogue
+
 from __future__ import annotations
 
 import contextlib
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from envsim.errors import ContentError, SandboxError
+from envsim.guest.folder import Folder
 from envsim.guest.postgres_wire import PostgresConnection, PostgresError
 
 USER = "app"
@@ -55,13 +58,13 @@ SETTINGS = {
 }
 
 _TABLES = """
-SELECT n.nspname, c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname),
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname),
        array_to_string(ARRAY(SELECT quote_ident(a.attname) FROM pg_attribute a
                              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
                              ORDER BY a.attnum), ', ')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-ORDER BY 1, 2"""
+ORDER BY n.nspname, c.relname"""
 
 _SEQUENCES = """
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
@@ -81,8 +84,8 @@ def find_programs() -> Path:
     found += sorted(versions, key=lambda path: (len(path.parent.name), path.parent.name), reverse=True)
     if not found:
         raise ContentError(
-            'This app keeps its state in PostgreSQL, which is not installed where it runs. Add packages = ["postgresql"] '
-            "to its sandbox.toml and use the docker runtime."
+            "This app keeps its state in PostgreSQL, which is not installed where it runs. "
+            'Add packages = ["postgresql"] to its sandbox.toml and use the docker runtime.'
         )
     return found[0]
 
@@ -116,7 +119,7 @@ class PostgresServer:
         self.data = data
         self._programs = find_programs()
         self._environment = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", **(environment or {})}
-        self._log = data / f"{SOCKETS}.log"
+        self._log = data / CLUSTER / "envsim.log"
         self._process: subprocess.Popen[bytes] | None = None
         if not (data / CLUSTER / "PG_VERSION").is_file():
             self._initialise()
@@ -167,7 +170,7 @@ class PostgresServer:
         )
         if result.returncode:
             said = " ".join((result.stderr or result.stdout).split())[-400:]
-            raise SandboxError(f"PostgreSQL's initdb failed: {said} See that the data folder is large enough, and ours.")
+            raise SandboxError(f"PostgreSQL's initdb failed: {said} See that the data folder is large enough.")
 
     def _wait(self) -> None:
         end = time.monotonic() + READY_S
@@ -185,69 +188,92 @@ class PostgresServer:
                 return
 
 
-class PostgresStore:
-    """See `envsim.guest.store.Store`: one database, reset from a template.
+@contextlib.contextmanager
+def seed_postgres(data: Path, environment: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
+    """A server below `data` for a seed entry to fill its database; what it leaves becomes the template.
 
-    Args:
-        server: A running server.
+    Yields:
+        The variables by which the entry, and what it starts, find the database.
 
     Raises:
-        SandboxError: Its cluster holds no database of the app's.
+        ContentError: No table was made, or PostgreSQL is not to be had.
+    """
+    server = PostgresServer(data, environment)
+    try:
+        admin = server.connect()
+        admin.query(f"CREATE DATABASE {DATABASE}")
+        yield client_environment(data)
+        live = server.connect(DATABASE)
+        if not live.query(_TABLES)[1]:
+            raise ContentError(f"The seed entry made no table in the database {DATABASE!r} ($PGDATABASE at $PGHOST).")
+        live.query("VACUUM (FREEZE, ANALYZE)")
+        live.close()
+        ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        admin.query(f"{ended} WHERE datname = '{DATABASE}'")
+        admin.query(f"ALTER DATABASE {DATABASE} RENAME TO {TEMPLATE}")
+        admin.close()
+    finally:
+        server.stop()
+        shutil.rmtree(data / SOCKETS, ignore_errors=True)
+
+
+class PostgresStore:
+    """See `envsim.guest.store.Store`: one database, reset from a template, and the files beside it.
+
+    Args:
+        seed: What `seed_postgres` left, and files.
+        data: Where the app works.
+        environment: Variables of the server, e.g. of a clock that is not the machine's.
+
+    Raises:
+        SandboxError: The server does not start.
     """
 
-    def __init__(self, server: PostgresServer) -> None:
-        self._server = server
-        self._admin = server.connect()
+    def __init__(self, seed: Path, data: Path, environment: Mapping[str, str] | None = None) -> None:
+        self._folder = Folder(seed, data, [CLUSTER, SOCKETS])
+        self._folder.reset()
+        shutil.rmtree(data / CLUSTER, ignore_errors=True)
+        shutil.copytree(seed / CLUSTER, data / CLUSTER)
+        self._server = PostgresServer(data, environment)
+        self._admin = self._server.connect()
         self._live: PostgresConnection | None = None
-        self._snapshots: list[str] = []
-        if not self._exists(TEMPLATE):
-            if not self._exists(DATABASE):
-                raise SandboxError(f"The seed made no database {DATABASE!r}. Let it create its tables in $PGDATABASE.")
-            # What the seed left is what every reset starts from.
-            self._hang_up()
-            self._admin.query(f"ALTER DATABASE {DATABASE} RENAME TO {TEMPLATE}")
         self.reset()
 
     def reset(self) -> None:
-        """Back to the seed: the app's connections are ended, and find the new database when they are made again."""
-        for name in self._snapshots:
-            self._drop(name)
-        self._snapshots = []
+        """See `Store.reset`. The app's connections are ended; it finds the new database when it connects again."""
+        self._folder.reset()
         self._copy(TEMPLATE, DATABASE)
 
-    def keep(self) -> str:
-        """Keep the database as it is until the next reset; what `back` takes."""
-        name = f"envsim_s{len(self._snapshots)}"
-        self._copy(DATABASE, name)
-        self._snapshots.append(name)
-        return name
-
-    def back(self, name: str) -> None:
-        """Return to what `keep` kept."""
-        self._copy(name, DATABASE)
-
     def dump(self) -> dict[str, bytes]:
-        """The rows of every table and the state of every sequence, in PostgreSQL's own text form."""
+        """See `Store.dump`: rows of tables and states of sequences in PostgreSQL's text form, and files.
+
+        Raises:
+            ContentError: There are large objects, which are not rows of a table.
+        """
         live = self._connection()
+        if live.query("SELECT 1 FROM pg_largeobject_metadata LIMIT 1")[1]:
+            raise ContentError("This app keeps large objects in PostgreSQL: its state can be reset, not taken out.")
         parts = {
-            f"table {name}": live.copy_out(f"COPY (SELECT {columns or ''} FROM {name}) TO STDOUT")
-            for _, _, name, columns in live.query(_TABLES)[1]
+            f"table {name}": live.copy_out(f"COPY (SELECT {columns} FROM {name}) TO STDOUT")
+            for name, columns in live.query(_TABLES)[1]
         }
         for (name,) in live.query(_SEQUENCES)[1]:
             parts[f"sequence {name}"] = live.copy_out(f"COPY (SELECT last_value, is_called FROM {name}) TO STDOUT")
-        return parts
+        return parts | self._folder.dump()
 
     def load(self, parts: Mapping[str, bytes]) -> None:
-        """Replace everything by what `dump` returned, in a sandbox of the same spec.
+        """See `Store.load`.
 
         Raises:
             ContentError: Tables or sequences are not those of this app's seed.
         """
-        self.reset()
+        self._copy(TEMPLATE, DATABASE)
+        rows = {name: part for name, part in parts.items() if name.startswith(("table ", "sequence "))}
+        self._folder.load({name: part for name, part in parts.items() if name not in rows})
         live = self._connection()
-        tables = {f"table {name}": (name, columns) for _, _, name, columns in live.query(_TABLES)[1]}
+        tables = {f"table {name}": (name, columns) for name, columns in live.query(_TABLES)[1]}
         sequences = {f"sequence {name}": name for (name,) in live.query(_SEQUENCES)[1]}
-        if other := sorted(parts.keys() ^ (tables.keys() | sequences.keys())):
+        if other := sorted(rows.keys() ^ (tables.keys() | sequences.keys())):
             raise ContentError(f"This state has other tables than the app: {other[0]}. Load it where it was saved.")
         # Triggers and foreign keys did their work when the rows were first written.
         live.query("BEGIN; SET LOCAL session_replication_role = replica")
@@ -255,38 +281,44 @@ class PostgresStore:
             if tables:
                 live.query(f"TRUNCATE {', '.join(name for name, _ in tables.values())}")
             for part, (name, columns) in tables.items():
-                live.copy_in(f"COPY {name} ({columns}) FROM STDIN", parts[part])
+                live.copy_in(f"COPY {name} {f'({columns})' if columns else ''} FROM STDIN", rows[part])
             for part, name in sequences.items():
-                value, called = parts[part].decode().split()
-                live.query(f"SELECT setval('{name}', {int(value)}, {'true' if called == 't' else 'false'})")
+                value, called = rows[part].decode().split()
+                quoted = name.replace("'", "''")
+                live.query(f"SELECT setval('{quoted}', {int(value)}, {'true' if called == 't' else 'false'})")
             live.query("COMMIT")
         except PostgresError as error:
             live.query("ROLLBACK")
             raise ContentError(f"This state cannot be loaded: {error}. Load it where it was saved.") from None
 
     def digest(self) -> str:
-        """SHA-256 (hex) over every row of every table, whatever their order on disk, and every sequence."""
+        """See `Store.digest`. The order of rows on disk does not count."""
         live = self._connection()
         digest = hashlib.sha256()
-        for _, _, name, columns in live.query(_TABLES)[1]:
+        for name, columns in live.query(_TABLES)[1]:
             hashed = f"SELECT md5(t::text) AS h FROM ONLY {name} t"
             (row,) = live.query(f"SELECT count(*), md5(string_agg(h, '' ORDER BY h)) FROM ({hashed}) s")[1]
             digest.update(f"{name} ({columns}) {row}\n".encode())
         for (name,) in live.query(_SEQUENCES)[1]:
             (row,) = live.query(f"SELECT last_value, is_called FROM {name}")[1]
             digest.update(f"{name} {row}\n".encode())
+        self._folder.add_to(digest)
         return digest.hexdigest()
 
     def query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Column names and rows of a SELECT on the database as it is."""
+        """See `Store.query`."""
         return self._connection().query(sql)
 
-    def mark(self) -> tuple[Any, ...]:
-        """Changes whenever a transaction has written; equal marks mean equal rows."""
-        return tuple(self._connection().query("SELECT pg_snapshot_xmax(pg_current_snapshot())")[1][0])
+    def mark(self) -> int:
+        """See `Store.mark`: the number of the next transaction that writes."""
+        return int(self._connection().query("SELECT pg_snapshot_xmax(pg_current_snapshot())")[1][0][0])
+
+    def settle(self, moment: float) -> None:
+        """See `Store.settle`."""
+        self._folder.settle(moment)
 
     def close(self) -> None:
-        """Hang up and stop the server; safe to call twice."""
+        """See `Store.close`."""
         self._hang_up()
         self._admin.close()
         self._server.stop()
@@ -294,8 +326,6 @@ class PostgresStore:
     def _connection(self) -> PostgresConnection:
         if self._live is None:
             self._live = self._server.connect(DATABASE)
-            # Writes of the state view's own SELECTs would otherwise go unnoticed, and be the episode's.
-            self._live.query("SET statement_timeout = '20s'")
         return self._live
 
     def _hang_up(self) -> None:
@@ -303,8 +333,14 @@ class PostgresStore:
             self._live.close()
             self._live = None
 
-    def _exists(self, name: str) -> bool:
-        return bool(self._admin.query(f"SELECT 1 FROM pg_database WHERE datname = '{name}'")[1])
+    def _revive(self) -> None:
+        """Have a server and a connection to it, whatever became of them in the episode."""
+        self._server.start()
+        try:
+            self._admin.query("SELECT 1")
+        except OSError:
+            self._admin.close()
+            self._admin = self._server.connect()
 
     def _drop(self, name: str) -> None:
         self._admin.query(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -312,6 +348,7 @@ class PostgresStore:
     def _copy(self, source: str, target: str) -> None:
         """Make `target` a copy of `source`, ending whoever is connected to either."""
         self._hang_up()
+        self._revive()
         with self._nobody_in(source):
             self._drop(target)
             self._admin.query(f"CREATE DATABASE {target} TEMPLATE {source} STRATEGY FILE_COPY")

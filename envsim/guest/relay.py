@@ -19,7 +19,7 @@ MAX_ANSWER = 4 * MAX_BODY
 """Longest answer taken, in bytes."""
 CHUNK = 65_536
 HOP_BY_HOP = frozenset(
-    (b"connection", b"keep-alive", b"proxy-authenticate", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect")
+    b"connection keep-alive proxy-authenticate te trailer transfer-encoding upgrade expect".split(b" ")
 )
 
 Address = int | Path

@@ -24,6 +24,31 @@ from envsim.sandbox.seed import cache_dir
 PACKAGE_NAME = re.compile(r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$")
 """A Debian package, or one in a version: ``fossil``, ``fossil=1:2.21-1``."""
 
+INSTALL = """\
+#!/bin/sh
+# Installs the .deb files beside this script without network, and leaves below $1 what that changed:
+# COPY it into an image, and the packages themselves are no layer of it.
+set -eu
+mkdir -p "$1"
+set -- "$1" /debs/*.deb
+[ -e "$2" ] || exit 0
+diff=$1; shift
+# No package may start a service, or make a database nobody asked for.
+printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d
+touch /debs/stamp; sleep 0.05
+mkdir -p /etc/postgresql-common
+echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf
+export DEBIAN_FRONTEND=noninteractive
+apt-get -o Dpkg::Use-Pty=0 -q=2 install --no-install-recommends -y "$@" >/debs/log 2>&1 || { tail -n 15 /debs/log; exit 1; }
+rm -f /usr/sbin/policy-rc.d
+cd /
+find . -xdev \\( -path ./proc -o -path ./sys -o -path ./dev -o -path ./run -o -path ./tmp -o -path ./debs -o -path ".$diff" \\
+    -o -path ./var/cache -o -path ./usr/share/doc -o -path ./usr/share/man -o -path ./usr/share/locale \\
+    -o -path ./etc/hosts -o -path ./etc/hostname -o -path ./etc/resolv.conf \\) -prune -o -cnewer /debs/stamp -print0 \\
+    | tar --null --no-recursion -T - -cf - | tar -xpf - -C "$diff"
+"""
+"""Goes into build contexts as ``debs/install.sh``."""
+
 STATUS = "/var/lib/dpkg/status"
 RELEASE = "/usr/lib/os-release"
 HOST_RELEASE = Path("/etc/os-release")
@@ -46,7 +71,7 @@ def fetch_debs(client: Any, base: str, packages: Sequence[str], progress: Callab
     """
     for name in packages:
         if not PACKAGE_NAME.match(name):
-            raise ContentError(f"{name!r} is no Debian package's name. Write it as apt does, e.g. fossil or fossil=2.21.")
+            raise ContentError(f"{name!r} is no Debian package. Write a name, e.g. fossil, or fossil=1:2.21-1.")
     if not packages:
         return []
     status, machine = _facts(client, base)
@@ -83,8 +108,8 @@ def _facts(client: Any, base: str) -> tuple[bytes, str]:
     theirs, ours = _codename(release.decode("utf-8", "replace")), _codename(_host_release())
     if not status or theirs != ours:
         raise PrerequisiteError(
-            f"The image {base} is {theirs or 'no Debian'} and this machine is {ours or 'no Debian'}: packages of one do "
-            "not fit the other. Name a base image of this machine's release.",
+            f"The image {base} is {theirs or 'no Debian'} and this machine is {ours or 'no Debian'}: packages of one "
+            "do not fit the other. Name a base image of this machine's release.",
             command=f"sandbox up APP --runtime docker --base IMAGE_OF_{(ours or 'debian').upper()}",
         )
     return status, str(image.attrs["Architecture"])
@@ -146,14 +171,20 @@ def _run(command: list[str], limit_s: float, packages: list[str]) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "LANGUAGE"} | {"LC_ALL": "C"}
     try:
         result = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=limit_s, stdin=subprocess.DEVNULL
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=limit_s,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
         raise _failed(packages, f"apt-get took more than {limit_s:.0f} s") from None
     if missing := re.search(r"Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate|"
                             r"(Version '\S+' for '\S+') was not found", result.stderr):  # fmt: skip
         name = next(group for group in missing.groups() if group)
-        raise ContentError(f"Debian's {name} is not to be had from this machine's sources. Look for it: apt-cache search.")
+        raise ContentError(f"This machine's package sources have no {name}. Look for it: apt-cache search.")
     # An `update` that reached nobody only warns.
     unreachable = "update" in command and "Failed to fetch" in result.stderr
     if result.returncode or unreachable:
