@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from envsim.guest.kit import Kit
+from envsim.guest.kit import Kit, Table
 from envsim.guest.store import Store
 
 
@@ -69,6 +69,13 @@ class StoreKit(Kit):
         """Make the app forget what it holds in memory, after the store changed under it."""
 
     # -- what the control plane uses -------------------------------------------------------------
+
+    def adopt(self, tables: Mapping[str, Table]) -> None:
+        """See `Kit.adopt`. Who writes to the store is not known, so all of it is read again."""
+        self._tables = dict(tables)
+
+    def _outdated(self) -> list[str]:
+        return list(self.collections)
 
     def _query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         return self.store.query(sql)

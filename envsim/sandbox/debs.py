@@ -39,11 +39,15 @@ touch /debs/stamp; sleep 0.05
 mkdir -p /etc/postgresql-common
 echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf
 export DEBIAN_FRONTEND=noninteractive
-apt-get -o Dpkg::Use-Pty=0 -q=2 install --no-install-recommends -y "$@" >/debs/log 2>&1 || { tail -n 15 /debs/log; exit 1; }
+if ! apt-get -o Dpkg::Use-Pty=0 -q=2 install --no-install-recommends -y "$@" >/debs/log 2>&1; then
+    tail -n 15 /debs/log
+    exit 1
+fi
 rm -f /usr/sbin/policy-rc.d
 cd /
-find . -xdev \\( -path ./proc -o -path ./sys -o -path ./dev -o -path ./run -o -path ./tmp -o -path ./debs -o -path ".$diff" \\
-    -o -path ./var/cache -o -path ./usr/share/doc -o -path ./usr/share/man -o -path ./usr/share/locale \\
+find . -xdev \\( -path ./proc -o -path ./sys -o -path ./dev -o -path ./run -o -path ./tmp -o -path ./debs \\
+    -o -path ".$diff" -o -path ./var/cache \\
+    -o -path ./usr/share/doc -o -path ./usr/share/man -o -path ./usr/share/locale \\
     -o -path ./etc/hosts -o -path ./etc/hostname -o -path ./etc/resolv.conf \\) -prune -o -cnewer /debs/stamp -print0 \\
     | tar --null --no-recursion -T - -cf - | tar -xpf - -C "$diff"
 """
