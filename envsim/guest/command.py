@@ -9,7 +9,6 @@ Runs in containers only: commands, ports and packages need a system of their own
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import http.client
 import logging
 import os
@@ -35,8 +34,8 @@ from envsim.guest.store import open_store, seeding
 from envsim.guest.stored import StoreKit
 from envsim.guest.visit import Visit
 
-HANG_S = 10.0
-"""A request that takes longer ends the app: its client has given up, and the next one must not wait for it."""
+HANG_S = 9.0
+"""A request that takes longer is answered 504 and ends the app, before its client gives up at ten seconds."""
 CLOCK = Path("/tmp/envsim-clock")  # noqa: S108 -- in a container of its own, and no part of the app's state
 
 log = logging.getLogger("envsim.guest")
@@ -190,7 +189,7 @@ class CommandGuest(Guest):
             tick=timedelta(seconds=spec.tick_s),
             store=open_store(hosted["database"], seed, data, timed),
             assets=tuple(hosted["assets"]),
-            child=Child(_command(hosted, data), folder, address, _variables(hosted, folder, data)),
+            child=Child(_command(hosted, data), folder, address, _variables(hosted, folder, data, faketime)),
             address=address,
             faketime=faketime,
             restart=hosted["restart"],
@@ -230,7 +229,7 @@ def build_command_seed(spec: GuestSpec, folder: Path, path: Path, data: Path) ->
     timed = faketime.environment(rng.draw(0, "seed")) if faketime else {}
     with seeding(hosted["database"], data, start.timestamp(), timed) as found:
         kept, cwd = dict(os.environ), Path.cwd()
-        os.environ |= {**_variables(hosted, folder, data), **found, **timed}
+        os.environ |= {**_variables(hosted, folder, data, faketime), **found, **timed}
         os.chdir(folder)
         try:
             build(data)
@@ -238,19 +237,20 @@ def build_command_seed(spec: GuestSpec, folder: Path, path: Path, data: Path) ->
             os.chdir(cwd)
             os.environ.clear()
             os.environ.update(kept)
-    with contextlib.suppress(FileNotFoundError):
-        CLOCK.unlink()
     shutil.copytree(data, path, symlinks=True)
 
 
-def _variables(hosted: Mapping[str, Any], folder: Path, data: Path) -> dict[str, str]:
+def _variables(hosted: Mapping[str, Any], folder: Path, data: Path, faketime: Faketime | None) -> dict[str, str]:
     """What an app finds in its environment beside what its image sets."""
-    variables = {"DATA": str(data), "HOME": "/tmp", "TZ": "UTC", "PYTHONPATH": str(folder)}  # noqa: S108
+    own = hosted["environment"]
+    modules = [own.get("PYTHONPATH", str(folder)), *([str(faketime.python_path)] if faketime else [])]
+    variables = {"DATA": str(data), "HOME": "/tmp", "TZ": "UTC"}  # noqa: S108
     if hosted["port"]:
         variables["PORT"] = str(hosted["port"])
     if hosted["database"] == "postgres":
         variables |= client_environment(data)
-    return variables | {name: _fill(value, hosted, data) for name, value in hosted["environment"].items()}
+    variables |= {name: _fill(value, hosted, data) for name, value in own.items()}
+    return variables | {"PYTHONPATH": ":".join(modules)}
 
 
 def _command(hosted: Mapping[str, Any], data: Path) -> list[str]:

@@ -17,6 +17,22 @@ from envsim.errors import ContentError
 PLACES = ("/usr/lib/*/faketime", "/usr/lib/faketime", "/usr/lib64/faketime", "/usr/local/lib/faketime")
 LIBRARY = "libfaketimeMT.so.1"
 
+SHIM = '''"""Python under libfaketime 0.9.10: its clock_nanosleep refuses what `time.sleep` asks of it."""
+
+import select
+import time
+
+
+def sleep(seconds):
+    if seconds < 0:
+        raise ValueError("sleep length must be non-negative")
+    select.select([], [], [], seconds)
+
+
+time.sleep = sleep
+'''
+"""Read by every Python that is started with `Faketime.python_path` on its path, before anything else."""
+
 
 def find_library() -> Path:
     """The library to preload.
@@ -39,12 +55,18 @@ class Faketime:
     Args:
         path: The file that says the time; in a folder that exists.
         moment: Where it stands at first.
+
+    Attributes:
+        python_path: A folder for the PYTHONPATH of programs that may be written in Python.
     """
 
     def __init__(self, path: Path, moment: datetime) -> None:
         self._path = path
         self._library = find_library()
         self._said = ""
+        self.python_path = path.with_name(f"{path.name}-python")
+        self.python_path.mkdir(exist_ok=True)
+        (self.python_path / "sitecustomize.py").write_text(SHIM, encoding="utf-8")
         self.set(moment)
 
     def set(self, moment: datetime) -> None:

@@ -73,9 +73,8 @@ async def exchange(
         if (body or method not in ("GET", "HEAD")) and not any(name == b"content-length" for name, _ in sent):
             sent.append((b"content-length", str(len(body)).encode()))
         sent.append((b"connection", b"close"))
-        request = h11.Request(method=method, target=target, headers=sent)
         try:
-            data = connection.send(request) or b""
+            data = connection.send(h11.Request(method=method, target=target, headers=sent)) or b""
             data += (connection.send(h11.Data(data=body)) or b"") if body else b""
             writer.write(data + (connection.send(h11.EndOfMessage()) or b""))
             await writer.drain()

@@ -98,7 +98,7 @@ def test_an_account_is_signed_in_by_its_own_form(sandbox: DockerSandbox) -> None
 
 def test_what_it_writes_is_seen_at_once(sandbox: DockerSandbox) -> None:
     send(sandbox, "/vote", b"for=tea")
-    assert sandbox.control.changes()["delta"] == [["set", "votes", "tea", {"votes": 4}]]
+    assert sandbox.control.changes()["delta"] == [["votes/tea/votes", 4]]
     assert sandbox.control.seed_view()["votes"]["tea"] == {"votes": 3}
 
 
@@ -137,11 +137,9 @@ def test_a_crash_is_a_502_and_the_next_request_finds_it_started_again(sandbox: D
 
 @pytest.mark.slow
 def test_a_hang_ends_within_its_deadline_and_the_app_is_started_again(sandbox: DockerSandbox) -> None:
-    with pytest.raises(WireFault) as hung:
-        send(sandbox, "/hang")
-    assert hung.value.kind == "timeout"
+    assert send(sandbox, "/hang").status == 504
     assert facts(sandbox)[2] == "1"
-    assert "no answer to GET /hang within 10 s" in sandbox.log()
+    assert "no answer to GET /hang within 9 s" in sandbox.log()
 
 
 def test_an_app_that_does_not_start_says_why(tally: SandboxSpec) -> None:
