@@ -142,17 +142,12 @@ def test_a_hang_ends_within_its_deadline_and_the_app_is_started_again(sandbox: D
     assert "no answer to GET /hang within 9 s" in sandbox.log()
 
 
+@pytest.mark.slow
 def test_an_app_that_does_not_start_says_why(tally: SandboxSpec) -> None:
-    hosted = tally.hosted
-    assert hosted is not None
-    cases = {
-        "ended with code 1 before it listened on port 8000": ("python3", "-c", "raise SystemExit('no luck')"),
-        "'nosuch' cannot be run": ("nosuch",),
-    }
-    for said, command in cases.items():
-        spec = tally.model_copy(update={"hosted": hosted.model_copy(update={"command": command})})
-        with pytest.raises(SandboxStartError, match=said):
-            DockerRuntime().start(spec)
+    assert tally.hosted is not None
+    hosted = tally.hosted.model_copy(update={"command": ("python3", "-c", "raise SystemExit('no luck')")})
+    with pytest.raises(SandboxStartError, match=r"(?s)no luck.*ended with code 1 before it listened on port 8000"):
+        DockerRuntime().start(tally.model_copy(update={"hosted": hosted}))
 
 
 @pytest.mark.parametrize("runtime", [InProcessRuntime, ProcessRuntime])
