@@ -6,6 +6,7 @@ Needs h11, which comes with uvicorn: this package also runs inside images, witho
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,27 +65,34 @@ async def exchange(
     Raises:
         OSError: Nobody listens, or the app hung up before it answered.
     """
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=CHUNK)
+    data = _encode(connection, method, target, headers, body)
     reader, writer = await connect(address)
     try:
-        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=CHUNK)
-        sent = [(name, value) for name, value in headers if name not in HOP_BY_HOP]
-        if not any(name == b"host" for name, _ in sent):
-            sent.insert(0, (b"host", HOST.encode()))
-        if (body or method not in ("GET", "HEAD")) and not any(name == b"content-length" for name, _ in sent):
-            sent.append((b"content-length", str(len(body)).encode()))
-        sent.append((b"connection", b"close"))
-        try:
-            data = connection.send(h11.Request(method=method, target=target, headers=sent)) or b""
-            data += (connection.send(h11.Data(data=body)) or b"") if body else b""
-            writer.write(data + (connection.send(h11.EndOfMessage()) or b""))
+        with contextlib.suppress(ConnectionError):  # an app may answer, and hang up, before it has read all
+            writer.write(data)
             await writer.drain()
-        except ConnectionError:
-            pass  # an app may answer, and hang up, before it has read all
-        except h11.LocalProtocolError as error:
-            raise ConnectionResetError(f"the request cannot be passed on: {error}") from None
         return await _read(reader, connection)
     finally:
         writer.close()
+
+
+def _encode(
+    connection: h11.Connection, method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
+) -> bytes:
+    sent = [(name, value) for name, value in headers if name not in HOP_BY_HOP]
+    names = {name for name, _ in sent}
+    if b"host" not in names:
+        sent.insert(0, (b"host", HOST.encode()))
+    if (body or method not in ("GET", "HEAD")) and b"content-length" not in names:
+        sent.append((b"content-length", str(len(body)).encode()))
+    sent.append((b"connection", b"close"))
+    try:
+        data = connection.send(h11.Request(method=method, target=target, headers=sent)) or b""
+        data += (connection.send(h11.Data(data=body)) or b"") if body else b""
+        return data + (connection.send(h11.EndOfMessage()) or b"")
+    except h11.LocalProtocolError as error:
+        raise ConnectionResetError(f"the request cannot be passed on: {error}") from None
 
 
 async def _read(reader: asyncio.StreamReader, connection: h11.Connection) -> Answer:
