@@ -10,17 +10,17 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from envsim.errors import ModelError, TraceError
 from envsim.rng import uniform
-from envsim.state import StateView, diff, state_hash
+from envsim.state import StateView, apply, diff, state_hash
 from envsim.trace import Trace, TraceReader, read_blob, write_blob
 from envsim.types import JsonValue
-from worldmodel.document import Lines, delta_lines
+from worldmodel.document import Lines, delta_lines, read_delta
 from worldmodel.requests import Request
 from worldmodel.session import Sample, Situation, samples, start_of
 
@@ -234,28 +234,36 @@ def load(root: Path) -> Dataset:
                 f"{root} has dataset version {manifest['worldmodel_dataset']}; train again to make a new one."
             )
         resets = [Reset(**row) for row in read_json(root / "resets.json")]
-        return Dataset(root, manifest, _read_samples(root / "samples.json"), resets)
+        views = {reset.session: read_blob(root, reset.state) if reset.state else {} for reset in resets}
+        base = read_blob(root, manifest["seed_view"]) if manifest["seed_view"] else {}
+        return Dataset(root, manifest, _read_samples(root / "samples.json", views, base), resets)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise ModelError(f"{root} is damaged ({error!r}). Remove it and train again.") from None
 
 
-def _read_samples(path: Path) -> list[Sample]:
+def _read_samples(path: Path, views: Mapping[str, StateView], base: StateView) -> list[Sample]:
+    """The samples, each with the state before it: sessions are followed from how they began."""
     data = read_json(path)
     lines: list[str] = data["lines"]
     out: list[Sample] = []
     session = ""
     past: tuple[tuple[str, Lines], ...] = ()
+    state: StateView = {}
     for name, group, index, interface, request, current, facts, target in data["samples"]:
         if name != session:
-            session, past = name, ()
+            session, past, state = name, (), views.get(name, {})
         situation = Situation(
             interface,
             Request(tuple(request)),
             tuple(lines[i] for i in current),
             past,
             tuple(lines[i] for i in facts),
+            # A reset starts from the app's own data; what is recorded of it is the state it led to.
+            state if index else base,
         )
         answer = tuple(lines[i] for i in target)
+        if index:
+            state = apply(state, read_delta(answer))
         out.append(Sample(name, group, index, situation, answer))
         past = (*past, (situation.request.key, answer))
     return out

@@ -46,14 +46,18 @@ def choose_draft(situation: Situation, memory: Memory, *, without: str | None = 
     The neighbour's answer with its entities replaced by ours; unless this session has seen the same
     request, or the same kind of answer about the same entity, in which case its own earlier answer.
     """
-    hit = _plain(memory.nearest(situation, 8, without=without))
+    outcome = memory.rules.outcome(situation) if memory.rules is not None else None
+    kind = outcome.branch if outcome is not None else None
+    hit = _plain(memory.nearest(situation, 8, without=without, branch=kind))
     near = _transfer(situation, memory, hit) if hit is not None else None
     past = _from_past(situation, memory, near)
+    effects = delta_lines(read_delta(near)) if near is not None else ()
+    if outcome is not None and outcome.delta is not None:
+        effects = delta_lines(outcome.delta)
     if past is not None:
-        head = delta_lines(read_delta(near)) if near is not None else ()
-        return Draft((*head, *_seen(past)), "past", hit)
+        return Draft((*effects, *_seen(past)), "past", hit)
     if near is not None:
-        return Draft(without_events(near), "near", hit)
+        return Draft((*effects, *_seen(near)), "near", hit)
     return Draft(_seen(situation.current), "current")
 
 

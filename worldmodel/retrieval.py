@@ -16,6 +16,7 @@ from urllib.parse import quote_plus
 
 from worldmodel.document import Lines, body, meta
 from worldmodel.render import Lexicon, skeleton
+from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample, Situation
 
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
@@ -35,6 +36,8 @@ class Hit:
     """A page load whose answer was that very page."""
     score: float
     """Share in [0, 1] of the situation's context weight that the record has too."""
+    branch: str = ""
+    """The kind of answer it got, where rules tell kinds apart."""
 
     @property
     def kind(self) -> tuple[bool, bool, bool]:
@@ -48,11 +51,14 @@ class Memory:
     Args:
         samples: The records.
         lexicon: Decides what is wording and what a value.
+        rules: Say what kind of answer a request gets and what it does to the state; None without.
     """
 
-    def __init__(self, samples: Sequence[Sample], lexicon: Lexicon) -> None:
+    def __init__(self, samples: Sequence[Sample], lexicon: Lexicon, rules: Programs | None = None) -> None:
         self.samples = list(samples)
         self.lexicon = lexicon
+        self.rules = rules
+        self._branches = [rules.branch(sample) if rules is not None else "" for sample in self.samples]
         self._by_key: dict[str, list[int]] = defaultdict(list)
         self._by_skeleton: dict[str, list[int]] = defaultdict(list)
         self._by_page: dict[str, list[int]] = defaultdict(list)
@@ -82,7 +88,9 @@ class Memory:
         fields = sorted({line.partition(" = ")[0] + '""' * line.endswith(' = ""') for line in rest if " = " in line})
         return "\n".join((skeleton(self.lexicon, (head.partition(" on ")[0],)), *fields))
 
-    def nearest(self, situation: Situation, k: int = 1, *, without: str | None = None) -> list[Hit]:
+    def nearest(
+        self, situation: Situation, k: int = 1, *, without: str | None = None, branch: str | None = None
+    ) -> list[Hit]:
         """The best `k` records, best first; [] when nothing is like the request.
 
         Args:
@@ -90,6 +98,7 @@ class Memory:
             k: How many.
             without: A group (task instance or session) whose records may not be used: in training
                 a sample must not find itself, nor a rerun of its own task.
+            branch: Prefer records with this kind of answer.
         """
         key = situation.request.key
         shape = self.shape(situation)
@@ -103,6 +112,8 @@ class Memory:
         if len(pool) < k:
             pool += [i for i in self._by_words(key, without) if i not in set(pool)]
         hits = [self._hit(i, situation, key, shape) for i in pool[:MAX_RANKED]]
+        if branch is not None and any(hit.branch == branch for hit in hits):
+            hits = [hit for hit in hits if hit.branch == branch]
         hits.sort(key=lambda hit: (*(-part for part in hit.kind), -hit.score))
         return hits[:k]
 
@@ -136,6 +147,7 @@ class Memory:
             similar=self._shapes[i] == shape,
             same_page=_page_of(situation) == meta(sample.target, "url").partition("?")[0] != "",
             score=both / either if either else 1.0,
+            branch=self._branches[i],
         )
 
 

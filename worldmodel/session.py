@@ -40,6 +40,8 @@ class Situation:
     """(request key, answer) of every request so far, oldest first."""
     facts: Lines = ()
     """Believed rows of the state view that the request or the session so far touches."""
+    state: StateView = field(default_factory=dict, compare=False, repr=False)
+    """All that is believed, for rules; a network reads `facts`."""
 
     @property
     def login(self) -> str:
@@ -70,7 +72,8 @@ class Session:
         """The situation of a reset: an empty browser and a start to open."""
         self.login = start.login or ""
         request = open_request(start)
-        return Situation(self.interface, request, facts=relevant_facts(self.state, request, (), self.login))
+        facts = relevant_facts(self.state, request, (), self.login)
+        return Situation(self.interface, request, facts=facts, state=self.state)
 
     def ask(self, action: Action) -> Situation | Transition:
         """What an action asks of the app, or the whole answer where the browser needs no app."""
@@ -102,7 +105,7 @@ class Session:
 
     def _situation(self, request: Request) -> Situation:
         facts = relevant_facts(self.state, request, self.touched, self.login)
-        return Situation(self.interface, request, self.current, self.past, facts)
+        return Situation(self.interface, request, self.current, self.past, facts, self.state)
 
 
 def _nothing() -> Observation:

@@ -33,6 +33,7 @@ from worldmodel.examples import choose_draft, outcome_of, survival, write_answer
 from worldmodel.model import Config, WorldModel
 from worldmodel.render import Lexicon, Vocabulary
 from worldmodel.retrieval import Memory
+from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample
 
 BPE_SIZE = 2048
@@ -90,7 +91,7 @@ def train(args: Args) -> Path:
     torch.manual_seed(args.seed)
     device = pick_device(args.device)
     with progress("preparing") as tell:
-        vocabulary, memory = learn_vocabulary(data)
+        vocabulary, memory = learn_vocabulary(data, args.seed)
         tell(description="choosing drafts")
         examples, stable = encode(data.part(TRAIN), vocabulary, memory)
     try:
@@ -113,6 +114,8 @@ def train(args: Args) -> Path:
         "trust": asdict(fitted.trust),
         "accept": fitted.accept,
     }
+    if memory.rules is not None:
+        extra["rules"] = memory.rules.to_json()
     save_model(args.out, network, vocabulary, stable, extra)
     for path in args.out.glob("checkpoint-*"):
         shutil.rmtree(path)
@@ -138,8 +141,8 @@ def finished(out: Path, key: str) -> bool:
         return False
 
 
-def learn_vocabulary(data: Dataset) -> tuple[Vocabulary, Memory]:
-    """Lexicon, BPE and outcomes from the training part alone."""
+def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
+    """Lexicon, BPE, outcomes and rules from the training part alone."""
     found = data.part(TRAIN)
     documents = [
         (s.session, (*s.situation.request.lines, *s.target, *s.situation.facts)) for s in found
@@ -162,7 +165,8 @@ def learn_vocabulary(data: Dataset) -> tuple[Vocabulary, Memory]:
     bpe.train_from_iterator(corpus, trainer)
     outcomes = Counter(outcome_of(sample.target) for sample in found)
     names = ["ok", *(name for name, _ in sorted(outcomes.items(), key=lambda kv: (-kv[1], kv[0])) if name != "ok")]
-    return Vocabulary(bpe, lexicon, names), Memory(found, lexicon)
+    rules = Programs.learn(data.view(data.manifest["seed_view"]), found, seed)
+    return Vocabulary(bpe, lexicon, names), Memory(found, lexicon, rules)
 
 
 def encode(found: Sequence[Sample], vocabulary: Vocabulary, memory: Memory) -> tuple[list[Example], frozenset[str]]:

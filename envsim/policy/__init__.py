@@ -27,7 +27,8 @@ __all__ = [
 
 
 def get_policy(name: str) -> Policy:
-    """A new policy: ``null``, ``random``, ``explorer``, ``oracle``, ``noisy``, ``noisy:P``, ``scripted:FILE`` or ``chat:MODEL``.
+    """A new policy, as its name says: ``null``, ``random``, ``explorer``, ``oracle``, ``noisy``, ``noisy:P``,
+    ``scripted:FILE`` or ``chat:MODEL``.
 
     A script holds one action a line, in any form `Action.parse` reads; a chat model is asked at ``$OPENAI_BASE_URL``.
 

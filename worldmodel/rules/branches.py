@@ -25,6 +25,9 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _REF = re.compile(r" \[e[a-z0-9-]+\]")
 _ANNOUNCED = ("alert ", "status ", "dialog ")
 DEPTH = 4
+LEAST_GAIN = 1.0
+"""Gini impurity, summed over examples, that a test must take away."""
+NEAR = 0.9
 LEAST = 2
 """Examples a side of a test must have."""
 _MAX_TEXT = 60
@@ -52,7 +55,9 @@ def branch(target: Lines, known: Known, request: Request) -> str:
     for line in request.lines[1:]:
         typed = _text(line.partition(" = ")[2]) if line[:1] == '"' else ""
         if len(typed) > 2:
-            target = tuple(line.replace(typed, "*") if line.lstrip().startswith(_ANNOUNCED) else line for line in target)
+            target = tuple(
+                line.replace(typed, "*") if line.lstrip().startswith(_ANNOUNCED) else line for line in target
+            )
     if error := meta(target, "error"):
         return f"error {known.mask(_REF.sub('', error))}"
     shown = body(target)
@@ -158,20 +163,19 @@ def grow(seen: Sequence[Seen], known: Known, depth: int = DEPTH) -> Tree:
     leaf = Tree(tuple(sorted(counts.items())))
     if depth == 0 or len(counts) == 1:
         return leaf
-    best: tuple[float, float, Test] | None = None
+    gains: list[tuple[float, Test]] = []
     impurity = _gini(counts) * len(seen)
     for test in _tests(seen, known):
         yes = Counter(label for scope, label in seen if test.holds(scope))
         no = counts - yes
-        if min(yes.total(), no.total()) < LEAST:
-            continue
-        gain = impurity - _gini(yes) * yes.total() - _gini(no) * no.total()
-        rank = (round(gain, 6), -_far(test), test)
-        best = rank if best is None or rank[:2] > best[:2] or (rank[:2] == best[:2] and repr(test) < repr(best[2])) else best
+        if min(yes.total(), no.total()) >= LEAST:
+            gains.append((impurity - _gini(yes) * yes.total() - _gini(no) * no.total(), test))
+    most = max((gain for gain, _ in gains), default=0.0)
     # What a split gains must be more than chance gives with so many questions to choose from.
-    if best is None or best[0] < 1.0:
+    if most < LEAST_GAIN:
         return leaf
-    test = best[2]
+    # Of questions that tell about as much, the plainest: whether there is such a row, rather than which.
+    test = min((test for gain, test in gains if gain >= NEAR * most), key=lambda test: (_far(test), repr(test)))
     yes_part = [item for item in seen if test.holds(item[0])]
     no_part = [item for item in seen if not test.holds(item[0])]
     return Tree((), test, grow(yes_part, known, depth - 1), grow(no_part, known, depth - 1))
@@ -183,7 +187,8 @@ def _gini(counts: Counter[str]) -> float:
 
 
 def _far(test: Test) -> float:
-    return 0.2 * test.name.count(">") + 0.1 * test.name.count(".") + {"has": 0.0, "empty": 0.1, "is": 0.2}.get(test.how, 1.0)
+    kind = {"has": 0.0, "empty": 0.1, "is": 0.5 if isinstance(test.value, str) else 0.2, "least": 1.0}[test.how]
+    return kind + 0.2 * test.name.count(">") + 0.1 * test.name.count(".")
 
 
 def _tests(seen: Sequence[Seen], known: Known) -> list[Test]:

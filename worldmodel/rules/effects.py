@@ -72,8 +72,8 @@ class Rule:
         what, collection, field = self.kind
         scopes = [scope] if self.each is None else self.each.scopes(scope)
         out: list[tuple[JsonValue, ...]] = []
-        for number, one in enumerate(scopes):
-            one = one.making(collection, number)
+        for number, each in enumerate(scopes):
+            one = each.making(collection, number)
             key = str(evaluate(self.key, one))
             path = join_path([collection, key, *([field] if field else [])])
             if what == "delete":
@@ -117,7 +117,7 @@ class Effects:
         """See `from_json`."""
         return [
             [list(r.kind), r.each and [r.each.collection, r.each.field, to_json(r.each.read)], to_json(r.key),
-             [[name, to_json(value)] for name, value in r.fields], round(r.sure, 4)]
+             [[name, to_json(value)] for name, value in r.fields], r.sure]
             for r in self.rules
         ]  # fmt: skip
 
@@ -218,7 +218,8 @@ def _learn_items(kind: Kind, each: Query | None, pairs: Sequence[tuple[Scope, It
 
 def _fields(values: Sequence[JsonValue]) -> list[str]:
     if all(isinstance(value, dict) for value in values):
-        return sorted({name for value in values if isinstance(value, dict) for name in value})
+        # In the order that rows are written in: a delta is compared as text by those who read it.
+        return list(dict.fromkeys(name for value in values if isinstance(value, dict) for name in value))
     return [""]
 
 
@@ -260,15 +261,16 @@ def _queries(scope: Scope, count: int) -> list[Query]:
 
 
 def _pair(scopes: Sequence[Scope], items: Sequence[Item]) -> list[tuple[Scope, Item]]:
-    """Rows and changes that have a word of the change's key in common; [] unless all find one."""
+    """Rows and changes that share a word of the change's key which no other row has; [] unless all find one."""
+    known = [{str(v) for n, v in scope.items() if n.startswith("each.") and v is not None} for scope in scopes]
+    often = Counter(word for words in known for word in words)
     left = list(items)
     out: list[tuple[Scope, Item]] = []
-    for scope in scopes:
-        known = {str(value) for name, value in scope.items() if name.startswith("each.") and value is not None}
-        item = next((item for item in left if known & {item[0], *item[0].split(" ")}), None)
+    for scope, words in zip(scopes, known, strict=True):
+        own = {word for word in words if often[word] == 1}
+        item = next((item for item in left if own & {item[0], *item[0].split(" ")}), None)
         if item is None:
             return []
         left.remove(item)
         out.append((scope, item))
     return [] if left else out
-

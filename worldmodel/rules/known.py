@@ -49,7 +49,9 @@ class Known:
             if start < at:
                 continue
             first = bisect_right(ends, start)
-            end = next((end for end in reversed(ends[first : first + _MOST_WORDS]) if text[start:end] in self.strings), 0)
+            end = next(
+                (end for end in reversed(ends[first : first + _MOST_WORDS]) if text[start:end] in self.strings), 0
+            )
             if end:
                 out, at = out + text[at:start] + "*", end
                 names.append(text[start:end])

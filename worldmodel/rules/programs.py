@@ -57,41 +57,51 @@ class Programs:
     programs: dict[str, Program] = field(default_factory=dict)
 
     @classmethod
-    def learn(cls, view: StateView, found: Iterable[tuple[Sample, StateView]], seed: int = 0) -> Programs:
-        """From recorded requests, each with the state before it. `view` is what sessions begin with."""
-        found = [(sample, state) for sample, state in found if sample.index > 0]
-        deltas = [read_delta(sample.target) for sample, _ in found]
-        rows = [change[1] for delta in deltas for change in delta if len(change) == 2]
-        out = cls(Relations.learn(view, deltas), Known.learn(view, rows))
-        by_operation: dict[str, list[tuple[Sample, StateView]]] = defaultdict(list)
-        for sample, state in found:
-            by_operation[operation(sample.situation.request, out.known)].append((sample, state))
+    def learn(cls, view: StateView, found: Iterable[Sample], seed: int = 0) -> Programs:
+        """From recorded requests. `view` is what sessions begin with."""
+        found = [sample for sample in found if sample.index > 0]
+        out = cls.empty(view, found)
+        by_operation: dict[str, list[Sample]] = defaultdict(list)
+        for sample in found:
+            by_operation[operation(sample.situation.request, out.known)].append(sample)
         for name, samples in sorted(by_operation.items()):
             out.programs[name] = out._learn(samples, Rng(seed, "rules", name))
         return out
 
-    def _learn(self, found: Sequence[tuple[Sample, StateView]], rng: Rng) -> Program:
+    @classmethod
+    def empty(cls, view: StateView, found: Iterable[Sample]) -> Programs:
+        """What relations and names these requests show, without any rules."""
+        deltas = [read_delta(sample.target) for sample in found if sample.index > 0]
+        rows = [change[1] for delta in deltas for change in delta if len(change) == 2]
+        return cls(Relations.learn(view, deltas), Known.learn(view, rows))
+
+    def _learn(self, found: Sequence[Sample], rng: Rng) -> Program:
         # What bugs did is for the outcome to say; rules are of the app as it is meant.
-        plain = [item for item in found if not any(line.startswith("@event ") for line in item[0].target)]
+        plain = [sample for sample in found if not any(line.startswith("@event ") for line in sample.target)]
         found = plain if len(plain) > len(found) // 4 else found
         chosen = [found[i] for i in sorted(rng.sample(range(len(found)), MOST_CHOICES))]
-        seen = [(self.scope(s.situation, state), branch(s.target, self.known, s.situation.request), s) for s, state in chosen]
+        seen = [(self.scope(s.situation), self.branch(s), s) for s in chosen]
         by_branch: dict[str, list[tuple[Scope, StateDelta]]] = defaultdict(list)
         for scope, label, sample in seen:
             by_branch[label].append((scope, read_delta(sample.target)))
         effects = {label: learn(examples[:MOST]) for label, examples in by_branch.items()}
         return Program(grow([(scope, label) for scope, label, _ in seen], self.known), effects)
 
-    def scope(self, situation: Situation, state: StateView) -> Scope:
+    def scope(self, situation: Situation) -> Scope:
         """What is known before the answer."""
-        return open_scope(situation.request, situation.login, situation.current, state, self.relations, self.known)
+        shown = situation.current
+        return open_scope(situation.request, situation.login, shown, situation.state, self.relations, self.known)
 
-    def outcome(self, situation: Situation, state: StateView) -> Outcome | None:
+    def branch(self, sample: Sample) -> str:
+        """What kind of answer a recorded request got."""
+        return branch(sample.target, self.known, sample.situation.request)
+
+    def outcome(self, situation: Situation) -> Outcome | None:
         """What follows a request; None for an operation that was never recorded."""
         program = self.programs.get(operation(situation.request, self.known))
         if program is None:
             return None
-        scope = self.scope(situation, state)
+        scope = self.scope(situation)
         label, sure = program.choice.decide(scope)
         effects = program.effects.get(label, Effects(()))
         try:
@@ -99,8 +109,21 @@ class Programs:
         except Unknown:
             return Outcome(label, None, 0.0)
 
+    def read(self, data: Any) -> None:
+        """Take over what `to_json` wrote.
+
+        Raises:
+            ValueError: It is not.
+        """
+        try:
+            for name, entry in data.items():
+                effects = {str(label): Effects.from_json(rules) for label, rules in entry["effects"].items()}
+                self.programs[str(name)] = Program(Tree.from_json(entry["choice"]), effects)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"no programs: {error}") from None
+
     def to_json(self) -> dict[str, Any]:
-        """The programs; relations and names are found again in the dataset."""
+        """The programs; relations and names are found again in the dataset (`empty`)."""
         return {
             name: {"choice": program.choice.to_json(),
                    "effects": {label: effects.to_json() for label, effects in program.effects.items()}}

@@ -66,7 +66,7 @@ class Scope:
         self._making = ("", 0)
 
     def child(self, prefix: str, values: Mapping[str, JsonValue]) -> Scope:
-        """This scope with more names, each behind `prefix`."""
+        """The same with more names, each behind `prefix`."""
         other = copy.copy(self)
         other._own = {prefix + name: value for name, value in values.items()}
         other._values = {**self._values, **other._own}
@@ -74,7 +74,7 @@ class Scope:
         return other
 
     def making(self, collection: str, number: int) -> Scope:
-        """This scope while row `number` (from 0) of several new ones of a collection is made."""
+        """The same while row `number` (from 0) of several new ones of a collection is made."""
         other = copy.copy(self)
         other._making = (collection, number)
         return other
@@ -136,7 +136,8 @@ def _follow(name: str, value: str, state: StateView, relations: Relations) -> di
     found: dict[str, JsonValue] = {}
     if value.isdigit() and len(value) <= _COUNT and name.startswith(("field.", "choice.")):
         return found  # how many, not which
-    for collection, key in relations.called(state, value):
+    # People type codes as they like; apps take them for what they mean.
+    for collection, key in (*relations.called(state, value), *relations.called(state, value.strip().upper())):
         attributes = relations.attributes(state, collection, key)
         found |= {f"{name}>{collection}.{attribute}": known for attribute, known in attributes.items()}
     return found
