@@ -60,13 +60,17 @@ class ExplorerPolicy:
         stop: Probability of ending the episode after a form or link.
         guided: Share of episodes that begin on the oracle's way.
         leave: Probability per step of leaving it.
+        aside: Probability per step of filling in another form of the page first, such as that for a coupon.
     """
 
-    def __init__(self, submit: float = 0.55, stop: float = 0.02, guided: float = 0.5, leave: float = 0.04) -> None:
+    def __init__(
+        self, submit: float = 0.55, stop: float = 0.02, guided: float = 0.5, leave: float = 0.04, aside: float = 0.1
+    ) -> None:
         self._submit = submit
         self._stop = stop
         self._guided = guided
         self._leave = leave
+        self._aside = aside
         self._oracle = OraclePolicy()
         self._tools = RandomPolicy(stop)
         self.reset(None, 0, [])
@@ -79,39 +83,42 @@ class ExplorerPolicy:
         self._codes: list[str] = []
         self._shown: list[str] = []
         self._plan: list[Action] = []
-        self._detour: list[Action] = []
         self._on_the_way = task is not None and bool(task.oracle) and self._rng.chance(self._guided)
         if self._on_the_way:
             self._oracle.reset(task, seed, tools)
 
     def act(self, observation: Observation) -> Action:
         """See `Policy.act`."""
-        if self._detour:
-            return self._detour.pop(0)
+        if self._plan:
+            return self._plan.pop(0)
+        lines = parse_lines(observation.page) if observation.page else []
+        self._remember(lines)
         if self._on_the_way:
+            if lines and self._rng.chance(self._aside) and (forms := _forms(lines)):
+                self._plan = self._work(self._rarest(forms))
+                return self._plan.pop(0)
             action = self._oracle.act(observation)
             self._on_the_way = action.kind == "call" and not self._rng.chance(self._leave)
             if action.kind == "call":
-                return self._otherwise(action, parse_lines(observation.page)) if observation.page else action
-        if not observation.page:
+                return self._otherwise(action, lines)
+        if not lines:
             return self._tools.act(observation)
-        if self._plan:
-            return self._plan.pop(0)
         if self._rng.chance(self._stop):
             return Action.answer()
-        lines = parse_lines(observation.page)
-        self._remember(lines)
+        self._plan = self._wander(lines)
+        return self._plan.pop(0)
+
+    def _wander(self, lines: Sequence[Line]) -> list[Action]:
+        """One form, or one link."""
         forms = _forms(lines)
         links = [line for line in lines if line.role == "link" and line.ref]
         if lines[0].role == "dialog" and forms:
-            self._plan = self._work(forms[0])
-        elif forms and (not links or self._rng.chance(self._submit)):
-            self._plan = self._work(self._rarest(forms, observation.url))
-        elif links:
-            self._plan = [self._follow(links)]
-        else:
-            self._plan = [Action.call("go_back") if self._rng.chance(0.5) else Action.call("goto", url="/")]
-        return self._plan.pop(0)
+            return self._work(forms[0])
+        if forms and (not links or self._rng.chance(self._submit)):
+            return self._work(self._rarest(forms))
+        if links:
+            return [self._follow(links)]
+        return [Action.call("go_back") if self._rng.chance(0.5) else Action.call("goto", url="/")]
 
     def _otherwise(self, action: Action, lines: Sequence[Line]) -> Action:
         """`action`, or the same with a choice of one's own."""
@@ -127,7 +134,7 @@ class ExplorerPolicy:
         form = next((form for form in _forms(lines) if line in form), [])
         if line.role == "button" and (missing := [a for other in form if not other.value for a in self._fill(other)]):
             # Another choice may ask for more than the oracle has filled in.
-            self._detour = [*missing[1:], action]
+            self._plan = [*missing[1:], action]
             return missing[0]
         return action
 
@@ -137,10 +144,9 @@ class ExplorerPolicy:
             if line.role == "link" and 3 < len(line.name) < 60 and line.name not in self._shown:
                 self._shown = [*self._shown[-60:], line.name]
 
-    def _rarest(self, forms: list[list[Line]], url: str) -> list[Line]:
+    def _rarest(self, forms: list[list[Line]]) -> list[Line]:
         """One of the forms used least so far; where a form is on every page, such as a search, it counts as one."""
         names = [f"{form[0].role} {re.sub(r'[0-9]', '', form[-1].name)}" for form in forms]
-        del url
         least = min(self._followed[name] for name in names)
         chosen = self._rng.choice([i for i, name in enumerate(names) if self._followed[name] <= least + 1])
         self._followed[names[chosen]] += 1

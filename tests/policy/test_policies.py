@@ -11,7 +11,7 @@ import pytest
 
 from envsim.errors import ContentError
 from envsim.page.lines import INTERACTIVE, Line, assign_refs, format_lines, parse_lines
-from envsim.policy import NoisyPolicy, OraclePolicy, Policy, RandomPolicy, ScriptedPolicy, get_policy
+from envsim.policy import ExplorerPolicy, NoisyPolicy, OraclePolicy, Policy, RandomPolicy, ScriptedPolicy, get_policy
 from envsim.task import Task
 from envsim.types import Action, Message, Observation
 
@@ -212,6 +212,64 @@ def _lines(url: str) -> list[Line]:
     return parse_lines(app.see().page)
 
 
+CHECKOUT = format_lines(
+    assign_refs(
+        [
+            Line("link", "Home", url="/"),
+            Line("text", "Use the code WELCOME10."),
+            Line("form", "Shipping"),
+            Line("radio", "By post", 1, states={"checked": ""}),
+            Line("radio", "By bike", 1),
+            Line("combobox", "Day", 1, value="Monday", states={"options": "Monday | Tuesday"}),
+            Line("textbox", "Coupon code", 1, states={"required": ""}),
+            Line("textbox", "Street address", 1, states={"required": ""}),
+            Line("spinbutton", "Quantity", 1, value="1", states={"required": ""}),
+            Line("button", "Continue", 1),
+        ]
+    )
+)
+
+
+def test_explorer_fills_in_a_form_sensibly_and_sends_it() -> None:
+    """What is typed fits its label, every choice is made some time, and the last thing pressed is the button."""
+    page = Observation(url="/checkout", page=CHECKOUT)
+    names = {line.ref: line.name for line in parse_lines(CHECKOUT)}
+    typed: dict[str, set[str]] = {}
+    pressed: set[str] = set()
+    for seed in range(40):
+        policy = ExplorerPolicy(submit=1.0, stop=0.0)
+        policy.reset(None, seed, PRIMITIVES)
+        actions = [policy.act(page) for _ in range(12)]
+        again = ExplorerPolicy(submit=1.0, stop=0.0)
+        again.reset(None, seed, PRIMITIVES)
+        assert [again.act(page) for _ in range(12)] == actions
+        sent = next(i for i, action in enumerate(actions) if names[action.arguments["bid"]] == "Continue")
+        for action in actions[:sent]:
+            name = names[action.arguments["bid"]]
+            pressed |= {name} if action.name == "click" else set()
+            typed.setdefault(name, set()).add(str(action.arguments.get("value", action.arguments.get("options"))))
+        assert {"Coupon code", "Street address"} <= {names[a.arguments["bid"]] for a in actions[:sent]}
+    assert {"By post", "By bike"} <= pressed
+    assert typed["Day"] == {"Monday", "Tuesday"}
+    assert "WELCOME10" in typed["Coupon code"]
+    assert len(typed["Coupon code"]) > 1
+    assert all(value[0].isdigit() for value in typed["Street address"])
+    assert all(value.isdigit() for value in typed["Quantity"])
+
+
+def test_explorer_begins_as_the_oracle_would_with_wishes_of_its_own() -> None:
+    """On the oracle's way, but by bike where the oracle ships by post."""
+    goal = make_task('click("@radio By post")', 'click("@button Continue")')
+    names = {line.ref: line.name for line in parse_lines(CHECKOUT)}
+    chosen = set()
+    for seed in range(30):
+        policy = ExplorerPolicy(guided=1.0, leave=0.0, aside=0.0)
+        policy.reset(goal, seed, PRIMITIVES)
+        actions = [policy.act(Observation(url="/checkout", page=CHECKOUT)) for _ in range(2)]
+        chosen.add(names[actions[0].arguments["bid"]])
+    assert chosen == {"By post", "By bike"}
+
+
 def test_random_tool_calls_fit_their_schema() -> None:
     tool = {
         "name": "order",
@@ -251,7 +309,7 @@ def test_scripted_plays_its_lines_then_answers(tmp_path: Path) -> None:
             assert calls == ['click(bid="eaaaa")', 'send_msg_to_user("hi")', "answer()"]
 
 
-@pytest.mark.parametrize("name", ["null", "random", "oracle", "noisy", "noisy:0.5"])
+@pytest.mark.parametrize("name", ["null", "random", "explorer", "oracle", "noisy", "noisy:0.5"])
 def test_policies_by_name(name: str) -> None:
     assert isinstance(get_policy(name), Policy)
 

@@ -62,7 +62,7 @@ def test_retrieval_never_returns_the_task_itself(tiny_traces: Path, tmp_path: Pa
 def test_retrieval_prefers_the_same_request(tiny_traces: Path, tmp_path: Path) -> None:
     data = dataset.build(tiny_traces, tmp_path)
     _, memory = learn_vocabulary(data)
-    again = Memory(memory.samples, memory.lexicon)
+    again = Memory(memory.samples, memory.lexicon, memory.rules)
     for sample in memory.samples[:40]:
         hits = memory.nearest(sample.situation, 5)
         assert hits[0].sample.situation.request == sample.situation.request

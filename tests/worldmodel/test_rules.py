@@ -43,7 +43,8 @@ DATA = {
                  for i, kind in enumerate(("oak", "tin", "jute")) for j, noun in enumerate(("lamp", "chair", "rug"))},
     "variants": {}, "carts": {}, "lines": {}, "orders": {"41": {"who": PEOPLE[0], "total_cents": 5, "by": "post"}},
     "order_lines": {}, "people": {mail: {"name": mail.partition("@")[0].title()} for mail in PEOPLE},
-    "coupons": {code: {"active": int(code != "OLD20"), "off": int(code[-2:])} for code in ("MAY10", "OLD20", "SPRING05")},
+    "coupons": {code: {"active": active, "off": int(code[-2:])}
+                for code, active in (("MAY10", 1), ("OLD20", 0), ("SPRING05", 1))},
 }  # fmt: skip
 for number, slug in enumerate(DATA["products"]):
     for at, colour in enumerate(COLOURS[: 2 + number % 3]):
