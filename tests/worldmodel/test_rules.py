@@ -269,7 +269,7 @@ expressions = st.recursive(
     | st.lists(inner, max_size=3).flatmap(
         lambda parts: st.lists(words, min_size=len(parts) + 1, max_size=len(parts) + 1).map(
             lambda literals: Text(tuple(literals), tuple(parts))))
-    | st.builds(Switch, reads, st.lists(st.tuples(scalars, inner), max_size=3).map(tuple)),
+    | st.builds(Switch, reads, st.lists(st.tuples(scalars, inner), max_size=3).map(tuple), st.none() | inner),
     max_leaves=6,
 )  # fmt: skip
 

@@ -9,7 +9,6 @@ Small enough to be found by enumeration and read by a person::
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -79,10 +78,11 @@ class Combine:
 
 @dataclass(frozen=True)
 class Switch:
-    """Another expression for each value that `on` may take."""
+    """Another expression for each value that `on` may take; null where there is no such name."""
 
     on: Read
     cases: tuple[tuple[JsonValue, Expression], ...]
+    otherwise: Expression | None = None
 
 
 Expression: TypeAlias = Const | Read | Find | Fresh | Number | Text | Combine | Switch
@@ -114,12 +114,14 @@ def evaluate(expression: Expression, scope: Scope) -> JsonValue:
             if type(a) is int and type(b) is int:
                 return int(_SIGNS[sign](a, b))
             raise Unknown
-        case Switch(on, cases):
-            value = evaluate(on, scope)
+        case Switch(on, cases, otherwise):
+            value = scope.value(on.name)
             for case, then in cases:
                 if case == value:
                     return evaluate(then, scope)
-            raise Unknown
+            if otherwise is None:
+                raise Unknown
+            return evaluate(otherwise, scope)
 
 
 def _read(name: str, way: str, scope: Scope) -> JsonValue:
@@ -163,8 +165,9 @@ def text_of(value: JsonValue) -> str:
 def cost(expression: Expression) -> float:
     """How far-fetched it is: of several that explain the same, the cheapest is believed."""
     match expression:
-        case Const():
-            return 1.5
+        case Const(value):
+            # A long text that is always the same is more of a coincidence than a short one.
+            return 0.9 + 0.15 * (len(value) if isinstance(value, str) else 0)
         case Read(name, way):
             far = 0.2 * name.count(">") + 0.1 * name.count(".") + 0.5 * name.startswith("page ")
             return 1.0 + far + 0.3 * (way != "as is")
@@ -178,8 +181,9 @@ def cost(expression: Expression) -> float:
             return 1.0 + sum(map(cost, parts)) + 0.02 * sum(map(len, literals))
         case Combine(_, left, right):
             return 3.0 + cost(left) + cost(right)
-        case Switch(on, cases):
-            return 3.0 + cost(on) + sum(cost(then) for _, then in cases) / 2
+        case Switch(on, cases, otherwise):
+            every = [then for _, then in cases] + ([otherwise] if otherwise is not None else [])
+            return 3.0 + cost(on) + sum(map(cost, every)) / 2
 
 
 # -- as JSON -------------------------------------------------------------------------------------------
@@ -202,8 +206,9 @@ def to_json(expression: Expression) -> list[Any]:
             return ["text", list(literals), [to_json(part) for part in parts]]
         case Combine(sign, left, right):
             return ["combine", sign, to_json(left), to_json(right)]
-        case Switch(on, cases):
-            return ["switch", to_json(on), [[value, to_json(then)] for value, then in cases]]
+        case Switch(on, cases, otherwise):
+            then = [[value, to_json(then)] for value, then in cases]
+            return ["switch", to_json(on), then, otherwise and to_json(otherwise)]
 
 
 def from_json(data: Any) -> Expression:
@@ -234,8 +239,9 @@ def _from_json(data: Any) -> Expression:
             return Text(tuple(map(str, literals)), tuple(map(_from_json, parts)))
         case ["combine", str(sign), left, right] if sign in _SIGNS:
             return Combine(sign, _from_json(left), _from_json(right))
-        case ["switch", on, list(cases)]:
-            return Switch(_as_read(on), tuple((value, _from_json(then)) for value, then in cases))
+        case ["switch", on, list(cases), otherwise]:
+            then = tuple((value, _from_json(then)) for value, then in cases)
+            return Switch(_as_read(on), then, None if otherwise is None else _from_json(otherwise))
     raise TypeError("unknown form")
 
 
@@ -244,23 +250,3 @@ def _as_read(data: Any) -> Read:
     if not isinstance(found, Read):
         raise TypeError("only a name can stand here")
     return found
-
-
-def join_names(expressions: Iterable[Expression]) -> frozenset[str]:
-    """Names of the scope that any of them reads."""
-    names: set[str] = set()
-    for expression in expressions:
-        match expression:
-            case Read(name, _):
-                names.add(name)
-            case Find(_, where):
-                names |= join_names(read for _, read in where)
-            case Number(of):
-                names |= join_names([of])
-            case Text(_, parts):
-                names |= join_names(parts)
-            case Combine(_, left, right):
-                names |= join_names([left, right])
-            case Switch(on, cases):
-                names |= join_names([on, *(then for _, then in cases)])
-    return frozenset(names)

@@ -35,6 +35,7 @@ _FIELD = re.compile(rf"({_QUOTED}) = (.*)", re.DOTALL)
 _CHOICE = re.compile(rf"({_QUOTED}) checked")
 _ARGUMENT = re.compile(r"([^ =]+) = (.*)", re.DOTALL)
 _FIGURE = re.compile(r"\$[0-9][0-9,]*\.[0-9]{2}|\b[0-9]+\b")
+_STATES = re.compile(r" \{[^{}\"]*\}$")
 _WORD = re.compile(r"[\w@.-]+")
 _MAX_NAME = 70
 _COUNT = 2
@@ -98,7 +99,7 @@ class Scope:
 
     def texts(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         """Every text that can be read, and where from."""
-        yield from ((str(value), where) for (_, value), where in self._readings().items())
+        yield from ((str(value), where) for (_, value), where in self._readings().items() if value is not None)
         if self._below is not None:
             yield from self._below.texts()
 
@@ -106,6 +107,8 @@ class Scope:
         if self._index is None:
             self._index = defaultdict(list)
             for name, known in self._own.items():
+                if known is None:
+                    self._index[False, None].append((name, "as is"))
                 for way, read in readings(known):
                     if isinstance(read, str | int):
                         self._index[isinstance(read, int), read].append((name, way))
@@ -207,8 +210,8 @@ def _shown(page: Lines, known: Known) -> dict[str, JsonValue]:
     values: dict[str, JsonValue] = {}
     unclear = set()
     for line in page:
-        figures = _FIGURE.findall(line)
-        wording = known.mask(line.strip())[:_MAX_NAME] if figures else ""
+        figures = _FIGURE.findall(_STATES.sub("", line))
+        wording = known.mask(_STATES.sub("", line).strip())[:_MAX_NAME] if figures else ""
         for number, figure in enumerate(figures):
             name = f"page {wording} {number}"
             if values.setdefault(name, figure) != figure:

@@ -22,9 +22,7 @@ from worldmodel.rules.expressions import (
     Read,
     Switch,
     Text,
-    Unknown,
     cost,
-    evaluate,
 )
 from worldmodel.rules.readings import readings
 from worldmodel.rules.scope import Scope
@@ -37,6 +35,9 @@ MAX_TEXT = 200
 MOST_TEXTS = 512
 """Ways to fill the holes of one text that are kept."""
 MAX_CASES = 12
+MAX_CASE_TEXT = 80
+LEAST = 2
+"""Examples that a case must have."""
 
 Example = tuple[Scope, JsonValue]
 
@@ -76,9 +77,11 @@ def candidates(value: JsonValue, scope: Scope) -> set[Expression]:
     if isinstance(value, dict | list | float):
         return set()
     out: set[Expression] = {Const(value)}
-    if value is None or isinstance(value, bool):
+    if isinstance(value, bool):
         return out
     out |= _reads(value, scope)
+    if value is None:
+        return out
     if isinstance(value, int):
         out |= {Number(read) for read in _reads(str(value), scope)}
     if len(out) == 1:
@@ -101,7 +104,7 @@ def key_candidates(key: str, collection: str, scope: Scope) -> set[Expression]:
         out |= {found for name in others for found in _finds(key, name, scope)}
         out |= {Fresh(name) for name in scope.state if name != collection and key == scope.fresh(name)}
     parts = key.split(" ")
-    if not out and len(parts) == 2 and all(parts):
+    if len(parts) == 2 and all(parts):
         each = [sorted(key_candidates(part, collection, scope), key=lambda e: (cost(e), repr(e))) for part in parts]
         pairs = itertools.product(each[0][:12], each[1][:60])
         out |= {Text(("", " ", ""), pair) for pair in pairs}
@@ -202,41 +205,54 @@ def _switch(examples: Sequence[Example], found: Sequence[set[Expression]]) -> tu
     """A name by whose value the examples fall into cases that one expression each explains."""
     best: tuple[float, float, Switch] | None = None
     for name in _names(examples):
-        cases: dict[str, list[int]] = defaultdict(list)
-        for number, (scope, _) in enumerate(examples):
-            if scope.knows(name):
-                cases[canonical(scope.value(name))].append(number)
-        if not 1 < len(cases) <= min(MAX_CASES, len(examples) // 2):
-            continue
-        right = 0.0
-        then: list[tuple[JsonValue, Expression]] = []
-        for _, members in sorted(cases.items()):
-            chosen = _most_common([found[i] for i in members])
-            if chosen is not None:
-                # A case seen once explains itself.
-                right += chosen[1] * len(members) - (len(members) == 1)
-                then.append((examples[members[0]][0].value(name), chosen[0]))
-        if then:
-            switch = Switch(Read(name), tuple(then))
-            rank = (right / len(examples), -cost(switch), switch)
-            best = rank if best is None or rank[:2] > best[:2] else best
+        values = [scope.value(name) for scope, _ in examples]
+        for switch, right in (_by_value(name, values, found), _by_presence(name, values, found)):
+            if switch is not None:
+                rank = (right / len(examples), -cost(switch), switch)
+                best = rank if best is None or rank[:2] > best[:2] else best
     return (best[2], best[0]) if best is not None else None
 
 
+Attempt = tuple[Switch | None, float]
+
+
+def _by_value(name: str, values: Sequence[JsonValue], found: Sequence[set[Expression]]) -> Attempt:
+    """A case for each value, and how many examples they explain. A case seen once explains itself."""
+    cases: dict[str, list[int]] = defaultdict(list)
+    for number, value in enumerate(values):
+        cases[canonical(value)].append(number)
+    if not 1 < len(cases) <= min(MAX_CASES, len(values) // 2):
+        return None, 0.0
+    right = 0.0
+    then: list[tuple[JsonValue, Expression]] = []
+    for _, members in sorted(cases.items()):
+        chosen = _most_common([found[i] for i in members])
+        if chosen is not None:
+            right += chosen[1] * len(members) - (len(members) == 1)
+            then.append((values[members[0]], chosen[0]))
+    return (Switch(Read(name), tuple(then)), right) if then else (None, 0.0)
+
+
+def _by_presence(name: str, values: Sequence[JsonValue], found: Sequence[set[Expression]]) -> Attempt:
+    """A case for where there is nothing, and one for where there is something."""
+    absent = [i for i, value in enumerate(values) if value is None]
+    present = [i for i, value in enumerate(values) if value is not None]
+    if len(absent) < LEAST or len(present) < LEAST:
+        return None, 0.0
+    without = _most_common([found[i] for i in absent])
+    given = _most_common([found[i] for i in present])
+    if without is None or given is None:
+        return None, 0.0
+    right = without[1] * len(absent) + given[1] * len(present)
+    return Switch(Read(name), ((None, without[0]),), given[0]), right
+
+
 def _names(examples: Sequence[Example]) -> Iterable[str]:
-    """Names of short values that most examples have."""
+    """Names of short values that several examples have."""
     counts = Counter(
         name
         for scope, _ in examples
         for name, value in scope.items()
-        if isinstance(value, str | int) and len(str(value)) <= 80 and not name.startswith("page ")
+        if isinstance(value, str | int) and len(str(value)) <= MAX_CASE_TEXT
     )
-    return sorted(name for name, n in counts.items() if n >= 0.9 * len(examples))
-
-
-def holds(expression: Expression, value: JsonValue, scope: Scope) -> bool:
-    """Whether the expression gives exactly this value here."""
-    try:
-        return canonical(evaluate(expression, scope)) == canonical(value)
-    except Unknown:
-        return False
+    return sorted(name for name, n in counts.items() if n >= LEAST)
