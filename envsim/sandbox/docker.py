@@ -51,10 +51,11 @@ class DockerSandbox(ServedSandbox):
         with engine_errors(SandboxLost, f"The log of {self.name} cannot be read"):
             return read_log(self.container)
 
-    def probe(self, hosts: list[str], paths: list[str]) -> Facts:
-        """What a process inside could do; see `envsim.guest.probe`. Takes some 100 ms."""
+    def probe(self, hosts: list[str], paths: list[str], abstract: str) -> Facts:
+        """What a process inside could do; see `envsim.guest.probe`. Takes about a second."""
+        command = ["python", "-m", "envsim.guest.probe", *probe_arguments(hosts, paths, abstract), "--exhaust"]
         with engine_errors(SandboxLost, f"The probe cannot be run inside {self.name}"):
-            result = self.container.exec_run(["python", "-m", "envsim.guest.probe", *probe_arguments(hosts, paths)])
+            result = self.container.exec_run(command)
         if result.exit_code:
             raise SandboxError(f"The probe inside {self.name} failed: {result.output.decode()[-500:]}")
         return cast("Facts", json.loads(result.output))
