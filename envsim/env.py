@@ -167,7 +167,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             seed: Chooses template, instance and every draw of the episode. None: the next of the
                 sequence begun by the last seed given.
             options: ``task`` picks a template or instance for this episode, ``task_seed`` lets another seed
-                than the episode's choose it (several trials of one instance); ``session`` names its trace.
+                than the episode's choose it (several trials of one instance); ``clock`` is an ISO 8601 time that
+                a sandbox starts at instead of the task's; ``session`` names its trace.
 
         Raises:
             SandboxError: No sandbox could be started, twice in a row; `outcome` says so too.
@@ -182,7 +183,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         self.task, self.outcome = None, None
         options = options or {}
         try:
-            self.task = self.source.choose(options.get("task_seed", episode_seed), options.get("task"), self.world)
+            task = self.source.choose(options.get("task_seed", episode_seed), options.get("task"), self.world)
+            self.task = task.starting_at(options["clock"]) if options.get("clock") else task
             transition = self.world.reset(self.task, episode_seed)
             before = self.world.state()
             if self.task.user is not None:

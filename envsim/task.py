@@ -22,6 +22,9 @@ class Start(Frozen):
 
     url: str = Field(default="/", description="path and query the page is opened at; browser interface only")
     login: str | None = Field(default=None, description="account (e-mail) that is signed in; None: a guest")
+    clock: str | None = Field(
+        default=None, description="ISO 8601 time the app starts at, UTC where it names no zone; None: the app's own"
+    )
     setup: tuple[Action, ...] = Field(
         default=(), description="the app's own tools, called at reset with all bugs off, before the page opens"
     )
@@ -49,3 +52,7 @@ class Task(Frozen):
     oracle: tuple[Any, ...] = Field(
         default=(), description="oracle steps, see envsim.policy.steps; filled in from params as they run"
     )
+
+    def starting_at(self, clock: str) -> Task:
+        """The same instance with the app's clock at another ISO 8601 time."""
+        return self.model_copy(update={"start": self.start.model_copy(update={"clock": clock})})

@@ -6,16 +6,18 @@ An instance is a pure function of (template, seed, seed view): the same in any p
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from envsim.content import find_app, list_apps, list_templates
 from envsim.errors import ActionError, ContentError
 from envsim.expressions import compile_query, placeholders, query, render, resolve, rows
 from envsim.goal_template import SPOKEN, fill_goal
+from envsim.guest.guest import parse_clock
 from envsim.policy.steps import SEEN, parse_steps
 from envsim.reward.checks import parse_check, parse_checks
 from envsim.rng import Rng
@@ -70,12 +72,20 @@ class StartTemplate(_Strict):
 
     url: str = "/"
     login: str | None = None
+    clock: str | None = Field(default=None, description="ISO 8601 text or a TOML time")
     setup: list[str] = Field(default=[], description="calls with named arguments, made at reset with all bugs off")
 
+    @field_validator("clock", mode="before")
+    @classmethod
+    def _clock_as_text(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, datetime) else value
+
     @model_validator(mode="after")
-    def _setup_parses(self) -> StartTemplate:
+    def _parts_parse(self) -> StartTemplate:
         for call in self.setup:
             _valid(Action.parse, call)
+        if self.clock is not None and "{" not in self.clock:
+            _valid(parse_clock, self.clock)
         return self
 
 
@@ -228,6 +238,7 @@ def _start(start: StartTemplate, params: Mapping[str, Any]) -> Start:
     return Start(
         url=render(start.url, params),
         login=None if start.login is None else render(start.login, params),
+        clock=None if start.clock is None else parse_clock(render(start.clock, params)).isoformat(),
         # Parsed before it is filled in: no value can change what is called.
         setup=tuple(Action.call(call.name, **resolve(call.arguments, params)) for call in calls),
     )

@@ -238,4 +238,5 @@ def _shared_model(root: Path, place: Path, app: str | None, written_ns: int) -> 
 
 def _start_key(start: Start) -> str:
     calls = [tool_request(call).key for call in start.setup]
-    return "\n".join([start.url, start.login or "", *calls])
+    clock = [f"clock {start.clock}"] if start.clock else []
+    return "\n".join([start.url, start.login or "", *clock, *calls])

@@ -18,8 +18,9 @@ from typing import Any, cast
 from envsim import rng
 from envsim.content import load_entry
 from envsim.errors import ContentError
+from envsim.guest import statefile
 from envsim.guest.exchange import call, contained
-from envsim.guest.kit import Clone, Collection, Fired, Kit
+from envsim.guest.kit import Asgi, Clone, Collection, Fired, Kit
 from envsim.guest.openapi import build_call
 from envsim.state import StateView, diff
 
@@ -35,10 +36,16 @@ class GuestSpec:
     start: str
     tick_s: float
     state: dict[str, dict[str, str]]
+    variant: str | None = None
+    hosted: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """JSON text that `from_json` reads back."""
         return json.dumps(asdict(self), sort_keys=True)
+
+    def collections(self) -> dict[str, Collection]:
+        """The state view as a kit takes it."""
+        return {name: Collection(**fields) for name, fields in self.state.items()}
 
     @classmethod
     def from_json(cls, text: str) -> GuestSpec:
@@ -78,17 +85,18 @@ class Guest:
         seed_db: Its seed database.
     """
 
+    kit: Kit
+    asgi: Asgi
+
     def __init__(self, spec: GuestSpec, folder: Path, seed_db: Path) -> None:
-        self.spec = spec
-        self.kit = Kit(
-            seed_db,
-            {name: Collection(**fields) for name, fields in spec.state.items()},
-            epoch=parse_clock(spec.start),
-            tick=timedelta(seconds=spec.tick_s),
-        )
+        kit = Kit(seed_db, spec.collections(), epoch=parse_clock(spec.start), tick=timedelta(seconds=spec.tick_s))
         factory = cast("Callable[[Kit], Clone]", load_entry(folder, spec.app))
-        self._clone = factory(self.kit)
-        self.asgi = contained(self._clone.asgi)
+        self._open(spec, kit, factory(kit))
+
+    def _open(self, spec: GuestSpec, kit: Kit, clone: Clone) -> None:
+        self.spec, self.kit, self._clone = spec, kit, clone
+        self.asgi = contained(clone.asgi)
+        self._fingerprint = statefile.fingerprint(spec.to_json())
         self._document: dict[str, Any] | None = None
         self._seed_view = self.kit.view()
         self._snapshots: dict[str, tuple[dict[str, Any], StateView]] = {}
@@ -128,12 +136,7 @@ class Guest:
                 await self._setup_call(step, cookies)
         finally:
             kit.tick = tick
-            kit.seed = seed
-            kit.bugs = dict(bugs)
-            kit.ticks = 0
-            kit.counters = {}
-            kit.cache = {}  # holds ticks and views of a time that now never was
-            kit.events = []
+            kit.begin(seed=seed, bugs=bugs)
             self._set_baseline(self._seed_view if kit.write_mark() == written else kit.view())
         return cookies
 
@@ -191,6 +194,19 @@ class Guest:
         saved, view = self._snapshots[snapshot_id]
         self.kit.restore(saved)
         self._set_baseline(view)
+
+    def export(self) -> bytes:
+        """The whole mutable state; see `envsim.guest.statefile`."""
+        saved = self.kit.snapshot()
+        meta = {"kit": saved.pop("meta")}
+        return statefile.pack(self.spec.name, self._fingerprint, meta, saved)
+
+    def load(self, data: bytes) -> None:
+        """Take over an exported state; snapshots taken before are forgotten."""
+        meta, parts = statefile.unpack(data, self.spec.name, self._fingerprint)
+        self._snapshots.clear()
+        self.kit.restore({**parts, "meta": meta["kit"]})
+        self._set_baseline(self.kit.view())
 
     def close(self) -> None:
         """Close the databases; safe to call twice."""

@@ -119,21 +119,21 @@ class Kit:
         self.events = []
         self.generation += 1
 
+    def begin(self, *, seed: int, bugs: Mapping[str, float]) -> None:
+        """Start an episode on draw 1 and tick 0, whatever login and setup did; the database stays as they left it."""
+        self.seed = seed
+        self.bugs = dict(bugs)
+        self.ticks = 0
+        self.counters = {}
+        self.cache = {}  # holds ticks and views of a time that now never was
+        self.events = []
+
     def snapshot(self) -> dict[str, Any]:
-        """Everything mutable: ``{"db": bytes, "meta": JSON text}``."""
-        meta = {
-            "seed": self.seed,
-            "bugs": self.bugs,
-            "start": self._start.isoformat(),
-            "ticks": self.ticks,
-            "counters": self.counters,
-            "cache": self.cache,
-        }
-        return {"db": self.db.serialize(), "meta": json.dumps(meta)}
+        """Everything mutable: ``meta`` (JSON text) and, as bytes, ``db``."""
+        return {"db": self.db.serialize(), "meta": self._dump_meta()}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Return to what `snapshot` returned."""
-        meta = json.loads(snapshot["meta"])
         source = _open_memory()
         try:
             source.deserialize(snapshot["db"])
@@ -142,6 +142,21 @@ class Kit:
             source.backup(self.db)
         finally:
             source.close()
+        self._load_meta(snapshot["meta"])
+
+    def _dump_meta(self) -> str:
+        meta = {
+            "seed": self.seed,
+            "bugs": self.bugs,
+            "start": self._start.isoformat(),
+            "ticks": self.ticks,
+            "counters": self.counters,
+            "cache": self.cache,
+        }
+        return json.dumps(meta)
+
+    def _load_meta(self, text: str) -> None:
+        meta = json.loads(text)
         self.seed = meta["seed"]
         self.bugs = meta["bugs"]
         self._start = datetime.fromisoformat(meta["start"])
@@ -196,12 +211,10 @@ class Kit:
         return {name: self._table(name, collection) for name, collection in self.collections.items()}
 
     def _table(self, name: str, collection: Collection) -> dict[str, dict[str, Any]]:
-        cursor = self.db.execute(collection.sql)
-        rows = cursor.fetchall()
+        columns, rows = self._query(collection.sql)
         known, table = self._tables.get(name, ([], {}))
         if rows == known and table:
             return table
-        columns = [column[0] for column in cursor.description]
         at = columns.index(collection.key)
         names = columns[:at] + columns[at + 1 :]
         before = {row[at]: row for row in known}
@@ -214,6 +227,10 @@ class Kit:
         self._tables[name] = (rows, fresh)
         return fresh
 
+    def _query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        cursor = self.db.execute(sql)
+        return [column[0] for column in cursor.description], cursor.fetchall()
+
     def write_mark(self) -> tuple[int, int]:
         """Changes whenever the database may have; equal marks mean an equal state view."""
         return (self.generation, self.db.total_changes)
@@ -223,9 +240,12 @@ class Kit:
         digest = hashlib.sha256()
         for statement in self.db.iterdump():
             digest.update(statement.encode())
-        memory = [self.seed, self.bugs, self._start.isoformat(), self.ticks, self.counters, self.cache]
-        digest.update(canonical(memory).encode())
+        digest.update(self._hash_meta())
         return digest.hexdigest()
+
+    def _hash_meta(self) -> bytes:
+        memory = [self.seed, self.bugs, self._start.isoformat(), self.ticks, self.counters, self.cache]
+        return canonical(memory).encode()
 
 
 def _open_memory() -> sqlite3.Connection:

@@ -23,6 +23,9 @@ NUMBER: Schema = {"type": "number"}
 CENTS: Schema = {"type": "integer", "minimum": 0, "description": "Money in cents (USD): 4900 is $49.00."}
 DATE: Schema = {"type": "string", "maxLength": 10, "description": "A date, YYYY-MM-DD."}
 
+ABOUT = "Money is in integer cents (USD), dates are ISO 8601."
+"""What holds for the tools of a shop."""
+
 MAX_TEXT = 4000
 MAX_INTEGER = 2**53
 _PYTHON: dict[str, type] = {"string": str, "integer": int, "boolean": bool}
@@ -149,7 +152,7 @@ def openapi(
     title: str,
     components: Mapping[str, Schema],
     *,
-    about: str = "Money is in integer cents (USD), dates are ISO 8601.",
+    about: str = ABOUT,
     notes_beside: bool = False,
     bodies_required: bool = False,
 ) -> dict[str, Any]:

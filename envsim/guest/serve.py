@@ -112,13 +112,13 @@ def one_at_a_time(app: Asgi, turn: AbstractAsyncContextManager[Any]) -> Asgi:
     return serve
 
 
-async def read_body(receive: Receive) -> bytes | None:
-    """The whole request body; None if it is longer than `MAX_BODY`."""
-    body = b""
+async def read_body(receive: Receive, limit: int = MAX_BODY) -> bytes | None:
+    """The whole request body; None if it is longer than `limit` bytes."""
+    body = bytearray()
     while True:
         message = await receive()
-        body += bytes(message.get("body", b""))
-        if len(body) > MAX_BODY:
+        body += message.get("body", b"")
+        if len(body) > limit:
             return None
         if not message.get("more_body"):
-            return body
+            return bytes(body)

@@ -1,7 +1,8 @@
 """Runs one clone in a process of its own: ``python -m envsim.guest.supervisor``.
 
 In the given directory, ``app.sock`` serves the app and ``control.sock`` its control plane: JSON over
-HTTP, one path per method of `envsim.sandbox.runtime.Control`. Nothing listens anywhere else.
+HTTP (exported states as they are), one path per method of `envsim.sandbox.runtime.Control`. Nothing
+listens anywhere else.
 
 An owner holds a *lease*, an open ``GET /lease``. When nobody has held one for some seconds the
 supervisor exits, so a sandbox never outlives an owner that was killed.
@@ -22,11 +23,16 @@ from typing import Any
 
 from envsim.errors import ContentError
 from envsim.guest.exchange import Message, Receive, Send
-from envsim.guest.guest import Guest, GuestSpec, build_seed
+from envsim.guest.guest import Guest, GuestSpec
+from envsim.guest.load import open_guest, write_seed
 from envsim.guest.serve import make_server, one_at_a_time, read_body
 
 APP_SOCKET = "app.sock"
 CONTROL_SOCKET = "control.sock"
+DATA = Path("/state")
+"""Where a hosted app keeps its state in a container."""
+MAX_STATE = 256 * 1024 * 1024
+"""Longest exported state that crosses the control plane, in bytes."""
 
 log = logging.getLogger("envsim.guest")
 
@@ -74,6 +80,10 @@ class ControlApp:
             ("POST", "/changes"): self._changes,
             ("POST", "/snapshot"): self._call(lambda request: guest.snapshot()),
             ("POST", "/restore"): self._call(lambda request: guest.restore(**request)),
+            ("GET", "/export"): self._call(lambda request: guest.export()),
+        }
+        self._binary: dict[tuple[str, str], Callable[[bytes], Any]] = {
+            ("POST", "/load"): guest.load,
         }
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -81,14 +91,17 @@ class ControlApp:
         if scope["path"] == "/lease":
             await self._lease.hold(receive, send)
             return
-        operation = self._operations.get((scope["method"], scope["path"]))
-        body = await read_body(receive)
-        if operation is None or body is None:
+        route = (scope["method"], scope["path"])
+        body = await read_body(receive, MAX_STATE)
+        if body is None or not (route in self._operations or route in self._binary):
             await _answer(send, 404, {"error": f"no operation {scope['method']} {scope['path']}"})
             return
         try:
             async with self._lock:
-                value = await operation(json.loads(body or b"{}"))
+                if route in self._binary:
+                    value = self._binary[route](body)
+                else:
+                    value = await self._operations[route](json.loads(body or b"{}"))
         except (ContentError, TypeError, json.JSONDecodeError) as error:
             await _answer(send, 422, {"error": str(error)})
         except Exception as error:
@@ -109,8 +122,10 @@ class ControlApp:
 
 
 async def _answer(send: Send, status: int, value: Any) -> None:
-    body = json.dumps(value, ensure_ascii=False).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    binary = isinstance(value, bytes)
+    body = value if binary else json.dumps(value, ensure_ascii=False).encode()
+    kind = b"application/octet-stream" if binary else b"application/json"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -139,8 +154,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="envsim.guest.supervisor", description=__doc__)
     parser.add_argument("--spec", type=Path, required=True, help="GuestSpec as a JSON file")
     parser.add_argument("--folder", type=Path, required=True, help="the clone's folder")
-    parser.add_argument("--seed-db", type=Path, required=True, help="its seed database")
-    parser.add_argument("--build-seed", action="store_true", help="write the seed database and exit")
+    parser.add_argument("--seed-db", type=Path, required=True, help="its seed: a database, or a hosted app's folder")
+    parser.add_argument("--build-seed", action="store_true", help="write the seed and exit")
+    parser.add_argument("--data", type=Path, default=DATA, help="where a hosted app keeps its state")
     parser.add_argument("--directory", type=Path, help="where the sockets go")
     parser.add_argument("--lease", type=float, default=10.0, help="seconds it stays up without an owner")
     parser.add_argument("--grace", type=float, default=60.0, help="seconds an owner has to show up at first")
@@ -148,14 +164,14 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     spec = GuestSpec.from_json(args.spec.read_text(encoding="utf-8"))
     if args.build_seed:
-        build_seed(args.folder, spec.seed, args.seed_db)
+        write_seed(spec, args.folder, args.seed_db)
         return
     lease = Lease(args.grace, args.lease)
-    asyncio.run(_run(spec, args.folder, args.seed_db, args.directory, lease))
+    guest = open_guest(spec, args.folder, args.seed_db, args.data)
+    asyncio.run(_run(guest, args.directory, lease))
 
 
-async def _run(spec: GuestSpec, folder: Path, seed_db: Path, directory: Path, lease: Lease) -> None:
-    guest = Guest(spec, folder, seed_db)
+async def _run(guest: Guest, directory: Path, lease: Lease) -> None:
     await supervise(guest, directory, lease)
     # All state is in memory: there is nothing to save, and open connections are not worth a wait.
     for name in (APP_SOCKET, CONTROL_SOCKET):

@@ -20,7 +20,7 @@ CHUNK = 65_536
 
 
 class TooLong(http.client.HTTPException):
-    """The body of an answer is longer than `MAX_ANSWER`."""
+    """The body of an answer is longer than it may be."""
 
 
 class DeadlineSocket(socket.socket):
@@ -127,11 +127,11 @@ class DeadlineConnection(http.client.HTTPConnection):
         self.sock = connected
 
 
-def read_answer(reply: http.client.HTTPResponse) -> bytes:
+def read_answer(reply: http.client.HTTPResponse, limit: int = MAX_ANSWER) -> bytes:
     """The body of `reply`.
 
     Raises:
-        TooLong: It is longer than `MAX_ANSWER`.
+        TooLong: It is longer than `limit` bytes.
         IncompleteRead: It ends before its declared length.
         HTTPException: It is malformed.
         TimeoutError: The deadline of its connection passed.
@@ -142,8 +142,8 @@ def read_answer(reply: http.client.HTTPResponse) -> bytes:
         # In pieces: a read of the declared length would set that much memory aside, whatever then arrives.
         while piece := reply.read(CHUNK):
             body += piece
-            if len(body) > MAX_ANSWER:
-                raise TooLong(f"more than {MAX_ANSWER} bytes")
+            if len(body) > limit:
+                raise TooLong(f"more than {limit} bytes")
         if reply.length:
             raise http.client.IncompleteRead(bytes(body), reply.length)
     except BaseException as error:

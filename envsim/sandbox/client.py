@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from envsim.errors import ContentError, SandboxError, SandboxLost, SandboxStartError, SandboxTimeout
-from envsim.page.sockets import DeadlineConnection, connect_unix, read_answer
+from envsim.guest.supervisor import MAX_STATE
+from envsim.page.sockets import MAX_ANSWER, DeadlineConnection, connect_unix, read_answer
 from envsim.sandbox.runtime import Changes, ResetRequest
 from envsim.state import StateView
 
@@ -86,20 +87,33 @@ class SocketControl:
         """See `Control.restore`."""
         self._ask("POST", "/restore", {"snapshot_id": snapshot_id})
 
+    def export(self) -> bytes:
+        """See `Control.export`."""
+        return self._answer("/export", *self._exchange("GET", "/export", None, MAX_STATE))
+
+    def load(self, data: bytes) -> None:
+        """See `Control.load`."""
+        self._answer("/load", *self._exchange("POST", "/load", data))
+
     def close(self) -> None:
         """Release connections; safe to call twice."""
         self._closed = True
         self._connection.close()
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        status, text = self._exchange(method, path, None if body is None else json.dumps(body).encode())
-        if status == 422:
-            raise ContentError(json.loads(text)["error"])
-        if status != 200:
-            raise SandboxError(f"Sandbox {self._name} failed at {path}: {text.decode()[:300]}. See its log.")
-        return json.loads(text)
+        sent = None if body is None else json.dumps(body).encode()
+        return json.loads(self._answer(path, *self._exchange(method, path, sent)))
 
-    def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+    def _answer(self, path: str, status: int, body: bytes) -> bytes:
+        """The body of a good answer; what a bad one says is raised."""
+        if status == 422:
+            raise ContentError(json.loads(body)["error"])
+        if status != 200:
+            text = body.decode("utf-8", "replace")[:300]
+            raise SandboxError(f"Sandbox {self._name} failed at {path}: {text}. See its log.")
+        return body
+
+    def _exchange(self, method: str, path: str, body: bytes | None, limit: int = MAX_ANSWER) -> tuple[int, bytes]:
         with self._lock:
             if self._closed:
                 raise SandboxLost(f"Sandbox {self._name} is closed. Start another.")
@@ -107,7 +121,7 @@ class SocketControl:
                 self._connection.begin()
                 self._connection.request(method, path, body)
                 reply = self._connection.getresponse()
-                return reply.status, read_answer(reply)
+                return reply.status, read_answer(reply, limit)
             except TimeoutError:
                 # A late answer would be taken for that of the next call.
                 self._connection.close()

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from envsim.errors import SandboxError, SandboxLost, SandboxStartError
 from envsim.guest.probe import Facts
-from envsim.guest.supervisor import CONTROL_SOCKET
+from envsim.guest.supervisor import CONTROL_SOCKET, DATA
 from envsim.sandbox import registry
 from envsim.sandbox.client import LOG_TAIL, SocketControl, wait_for_lease
 from envsim.sandbox.image import Progress, connect, engine_errors, ensure_image, quiet
@@ -34,6 +34,8 @@ PIDS = 128
 CPUS = 1.0
 IO = "io"
 TMP = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
+STATE = "rw,noexec,nosuid,nodev,size=256m,uid=1000,gid=1000"
+"""The data folder of a hosted app: in memory, within the container's limit."""
 
 
 class DockerSandbox(ServedSandbox):
@@ -88,7 +90,7 @@ class DockerRuntime:
     def start(self, spec: SandboxSpec) -> DockerSandbox:
         """See `Runtime.start`."""
         image = self.prepare(spec)
-        record, container = reserve(spec.name, "docker", IO), None
+        record, container = reserve(spec.ref, "docker", IO), None
         io = Path(record.folder) / IO
         try:
             # Open to the container's user; the folder around it is closed to everyone but us.
@@ -160,7 +162,7 @@ def _run(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],
         read_only=True,
-        tmpfs={"/tmp": TMP},  # noqa: S108 -- inside the container
+        tmpfs={"/tmp": TMP, **({str(DATA): STATE} if spec.origin.hosted else {})},  # noqa: S108 -- inside the container
         user="1000:1000",
         mem_limit=MEMORY,
         memswap_limit=MEMORY,
@@ -171,7 +173,7 @@ def _run(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any
         use_config_proxy=False,
         log_config={"type": "json-file", "config": {"max-size": "5m", "max-file": "1"}},
         labels={
-            "envsim.app": spec.name,
+            "envsim.app": spec.ref,
             "envsim.name": name,
             "envsim.owner_pid": str(owner.pid),
             "envsim.owner_start": str(owner.start),

@@ -21,7 +21,7 @@ from typing import Any
 
 from envsim.content import list_apps
 from envsim.errors import ContentError, PrerequisiteError, SandboxError, SandboxStartError, missing_extra
-from envsim.sandbox.bundle import REQUIREMENTS, files_hash, guest_files
+from envsim.sandbox.bundle import all_requirements, files_hash, guest_files
 from envsim.sandbox.seed import cache_dir, folder_files, guest_spec
 from envsim.sandbox.spec import SandboxSpec, load_spec
 
@@ -151,8 +151,9 @@ def _current_tags(client: Any, bases: set[str]) -> set[str]:
     for folder in list_apps().values():
         spec = load_spec(folder / "sandbox.toml")
         if (folder / "Dockerfile").is_file():
-            files = build_context(spec)
-            tags |= {_tag(client, spec.name, files, base) for base in bases}
+            for variant in spec.variants or (None,):
+                files = build_context(spec.with_variant(variant))
+                tags |= {_tag(client, spec.name, files, base) for base in bases}
     return tags
 
 
@@ -185,10 +186,9 @@ def build_context(spec: SandboxSpec) -> dict[str, bytes]:
     dockerfile = spec.root / "Dockerfile"
     if not dockerfile.is_file():
         raise ContentError(f"{spec.root} has no Dockerfile. Copy the shop's: it serves any clone written on the kit.")
-    requirements = sorted({*spec.requirements, *REQUIREMENTS})
     files = {
         "Dockerfile": dockerfile.read_bytes(),
-        "requirements.txt": "".join(f"{line}\n" for line in requirements).encode(),
+        "requirements.txt": "".join(f"{line}\n" for line in all_requirements(spec)).encode(),
         "guest/guest.json": guest_spec(spec).to_json().encode(),
         **{f"guest/{name}": content for name, content in guest_files().items()},
     }

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, cast
 
-from envsim.errors import SandboxLost
+from envsim.errors import ContentError, SandboxLost
 from envsim.guest.exchange import drive
 from envsim.guest.guest import Guest
 from envsim.guest.serve import one_at_a_time
@@ -111,6 +111,16 @@ class InProcessControl:
         with self._turn() as guest:
             guest.restore(snapshot_id)
 
+    def export(self) -> bytes:
+        """See `Control.export`."""
+        with self._turn() as guest:
+            return guest.export()
+
+    def load(self, data: bytes) -> None:
+        """See `Control.load`."""
+        with self._turn() as guest:
+            guest.load(data)
+
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Guest]:
         with self._lock:
@@ -172,5 +182,14 @@ class InProcessRuntime:
     """See `Runtime`."""
 
     def start(self, spec: SandboxSpec) -> InProcessSandbox:
-        """See `Runtime.start`."""
+        """See `Runtime.start`.
+
+        Raises:
+            ContentError: The app cannot share a process with its user.
+        """
+        if spec.origin.hosted is not None or spec.origin.variant is not None:
+            raise ContentError(
+                f"{spec.ref} brings packages, a clock and chance of its own and cannot run in your process. "
+                "Use the process or the docker runtime."
+            )
         return InProcessSandbox(spec)

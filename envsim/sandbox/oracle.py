@@ -16,8 +16,9 @@ from typing import Any, TypedDict, cast
 from envsim.content import load_entry
 from envsim.errors import ContentError
 from envsim.page.transport import Transport, WireFault
+from envsim.sandbox.declared import Bug
 from envsim.sandbox.runtime import Changes, Control, ResetRequest, Sandbox
-from envsim.sandbox.spec import Bug, SandboxSpec
+from envsim.sandbox.spec import SandboxSpec
 from envsim.state import StateView
 
 
@@ -101,6 +102,12 @@ class _HeldControl:
 
     def restore(self, snapshot_id: str) -> None:
         self._control.restore(snapshot_id)
+
+    def export(self) -> bytes:
+        return self._control.export()
+
+    def load(self, data: bytes) -> None:
+        self._control.load(data)
 
 
 class HeldSandbox:

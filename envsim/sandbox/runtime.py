@@ -106,6 +106,22 @@ class Control(Protocol):
         """
         ...
 
+    def export(self) -> bytes:
+        """The whole mutable state (database, files, clock, draws, counters, cache) as self-contained bytes.
+
+        Any sandbox of the same spec can `load` them, in any runtime, now or later. What `changes` has not
+        yet reported is not among them.
+        """
+        ...
+
+    def load(self, data: bytes) -> None:
+        """Take over a state that was exported; it counts as a reset: snapshots taken before are forgotten.
+
+        Raises:
+            ContentError: Damaged, cut short, or of another spec; the sandbox is left as it was.
+        """
+        ...
+
 
 class Sandbox(Protocol):
     """One running clone."""

@@ -165,7 +165,7 @@ class SandboxWorld:
         surface = self._open()
         self.bugs = bugs = self.spec.select_bugs(self._bugs if task.bugs is None else task.bugs)
         setup = [SetupCall(tool=call.name, arguments=dict(call.arguments)) for call in task.start.setup]
-        request = ResetRequest(seed=seed, bugs=bugs, login=task.start.login, setup=setup)
+        request = ResetRequest(seed=seed, bugs=bugs, clock=task.start.clock, login=task.start.login, setup=setup)
         cookies = self._live().control.reset(request)
         self._sign_in_user(task)
         if self._wire is None:

@@ -10,6 +10,7 @@ Run it on a runtime or clone of your own::
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from urllib.request import urlopen
 
@@ -42,6 +43,7 @@ def check_sandbox(sandbox: Sandbox, dirty: Dirty | None = None) -> None:
     _check_sign_in(sandbox)
     _check_changes(sandbox, dirty)
     _check_forks(sandbox, dirty)
+    _check_export(sandbox, dirty)
     _check_refusals(sandbox)
     _check_transports(sandbox)
     _check_close(sandbox)
@@ -131,6 +133,29 @@ def _check_forks(sandbox: Sandbox, dirty: Dirty) -> None:
         _expect(control.hash() == end, "the same actions after restore() end in another state")
     control.reset(_request(sandbox))
     _refused(lambda: control.restore(saved), "a snapshot outlives a reset")
+
+
+def _check_export(sandbox: Sandbox, dirty: Dirty) -> None:
+    control = sandbox.control
+    cookies = control.reset(_request(sandbox))
+    dirty(sandbox, cookies)
+    saved, data, middle, view = control.snapshot(), control.export(), control.hash(), control.state()
+    _expect(control.hash() == middle, "export() changes the state")
+    dirty(sandbox, cookies)
+    end = control.hash()
+    control.reset(ResetRequest(seed=SEED + 1))
+    before = control.hash()
+    for bad in (b"", data[:-1], data[: len(data) // 2], data[:-1] + bytes([data[-1] ^ 1])):
+        _refused(functools.partial(control.load, bad), "load() takes a state that is damaged or cut short")
+        _expect(control.hash() == before, "a refused load() leaves something behind")
+    for _ in range(2):
+        control.load(data)
+        _expect(control.hash() == middle, "load() does not return to the state of export()")
+        _expect(control.state() == view, "load() does not return to the state view of export()")
+        _expect(control.changes() == {"delta": [], "events": []}, "a load shows up in changes()")
+        dirty(sandbox, cookies)
+        _expect(control.hash() == end, "the same actions after load() end in another state")
+    _refused(lambda: control.restore(saved), "a snapshot outlives a load")
 
 
 def _check_refusals(sandbox: Sandbox) -> None:

@@ -4,50 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-
+from envsim.guest import signin
 from envsim.guest.kit import Clone, Kit
-from envsim.guest.service import scalar
+from envsim.guest.members import load_actor, log_in
+from envsim.guest.pages import page_routes, unknown_page
+from envsim.guest.web import Request, Response, Route, fixed_file, serve, ticking, tool_routes
 
-from .api import routes as api
-from .pages import account, book, explore, host, inbox, signin, trips
+from .api import COMPONENTS, TOOLS
+from .pages import account, book, explore, host, inbox, trips
 from .pictures import MARK, picture
-from .service.members import open_session
-from .web import build_routes, unknown
-from .wire import ticking
+from .service.members import Actor
+from .web import Visit
 
 STATIC = Path(__file__).with_name("static")
+STILL = ("/static/", "/photo/", "/favicon.ico", "/robots.txt", "/api/openapi.json")
 
 
 def create(kit: Kit) -> Clone:
     """The booking site on `kit`. Its `login` raises `LookupError` for an unknown account."""
     pages = [page for module in (explore, book, trips, inbox, account, signin, host) for page in module.PAGES]
-    missing = unknown(kit)
-    app = Starlette(
-        routes=[*build_routes(kit, pages), *api.build(kit), *_files(kit)],
-        exception_handlers={404: missing, 405: missing},
-    )
-    app.router.redirect_slashes = False
 
-    def login(email: str) -> dict[str, str]:
-        member = scalar(kit, "SELECT id FROM members WHERE email = ?", email)
-        if member is None:
-            raise LookupError(f"Dovecote has no account {email!r}.")
-        return {"sid": open_session(kit, member)}
+    def caller(request: Request) -> Actor:
+        return load_actor(Actor, kit, request.cookies.get("sid", ""))
 
-    return Clone(asgi=ticking(kit, app), login=login)
+    tools = tool_routes(kit, TOOLS, caller, "/api/openapi.json", "Dovecote", COMPONENTS)
+    app = serve([*page_routes(kit, Visit, pages), *tools, *_files(kit)], unknown_page(kit, Visit))
+    return Clone(asgi=ticking(kit, app, STILL), login=lambda email: log_in(kit, email))
 
 
 def _files(kit: Kit) -> list[Route]:
-    def fixed(path: str, content: bytes, kind: str) -> Route:
-        async def serve(request: Request) -> Response:
-            return Response(content, media_type=kind, headers={"cache-control": "public, max-age=86400"})
-
-        return Route(path, serve)
-
     scenes = {
         slug: (kind, scene)
         for slug, kind, scene in kit.db.execute(
@@ -56,15 +41,15 @@ def _files(kit: Kit) -> list[Route]:
         )
     }
 
-    async def photo(request: Request) -> Response:
-        slug, number = request.path_params["slug"], request.path_params["number"]
+    def photo(request: Request) -> Response:
+        slug, number = request.parts["slug"], int(request.parts["number"])
         svg = picture(slug, number, *scenes.get(slug, ("house", "hills")))
         return Response(svg, media_type="image/svg+xml", headers={"cache-control": "public, max-age=86400"})
 
     return [
-        fixed("/static/style.css", (STATIC / "style.css").read_bytes(), "text/css"),
-        fixed("/static/hero.svg", (STATIC / "hero.svg").read_bytes(), "image/svg+xml"),
-        fixed("/favicon.ico", MARK, "image/svg+xml"),
-        fixed("/robots.txt", b"User-agent: *\nDisallow: /host\n", "text/plain"),
-        Route("/photo/{slug}/{number:int}.svg", photo),
+        fixed_file("/static/style.css", (STATIC / "style.css").read_bytes(), "text/css"),
+        fixed_file("/static/hero.svg", (STATIC / "hero.svg").read_bytes(), "image/svg+xml"),
+        fixed_file("/favicon.ico", MARK, "image/svg+xml"),
+        fixed_file("/robots.txt", b"User-agent: *\nDisallow: /host\n", "text/plain"),
+        Route("/photo/{slug}/{number:int}.svg", {"GET": photo}),
     ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from envsim.guest.text import day, initials, moment, plural, weekday
 
 from .pictures import CAPTIONS
 from .service.listings import AMENITIES, KINDS
@@ -52,33 +53,6 @@ def money(cents: int) -> str:
 def whole(cents: int) -> str:
     """``12500`` as ``$125``; cents only where there are some."""
     return f"${cents // 100:,}" if cents % 100 == 0 else money(cents)
-
-
-def day(text: str) -> str:
-    """An ISO date or time as ``2 Mar 2026``."""
-    found = date.fromisoformat(text[:10])
-    return f"{found.day} {found:%b %Y}"
-
-
-def weekday(text: str) -> str:
-    """An ISO date as ``Mon, 2 Mar 2026``."""
-    return f"{date.fromisoformat(text):%a}, {day(text)}"
-
-
-def moment(text: str) -> str:
-    """An ISO time as ``2 Mar 2026, 15:00``."""
-    return f"{day(text)}, {datetime.fromisoformat(text):%H:%M}"
-
-
-def initials(name: str) -> str:
-    """``Maya Okonkwo`` as ``MO``."""
-    words = name.split() or ["?"]
-    return "".join(word[0] for word in (words if len(words) < 2 else (words[0], words[-1])))
-
-
-def plural(count: int, word: str) -> str:
-    """``1 night``, ``3 nights``."""
-    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _compile() -> Environment:

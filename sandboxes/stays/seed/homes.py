@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 from datetime import date, timedelta
 
+from envsim.guest.text import plain, slugify
 from envsim.rng import Rng
 
 from ..app.service.listings import AMENITIES
 from ..app.service.pricing import POLICIES
-from ..app.service.text import plain, slugify
 from .places import PLACES, Place
 from .words import ADJECTIVES, HOSTS, KINDS, OPENINGS, REVIEWERS, REVIEWS, RULES, SENTENCES
 

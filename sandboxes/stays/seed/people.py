@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from datetime import date, timedelta
 
+from envsim.guest.members import hash_password
+from envsim.guest.text import plain
 from envsim.rng import Rng
 
-from ..app.service.members import hash_password
-from ..app.service.text import plain
 from .words import COUPONS, GUESTS, HOSTS
 
 PASSWORD = "dovecote-demo"  # noqa: S105 -- public on purpose: it protects nothing

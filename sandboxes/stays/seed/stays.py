@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from envsim.guest.service import utc_text
+from envsim.guest.zones import to_local
 from envsim.rng import Rng
 
 from ..app.service.pricing import breakdown, night_rate, nights_between, payout, refund
-from ..app.service.zones import to_local
 from .homes import TODAY, add_review
 from .words import LISTS, NOTES, REVIEWS, TALKS
 

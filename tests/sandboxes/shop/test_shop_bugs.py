@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,26 @@ def test_the_readme_names_every_bug() -> None:
         _, _, layer, kind, rate, production, symptom, _ = (cell.strip() for cell in row.split("|"))
         assert (layer, kind, float(rate), symptom) == (bug.layer, bug.bug_class, bug.rate, bug.symptom)
         assert (production == "yes") == (bug.id in SPEC.production)
+
+
+@pytest.mark.parametrize(
+    ("placed", "shown"),
+    [
+        # Clocks in Los Angeles go forward on 8 March 2026 at 10:00 UTC: from eight hours behind to seven.
+        ("2026-03-08T07:30:00+00:00", "7 Mar 2026"),
+        ("2026-03-09T06:30:00+00:00", "8 Mar 2026"),
+        ("2026-03-09T07:30:00+00:00", "9 Mar 2026"),
+        # And back on 1 November at 09:00 UTC.
+        ("2026-11-01T07:30:00+00:00", "1 Nov 2026"),
+        ("2026-11-02T07:30:00+00:00", "1 Nov 2026"),
+    ],
+)
+def test_the_wrong_zone_of_an_order_has_summer_time(shop: Sandbox, placed: str, shown: str) -> None:
+    right = f"{datetime.fromisoformat(placed):%-d %b %Y}"
+    for bugs, expected in ({"order-date": 1.0}, shown), ({}, right):
+        session = load_entry(SPEC.root, "oracles.browsing:Session")(HeldSandbox(shop, bugs), clock=placed)  # type: ignore[operator]
+        session.fill_cart()
+        session.go_to_review()
+        session.place()
+        page = session.get(f"/account/orders/{session.newest_order()}")
+        assert f"Placed on {expected}" in page

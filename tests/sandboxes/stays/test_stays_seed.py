@@ -7,10 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -112,20 +110,3 @@ def test_nothing_contradicts_itself(db: sqlite3.Connection, wrong: str) -> None:
 def test_no_filler_text(db: sqlite3.Connection) -> None:
     texts = [row[0] for row in db.execute("SELECT description FROM listings UNION ALL SELECT body FROM reviews")]
     assert not any(word in text.lower() for text in texts for word in ("lorem", "ipsum", "{", "todo", "none"))
-
-
-def test_zones_agree_with_the_time_zone_database() -> None:
-    zones, offset = entry("app.service.zones:ZONES"), entry("app.service.zones:offset")
-    to_utc, to_local = entry("app.service.zones:to_utc"), entry("app.service.zones:to_local")
-    for name in zones:
-        moment, step = datetime(2025, 1, 1, tzinfo=UTC), timedelta(days=1)
-        while moment.year < 2028:
-            right = moment.astimezone(ZoneInfo(name))
-            assert offset(name, moment) == right.utcoffset(), (name, moment)
-            assert to_local(name, moment) == right.replace(tzinfo=None)
-            # By the quarter of an hour on the days on which the clocks change.
-            changes = right.utcoffset() != (moment + timedelta(days=1)).astimezone(ZoneInfo(name)).utcoffset()
-            moment += timedelta(minutes=15) if changes else step
-        # An hour that comes twice is the first of the two.
-        for wall in (datetime(2026, 3, 29, 12), datetime(2026, 10, 25, 1, 30), datetime(2026, 4, 5, 2, 30)):
-            assert to_utc(name, wall) == wall.replace(tzinfo=ZoneInfo(name), fold=0).astimezone(UTC), (name, wall)

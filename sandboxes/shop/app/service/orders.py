@@ -140,11 +140,20 @@ def get_order(actor: Actor, number: int) -> Row:
 def _dated(kit: Kit, order: Row) -> Row:
     placed = datetime.fromisoformat(order["placed_at"])
     order["placed_on"] = placed.date().isoformat()
-    # The report server's zone instead of the shop's: before 08:00 UTC it is still yesterday there.
-    pacific = (placed - timedelta(hours=8)).date().isoformat()
+    # The report server's zone instead of the shop's: before 08:00 UTC (07:00 in summer) it is still yesterday there.
+    pacific = _pacific(placed).date().isoformat()
     if pacific != order["placed_on"] and kit.bug("order-date", f"order {order['number']}"):
         order["placed_on"] = pacific
     return order
+
+
+def _pacific(moment: datetime) -> datetime:
+    """The wall clock in Los Angeles at `moment` (UTC); its clocks change as the Energy Policy Act of 2005 says."""
+    march, november = (datetime(moment.year, month, 1, tzinfo=moment.tzinfo) for month in (3, 11))
+    # From 02:00 on the second Sunday of March to 02:00 on the first of November, by the wall clock.
+    begin = march + timedelta(days=(6 - march.weekday()) % 7 + 7, hours=10)
+    end = november + timedelta(days=(6 - november.weekday()) % 7, hours=9)
+    return moment - timedelta(hours=7 if begin <= moment < end else 8)
 
 
 def own_order(actor: Actor, number: int) -> Row:

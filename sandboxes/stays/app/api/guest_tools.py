@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from envsim.guest import challenge
 from envsim.guest.operations import (
     CENTS,
     DATE,
@@ -19,9 +20,9 @@ from envsim.guest.operations import (
 )
 from envsim.guest.service import Refusal, Row
 
-from ..service import booking, challenge, listings, messages, trips, wallet, wishlists
+from ..service import booking, listings, messages, trips, wallet, wishlists
 from ..service.members import Actor
-from ..service.search import SORTS, Query, find_homes
+from ..service.search import CHALLENGE, SORTS, WHY, Query, find_homes
 from .schemas import fit
 
 Args = dict[str, Any]
@@ -50,7 +51,7 @@ def list_places(actor: Actor, args: Args) -> Row:
 
 def search_stays(actor: Actor, args: Args) -> Row:
     """One page of homes."""
-    challenge.guard(actor)
+    challenge.guard(actor, CHALLENGE, WHY)
     wanted = [word for word in (args["amenities"] or "").replace(" ", "").split(",") if word]
     if unknown := [word for word in wanted if word not in listings.AMENITIES]:
         raise Refusal("invalid_argument", f"There is no amenity {unknown[0]!r}; see {', '.join(listings.AMENITIES)}.")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
-
 from envsim.guest.service import Refusal, write
+from envsim.guest.web import Response
 
 from ..service import booking, trips, wallet
 from ..web import Page, Visit

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from starlette.responses import Response
-
+from envsim.guest import challenge
 from envsim.guest.service import Refusal, Row, missing
+from envsim.guest.web import Response
 
-from ..service import booking, challenge, listings, messages, wishlists
-from ..service.search import Found, Query, featured, find_homes
-from ..web import Page, Visit, wants_consent
+from ..service import booking, listings, messages, wishlists
+from ..service.search import CHALLENGE, WHY, Found, Query, featured, find_homes
+from ..web import Page, Visit
 from .faq import TOPICS
 
 KEPT = ("place", "q", "check_in", "check_out", "guests", "min", "max", "kind", "amenity", "instant", "sort")
@@ -19,14 +19,14 @@ KEPT = ("place", "q", "check_in", "check_out", "guests", "min", "max", "kind", "
 def home(v: Visit) -> Response:
     """The front page."""
     return v.render(
-        "home.html", homes=featured(v.kit), places=listings.list_places(v.kit), consent=wants_consent(v),
-        today=v.kit.now().date().isoformat(),
+        "home.html", homes=featured(v.kit), places=listings.list_places(v.kit), today=v.kit.now().date().isoformat(),
+        consent=v.wants_consent("cookie-consent"),
     )  # fmt: skip
 
 
 def search(v: Visit) -> Response:
     """Search results with filters and pages."""
-    challenge.guard(v.actor)
+    challenge.guard(v.actor, CHALLENGE, WHY)
     found, refused = Found([], 0, 1, 1), None
     try:
         query = _query(v)
@@ -34,12 +34,13 @@ def search(v: Visit) -> Response:
     except Refusal as refusal:
         refused = v.refusal = refusal
         query = Query(place=v.sent("place"), text=v.sent("q"))
-    kept = [(name, text) for name, text in v.request.query_params.multi_items() if name in KEPT and text]
+    kept = [(name, text) for name, text in v.request.query_pairs if name in KEPT and text]
     places = listings.list_places(v.kit)
     place = next((row for row in places if row["slug"] == query.place), None)
     dates = urlencode([(n, t) for n, t in kept if n in ("check_in", "check_out", "guests")]) if not refused else ""
     return v.render(
-        "search.html", query=query, found=found, place=place, places=places, dates=dates, consent=wants_consent(v),
+        "search.html", query=query, found=found, place=place, places=places, dates=dates,
+        consent=v.wants_consent("cookie-consent"),
         link=lambda page: f"/search?{urlencode([*kept, ('page', page)])}",
     )  # fmt: skip
 
@@ -49,15 +50,10 @@ def _query(v: Visit) -> Query:
     return Query(
         place=sent.get("place", ""), text=sent.get("q", ""), check_in=sent.get("check_in", ""),
         check_out=sent.get("check_out", ""), guests=v.whole("guests"), min_cents=v.cents("min"),
-        max_cents=v.cents("max"), kind=sent.get("kind", ""), amenities=tuple(v.request.query_params.getlist("amenity")),
+        max_cents=v.cents("max"), kind=sent.get("kind", ""),
+        amenities=tuple(text for name, text in v.request.query_pairs if name == "amenity"),
         instant=bool(sent.get("instant")), sort=sent.get("sort", "featured"), page=max(1, v.whole("page", 1)),
     )  # fmt: skip
-
-
-def answer_challenge(v: Visit) -> Response:
-    """Take the answer to the question before a search."""
-    challenge.answer(v.actor, v.form.get("answer", ""))
-    return v.redirect(v.local("next", "/search"))
 
 
 def show_home(v: Visit) -> Response:
@@ -79,7 +75,7 @@ def show_home(v: Visit) -> Response:
         slow=not v.error and v.kit.bug("slow-calendar", listing["slug"]),
         lists=wishlists.list_wishlists(v.actor) if v.actor.account else [],
         own=bool(v.actor.account) and v.actor.member()["id"] == listing["host_id"],
-        consent=wants_consent(v),
+        consent=v.wants_consent("cookie-consent"),
     )
 
 
@@ -125,12 +121,6 @@ def send(v: Visit) -> Response:
     return v.redirect(f"/messages/{thread}", "message-sent")
 
 
-def consent(v: Visit) -> Response:
-    """Answer the consent overlay."""
-    v.kit.cache.setdefault("consent", {})[v.actor.sid] = -1
-    return v.redirect(v.local("next", "/"))
-
-
 def help_index(v: Visit) -> Response:
     """All help topics."""
     return v.render("help.html", topics=TOPICS, topic=None)
@@ -146,8 +136,6 @@ def help_topic(v: Visit) -> Response:
 PAGES = [
     Page("/", get=home),
     Page("/search", get=search),
-    Page("/challenge", post=answer_challenge),
-    Page("/consent", post=consent),
     Page("/stay/{slug}", get=show_home),
     Page("/stay/{slug}/reserve", post=reserve, again=show_home, role="member"),
     Page("/stay/{slug}/save", post=save, again=show_home, role="member"),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
-
 from envsim.guest.service import Refusal, Row
+from envsim.guest.web import Response
 
 from ..service import hosting, listings
 from ..web import Page, Visit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
+from envsim.guest.web import Response
 
 from ..service import trips
 from ..web import Page, Visit

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
+from envsim.guest import zones
 from envsim.guest.kit import Kit
 from envsim.guest.service import Refusal, Row, fetch, first, missing
 
-from . import pricing, zones
+from . import pricing
 
 AMENITIES = {
     "wifi": "Wifi", "kitchen": "Kitchen", "washer": "Washing machine", "parking": "Free parking",

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from envsim.guest import zones
 from envsim.guest.service import Row
-
-from . import zones
 
 SERVICE_BPS = 1400
 HOST_FEE_BPS = 300

@@ -8,12 +8,14 @@ from typing import Any
 
 from envsim.guest.kit import Kit
 from envsim.guest.service import Row, fetch, scalar
+from envsim.guest.text import plain
 from envsim.rng import draw
 
 from .listings import CARD, age_stale, read_dates
-from .text import plain
 
 PAGE_SIZE = 12
+CHALLENGE = "search-challenge"
+WHY = "We are seeing a lot of searches from your connection."
 SORTS = {
     "featured": ("Recommended", "l.id % 7, l.id"),
     "price_asc": ("Price: low to high", "l.nightly_cents, l.id"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from envsim.guest import zones
 from envsim.guest.kit import Kit
 from envsim.guest.service import Refusal, Row, fetch, first, missing, scalar, utc_text, write
 
-from . import pricing, zones
+from . import pricing
 from .booking import pay
 from .members import Actor
 

@@ -1,6 +1,7 @@
-"""Local time where a home stands. Rules and not a time zone database, so that every machine agrees on every hour.
+"""Local time in a clone's time zones. Rules and not a time zone database, so that every machine agrees on every hour.
 
 Source of the rules: IANA tz 2025b, as in force from 2024 to 2027; a test compares them with the database.
+Standard library only: this package also runs inside images, without the rest of envsim.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ ZONES: dict[str, tuple[int, str]] = {
     "Australia/Hobart": (600, "tas"),
     "Pacific/Auckland": (720, "nz"),
     "Africa/Johannesburg": (120, ""),
+    "UTC": (0, ""),
+    "Europe/Berlin": (60, "eu"),
+    "Africa/Lagos": (60, ""),
+    "America/Chicago": (-360, "us"),
+    "America/Sao_Paulo": (-180, ""),
+    "Asia/Kolkata": (330, ""),
 }
 
 

@@ -1,10 +1,12 @@
-"""A question put between a visitor and the search results now and then, answered by reading it."""
+"""A question put between a visitor and what they want to do now and then, answered by reading it.
+
+Standard library only: this package also runs inside images, without the rest of envsim.
+"""
 
 from __future__ import annotations
 
+from envsim.guest.members import Actor
 from envsim.guest.service import Refusal
-
-from .members import Actor
 
 PASS_TICKS = 30
 SENTENCES = (
@@ -16,35 +18,32 @@ SENTENCES = (
 
 
 class Challenged(Refusal):
-    """The answer to a search that must wait for an answer of the visitor's. `question` is what is asked."""
+    """The answer to what must wait for an answer of the visitor's. `question` is what is asked, after `why`."""
 
-    def __init__(self, question: str) -> None:
-        message = (
-            f"We are seeing a lot of searches from your connection. Please answer one question to go on: {question}"
-        )
-        super().__init__("challenge_required", message, 403)
+    def __init__(self, question: str, why: str) -> None:
+        super().__init__("challenge_required", f"{why} Please answer one question to go on: {question}", 403)
         self.question = question
 
 
-def guard(actor: Actor) -> None:
-    """Let a search through.
+def guard(actor: Actor, bug: str, why: str) -> None:
+    """Let something through.
 
     Raises:
-        Challenged: With the bug `search-challenge`, now and then, until it is answered.
+        Challenged: With the bug called `bug`, now and then, until it is answered; then not for `PASS_TICKS` requests.
     """
     kit = actor.kit
-    if "search-challenge" not in kit.bugs:
+    if bug not in kit.bugs:
         return
     open_to: dict[str, dict[str, str | int]] = kit.cache.setdefault("challenge", {})
     state = open_to.get(actor.sid, {})
     if "answer" in state:
-        raise Challenged(str(state["question"]))
+        raise Challenged(str(state["question"]), why)
     if state and kit.ticks - int(state["passed"]) <= PASS_TICKS:
         return
-    if kit.bug("search-challenge"):
+    if kit.bug(bug):
         question, answer = _question(kit.draw("challenge"))
         open_to[actor.sid] = {"question": question, "answer": answer}
-        raise Challenged(question)
+        raise Challenged(question, why)
 
 
 def _question(number: int) -> tuple[str, str]:
@@ -68,5 +67,5 @@ def answer(actor: Actor, text: str) -> None:
     if text.strip().strip(".\"“”'").lower() != str(state["answer"]).lower():
         question, right = _question(kit.draw("challenge"))
         kit.cache["challenge"][actor.sid] = {"question": question, "answer": right}
-        raise Challenged(question)
+        raise Challenged(question, "That was not right.")
     kit.cache["challenge"][actor.sid] = {"passed": kit.ticks}
