@@ -17,9 +17,13 @@ def set_clock(moment: datetime) -> None:
     _HANDS[0] = moment
 
 
+def _now() -> datetime:
+    return _HANDS[0]
+
+
 @contextlib.contextmanager
 def standing(moment: datetime) -> Iterator[None]:
     """Let Django read this clock, which stands still unless it is set."""
     set_clock(moment)
-    with mock.patch("django.utils.timezone.now", lambda: _HANDS[0]):
+    with mock.patch("django.utils.timezone.now", new=_now):
         yield

@@ -20,9 +20,11 @@ ATTRIBUTES: dict[str, tuple[tuple[str, str, str], ...]] = {
              ("Machine washable", "washable", "boolean"), ("Colour", "colour", "text")),
     "Paint": (("Lightfastness", "lightfastness", "text"), ("Volume (ml)", "volume", "integer")),
     "Brush": (("Shape", "shape", "option"), ("Size", "size", "text")),
-    "Paper": (("Weight (g/m2)", "grammage", "integer"), ("Sheets", "sheets", "integer"), ("Acid-free", "acid_free", "boolean")),
+    "Paper": (("Weight (g/m2)", "grammage", "integer"), ("Sheets", "sheets", "integer"), ("Acid-free", "acid_free",
+        "boolean")),
     "Drawing": (("Pieces", "pieces", "integer"),),
-    "Fabric": (("Composition", "composition", "text"), ("Width (cm)", "width", "integer"), ("Colour", "colour", "text")),
+    "Fabric": (("Composition", "composition", "text"), ("Width (cm)", "width", "integer"), ("Colour", "colour",
+        "text")),
     "Thread": (("Pieces", "pieces", "integer"),),
     "Tool": (("Length (mm)", "length", "integer"), ("Material", "material", "text")),
     "Material": (("Weight (kg)", "weight", "float"),),
@@ -30,7 +32,11 @@ ATTRIBUTES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Kit": (("Difficulty", "difficulty", "option"), ("Hours", "hours", "float")),
     "Gift card": (),
 }  # fmt: skip
-OPTION_GROUPS = {"weight": ("Yarn weights", WEIGHTS), "shape": ("Brush shapes", SHAPES), "difficulty": ("Levels", LEVELS)}
+OPTION_GROUPS = {
+    "weight": ("Yarn weights", WEIGHTS),
+    "shape": ("Brush shapes", SHAPES),
+    "difficulty": ("Levels", LEVELS),
+}
 PARTNERS = ("Thistle & Twine", "Northmill Papers", "Brandt Trading")
 SUPPLIER = {
     "Northmill Papers": 1, "Paper Heron Press": 1, "Inkwell & Daughter": 1,
@@ -73,11 +79,21 @@ def _kinds() -> tuple[dict[str, Any], dict[tuple[str, str], Any], dict[tuple[str
         kinds[kind] = make("catalogue.ProductClass", name=kind, requires_shipping=not card, track_stock=not card)
         for title, code, sort in wanted:
             attributes[kind, code] = make(
-                "catalogue.ProductAttribute", product_class=kinds[kind], name=title, code=code, type=sort,
-                required=False, option_group=groups.get(code) if sort == "option" else None,
-            )  # fmt: skip
-    engraving = make("catalogue.Option", name="Engraving", type="text", required=False,
-                     help_text="Up to twelve letters, at no charge")  # fmt: skip
+                "catalogue.ProductAttribute",
+                product_class=kinds[kind],
+                name=title,
+                code=code,
+                type=sort,
+                required=False,
+                option_group=groups.get(code) if sort == "option" else None,
+            )
+    engraving = make(
+        "catalogue.Option",
+        name="Engraving",
+        type="text",
+        required=False,
+        help_text="Up to twelve letters, at no charge",
+    )
     note = make("catalogue.Option", name="Gift note", type="text", required=False)
     kinds["Tool"].options.add(engraving)
     kinds["Kit"].options.add(note)
@@ -117,8 +133,10 @@ def _values(product: Any, kind: str, attributes: dict[Any, Any], options: dict[A
     facts: Row = {
         "fibre": rng.choice(FIBRES), "length": 60 + 20 * rng.integer(18), "washable": rng.chance(0.4),
         "lightfastness": rng.choice(("I", "I", "II", "III")), "volume": rng.choice((5, 15, 37, 60)),
-        "grammage": rng.choice((90, 120, 160, 300)), "sheets": rng.choice((12, 20, 40, 60)), "acid_free": rng.chance(0.8),
-        "pieces": rng.choice((1, 2, 4, 6, 12)), "composition": rng.choice(("linen", "cotton", "wool", "cotton and linen")),
+        "grammage": rng.choice((90, 120, 160, 300)), "sheets": rng.choice((12, 20, 40, 60)),
+        "acid_free": rng.chance(0.8),
+        "pieces": rng.choice((1, 2, 4, 6, 12)), "composition": rng.choice(("linen", "cotton", "wool",
+        "cotton and linen")),
         "width": rng.choice((110, 137, 150)), "material": rng.choice(("carbon steel", "beech", "brass", "rosewood")),
         "author": rng.choice(AUTHORS), "pages": 96 + 8 * rng.integer(30),
         "published": date(2009, 1, 5) + timedelta(days=rng.integer(6000)), "hours": rng.choice((1.5, 2.0, 4.0, 8.0)),
@@ -143,19 +161,33 @@ def _stock(product: Any, family: Family, partner: Any, rng: Rng, attributes: dic
     sellable = [product]
     if family.variants:
         sellable = [
-            make("catalogue.Product", title=f"{product.title} {variant}", slug=slugify(f"{product.title} {variant}"), structure="child",
+            make("catalogue.Product", title=f"{product.title} {variant}", slug=slugify(f"{product.title} {variant}"),
+            structure="child",
                  parent=product, upc=f"{product.upc}-{turn}", is_discountable=True)
             for turn, variant in enumerate(family.variants, start=1)
         ]  # fmt: skip
         code = "size" if family.kind == "Brush" else "colour"
         for child, variant in zip(sellable, family.variants, strict=True):
-                make("catalogue.ProductAttributeValue", product=child, attribute=attributes[family.kind, code], value_text=variant)
+            make(
+                "catalogue.ProductAttributeValue",
+                product=child,
+                attribute=attributes[family.kind, code],
+                value_text=variant,
+            )
     for turn, item in enumerate(sellable):
         grown = price + Decimal(turn) * 3 if family.kind == "Brush" else price
         stocked = rng.choice((0, 2, 5, 8, 14, 25, 40, 60))
-        make("partner.StockRecord", product=item, partner=partner, partner_sku=f"{partner.code[:2].upper()}-{item.upc}",
-             price_currency="GBP", price=grown, num_in_stock=None if family.kind == "Gift card" else stocked,
-             num_allocated=0, low_stock_threshold=3)  # fmt: skip
+        make(
+            "partner.StockRecord",
+            product=item,
+            partner=partner,
+            partner_sku=f"{partner.code[:2].upper()}-{item.upc}",
+            price_currency="GBP",
+            price=grown,
+            num_in_stock=None if family.kind == "Gift card" else stocked,
+            num_allocated=0,
+            low_stock_threshold=3,
+        )
 
 
 def _recommend() -> None:

@@ -35,8 +35,16 @@ def fill() -> None:
     site.objects.update(name="Thistle & Twine", domain="thistleandtwine.example")
     site.objects.clear_cache()
     for code, name in COUNTRIES.items():
-        make("address.Country", iso_3166_1_a2=code, iso_3166_1_a3="", iso_3166_1_numeric="", name=name,
-             printable_name=name, display_order=int(code == "GB"), is_shipping_country=code != "US")  # fmt: skip
+        make(
+            "address.Country",
+            iso_3166_1_a2=code,
+            iso_3166_1_a3="",
+            iso_3166_1_numeric="",
+            name=name,
+            printable_name=name,
+            display_order=int(code == "GB"),
+            is_shipping_country=code != "US",
+        )
     for name, role in STAFF:
         _user(name, Rng("oscar-seed", "user", name), is_staff=True, is_superuser=role == "manager")
     clerk = get_user_model().objects.get(email=email_of(STAFF[1][0]))
@@ -60,17 +68,37 @@ def _user(name: str, rng: Rng, **flags: Any) -> Any:
     # As long as Django's own salts, or the first login would hash the password anew.
     salt = hashlib.sha256(name.encode()).hexdigest()[:22]
     set_clock(joined)
-    return make("auth.User", username=email_of(name).partition("@")[0], email=email_of(name), first_name=first, last_name=last,
-                password=make_password(PASSWORD, salt), date_joined=joined, **flags)  # fmt: skip
+    return make(
+        "auth.User",
+        username=email_of(name).partition("@")[0],
+        email=email_of(name),
+        first_name=first,
+        last_name=last,
+        password=make_password(PASSWORD, salt),
+        date_joined=joined,
+        **flags,
+    )
 
 
 def _address(user: Any, rng: Rng, turn: int) -> None:
     town, county, postcode, country = rng.choice(PLACES if turn else PLACES[:14])
-    make("address.UserAddress", user=user, first_name=user.first_name, last_name=user.last_name,
-         line1=f"{1 + rng.integer(140)} {rng.choice(STREETS)}", line4=town, state=county, postcode=postcode,
-         country_id=country, is_default_for_shipping=turn == 0, is_default_for_billing=turn == 0, phone_number="",
-         notes=rng.choice(("", "", "", "Leave with the neighbour at number 3.", "The bell does not work, please knock.")),
-         )  # fmt: skip
+    make(
+        "address.UserAddress",
+        user=user,
+        first_name=user.first_name,
+        last_name=user.last_name,
+        line1=f"{1 + rng.integer(140)} {rng.choice(STREETS)}",
+        line4=town,
+        state=county,
+        postcode=postcode,
+        country_id=country,
+        is_default_for_shipping=turn == 0,
+        is_default_for_billing=turn == 0,
+        phone_number="",
+        notes=rng.choice(
+            ("", "", "", "Leave with the neighbour at number 3.", "The bell does not work, please knock.")
+        ),
+    )
 
 
 def _messages(user: Any, rng: Rng) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models.fields.files import FieldFile
 from django.core.files.storage import default_storage
+from django.db.models.fields.files import FieldFile
 from oscar.core.thumbnails import AbstractThumbnailer
 
 

@@ -11,9 +11,8 @@ from functools import reduce
 from typing import Any
 
 from django.apps import apps
-from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models import Count, F, IntegerField, Min, Q, QuerySet
 from django.db.models.functions import Cast, Coalesce
-from django.db.models import IntegerField
 from haystack import connections
 from haystack.backends import BaseEngine, BaseSearchBackend, BaseSearchQuery, SearchNode
 from haystack.models import SearchResult
@@ -26,7 +25,7 @@ _RANGE = re.compile(r"^\[(?P<low>\S+) TO (?P<high>\S+)\]$")
 
 
 def text_filter(query: str) -> Q:
-    """Every word or quoted phrase of `query` in the title, the number or the description; those with a minus nowhere."""
+    """Every word or quoted phrase of `query` in title, number or description; with a minus, in none."""
     found = Q()
     for phrase, word in _TERM.findall(query):
         term = phrase or word
