@@ -72,13 +72,14 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
     sim_uncertain``), ``reason`` and ``success``. ``user`` is the user's turn, hidden parts included.
 
     Args:
-        app: Name of the app.
+        app: Name of the app; ``oscar@3.2`` for a variant.
+        variant: The same said apart: a version of the app, with that version's bugs.
         task: One template id, or one instance ``<template>@<seed>``; None for all.
         split: ``"train"`` or ``"test"``; None for both.
         interface: ``"browser"`` or ``"tools"``; None: the app's own.
         world: ``"sandbox"``, ``"model"``, ``"replay"``, or a `World` of your own.
         model: Model directory; worlds made from traces only.
-        runtime: ``"inprocess"``, ``"process"`` or ``"docker"``.
+        runtime: ``"inprocess"``, ``"process"``, ``"docker"``, or ``"auto"``: the fastest that the app allows.
         driver: ``"http"`` or ``"chromium"``.
         bugs: ``"production"``, ``"none"``, ``"all"``, or ids; a task may say otherwise.
         faults: What goes wrong in front of the app: ``"production"``, ``"none"``, or rates by fault, see
@@ -104,12 +105,13 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         self,
         app: str,
         *,
+        variant: str | None = None,
         task: str | None = None,
         split: str | None = None,
         interface: Interface | None = None,
         world: str | World = "sandbox",
         model: str | Path | None = None,
-        runtime: str = "inprocess",
+        runtime: str = "auto",
         driver: str = "http",
         bugs: str | tuple[str, ...] = "production",
         faults: Faults = "none",
@@ -122,6 +124,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         population: str | Path = "default",
         source: TaskSource | None = None,
     ) -> None:
+        app = app if variant is None else f"{app}@{variant}"
         interface = default_interface(app) if interface is None else interface
         _check_modes(render_mode, screenshot, driver, interface)
         if max_steps is not None and max_steps < 1:

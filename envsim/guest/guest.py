@@ -20,7 +20,7 @@ from envsim.content import load_entry
 from envsim.errors import ContentError
 from envsim.guest import statefile
 from envsim.guest.exchange import call, contained
-from envsim.guest.kit import Asgi, Clone, Collection, Fired, Kit
+from envsim.guest.kit import Asgi, Clone, Collection, Fired, Kit, Table
 from envsim.guest.openapi import build_call
 from envsim.state import StateView, diff
 
@@ -99,7 +99,7 @@ class Guest:
         self._fingerprint = statefile.fingerprint(spec.to_json())
         self._document: dict[str, Any] | None = None
         self._seed_view = self.kit.view()
-        self._snapshots: dict[str, tuple[dict[str, Any], StateView]] = {}
+        self._snapshots: dict[str, tuple[dict[str, Any], StateView, dict[str, Table]]] = {}
         self._taken = 0
         self._view = self._baseline = self._seed_view
         self._view_mark = self.kit.write_mark()
@@ -181,7 +181,7 @@ class Guest:
         """Keep the current state; an id for `restore`."""
         self._taken += 1
         name = f"s{self._taken}"
-        self._snapshots[name] = (self.kit.snapshot(), self.state())
+        self._snapshots[name] = (self.kit.snapshot(), self.state(), self.kit.tables())
         return name
 
     def restore(self, snapshot_id: str) -> None:
@@ -191,8 +191,9 @@ class Guest:
             raise ContentError(
                 f"There is no snapshot {snapshot_id!r} since the last reset. Snapshots: {known}; take one first."
             )
-        saved, view = self._snapshots[snapshot_id]
+        saved, view, tables = self._snapshots[snapshot_id]
         self.kit.restore(saved)
+        self.kit.adopt(tables)
         self._set_baseline(view)
 
     def export(self) -> bytes:

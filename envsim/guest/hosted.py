@@ -24,7 +24,7 @@ from envsim.content import load_entry
 from envsim.guest.exchange import Message
 from envsim.guest.frozen import Frozen
 from envsim.guest.guest import Guest, GuestSpec, parse_clock
-from envsim.guest.kit import Clone, Kit
+from envsim.guest.kit import Clone, Kit, Table
 from envsim.guest.store import Store, finish_seed, open_store
 from envsim.guest.wsgi import Wsgi, wsgi_to_asgi
 
@@ -152,6 +152,13 @@ class HostedKit(Kit):
             self.counters = kept
 
     # -- what the control plane uses -------------------------------------------------------------
+
+    def adopt(self, tables: Mapping[str, Table]) -> None:
+        """See `Kit.adopt`. Who writes to the store is not known, so all of it is read again."""
+        self._tables = dict(tables)
+
+    def _outdated(self) -> list[str]:
+        return list(self.collections)
 
     def _query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         return self.store.query(sql)

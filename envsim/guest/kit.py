@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from envsim import rng
+from envsim.guest.tracked import TrackedConnection
 from envsim.state import StateView, canonical
 
 Asgi = Callable[
@@ -60,6 +61,10 @@ class Collection:
     sql: str
 
 
+Table = tuple[list[tuple[Any, ...]], dict[str, dict[str, Any]]]
+"""A collection's rows as read, and as objects by key."""
+
+
 @dataclass
 class Kit:
     """The mutable world of one clone.
@@ -89,13 +94,16 @@ class Kit:
     events: list[Fired] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        self._tables: dict[str, tuple[list[tuple[Any, ...]], dict[str, dict[str, Any]]]] = {}
+        self._tables: dict[str, Table] = {}
         self._pristine = _open_memory()
         source = sqlite3.connect(f"file:{self.seed_db}?mode=ro&immutable=1", uri=True)
         with contextlib.closing(source):
             source.backup(self._pristine)
         self.db = _open_memory()
+        self._seed_tables: dict[str, Table] = {}
         self.reset(seed=self.seed, bugs={})
+        self.db.unsettled()
+        self._seed_tables = self.tables()
 
     # -- lifecycle ---------------------------------------------------------------------------
 
@@ -110,6 +118,7 @@ class Kit:
         if self.db.in_transaction:
             self.db.rollback()
         self._pristine.backup(self.db)
+        self.adopt(self._seed_tables)
         self.seed = seed
         self.bugs = dict(bugs)
         self._start = clock or self.epoch
@@ -142,6 +151,7 @@ class Kit:
             source.backup(self.db)
         finally:
             source.close()
+        self.db.unsettled()
         self._load_meta(snapshot["meta"])
 
     def _dump_meta(self) -> str:
@@ -208,13 +218,35 @@ class Kit:
 
     def view(self) -> StateView:
         """The state view: collection -> key -> row. Rows that did not change are the same objects as before."""
-        return {name: self._table(name, collection) for name, collection in self.collections.items()}
+        for name in self._outdated():
+            self._table(name, self.collections[name])
+        return {name: self._tables[name][1] for name in self.collections}
 
-    def _table(self, name: str, collection: Collection) -> dict[str, dict[str, Any]]:
+    def tables(self) -> dict[str, Table]:
+        """What `view` is made of, for `adopt`."""
+        self.view()
+        return dict(self._tables)
+
+    def adopt(self, tables: Mapping[str, Table]) -> None:
+        """After a return to an earlier state: these are the `tables` of then, and need not be read again."""
+        self._tables = dict(tables)
+        self.db.settled()
+
+    def _outdated(self) -> list[str]:
+        """Collections that may have changed since the last `view`."""
+        changed = self.db.changed()
+        if changed is None:
+            return list(self.collections)
+        read = {name: self.db.tables_of(collection.sql) for name, collection in self.collections.items()}
+        return [
+            name for name in read if name not in self._tables or not read[name] or not changed.isdisjoint(read[name])
+        ]
+
+    def _table(self, name: str, collection: Collection) -> None:
         columns, rows = self._query(collection.sql)
         known, table = self._tables.get(name, ([], {}))
         if rows == known and table:
-            return table
+            return
         at = columns.index(collection.key)
         names = columns[:at] + columns[at + 1 :]
         before = {row[at]: row for row in known}
@@ -225,7 +257,6 @@ class Kit:
             for row in rows
         }
         self._tables[name] = (rows, fresh)
-        return fresh
 
     def _query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         cursor = self.db.execute(sql)
@@ -248,9 +279,11 @@ class Kit:
         return canonical(memory).encode()
 
 
-def _open_memory() -> sqlite3.Connection:
+def _open_memory() -> TrackedConnection:
     # Autocommit: a clone writes BEGIN where production would; a served clone answers on another
     # thread than the one that built it, always one request at a time.
-    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, cached_statements=512)
+    db = sqlite3.connect(
+        ":memory:", isolation_level=None, check_same_thread=False, cached_statements=512, factory=TrackedConnection
+    )
     db.execute("PRAGMA foreign_keys = ON")
     return db

@@ -52,6 +52,12 @@ class BugVariants(Strict):
     buggy: VariantName
     fixed: VariantName
 
+    @model_validator(mode="after")
+    def _two(self) -> BugVariants:
+        if self.buggy == self.fixed:
+            raise ValueError("a bug cannot be in a variant and not in it")
+        return self
+
 
 class Bug(Strict):
     """A declared failure mode of an app."""

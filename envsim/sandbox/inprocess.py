@@ -187,7 +187,7 @@ class InProcessRuntime:
         Raises:
             ContentError: The app cannot share a process with its user.
         """
-        if spec.origin.hosted is not None or spec.origin.variant is not None:
+        if spec.own_process:
             raise ContentError(
                 f"{spec.ref} brings packages, a clock and chance of its own and cannot run in your process. "
                 "Use the process or the docker runtime."

@@ -179,13 +179,17 @@ _RUNTIMES = {
 }
 
 
-def get_runtime(name: str) -> Runtime:
-    """The runtime called `name`: ``"inprocess"``, ``"process"`` or ``"docker"``.
+def get_runtime(name: str, spec: SandboxSpec | None = None) -> Runtime:
+    """The runtime called `name`: ``"inprocess"``, ``"process"``, ``"docker"`` or, where `spec` is known, ``"auto"``.
+
+    ``"auto"`` is in-process for whatever can share a process with its user, and process for the rest.
 
     Raises:
         ContentError: There is none of that name.
         PrerequisiteError: Its engine or Python package is missing.
     """
+    if name == "auto" and spec is not None:
+        name = "process" if spec.own_process else "inprocess"
     if name not in _RUNTIMES:
         raise ContentError(f"There is no runtime {name!r}. Choose one of: {', '.join(_RUNTIMES)}.")
     # By string: each runtime imports this module, and only the one asked for should load.

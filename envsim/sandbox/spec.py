@@ -74,6 +74,11 @@ class SandboxSpec(Strict):
         """Its name, and its variant if it has one: ``oscar@3.2``. Whatever takes an app's name takes this."""
         return self.name if self.variant is None else f"{self.name}@{self.variant}"
 
+    @property
+    def own_process(self) -> bool:
+        """Whether it brings packages, a clock and chance of its own, and so cannot run in ours."""
+        return self.hosted is not None or self.variant is not None
+
     def with_variant(self, variant: str | None) -> SandboxSpec:
         """The same app in another variant; None: the default one.
 

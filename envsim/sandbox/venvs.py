@@ -50,7 +50,7 @@ def prepare(spec: SandboxSpec, progress: Progress = quiet) -> tuple[Path, Path]:
         PrerequisiteError: The requirements cannot be installed.
     """
     spec = spec.origin
-    if spec.hosted is None and spec.variant is None:
+    if not spec.own_process:
         return Path(sys.executable), seed_database(spec)
     python = _venv(spec, progress)
     return python, seed_database(spec) if spec.hosted is None else _hosted_seed(spec, python, progress)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from envsim.content import find_app, list_templates, split_app
 from envsim.errors import ContentError
 from envsim.sandbox.bundle import all_requirements
+from envsim.sandbox.declared import BugVariants
 from envsim.sandbox.image import build_context
-from envsim.sandbox.process import ProcessRuntime
+from envsim.sandbox.inprocess import InProcessRuntime
+from envsim.sandbox.oracle import prove_bugs, run_oracle
+from envsim.sandbox.process import ProcessRuntime, ProcessSandbox
+from envsim.sandbox.runtime import get_runtime
 from envsim.sandbox.seed import guest_spec
 from envsim.sandbox.spec import SandboxSpec, find_spec, load_spec
+from envsim.worlds import open_world
 
 BODY = """
 name = "two"
@@ -138,6 +145,48 @@ def broken_seed(tmp_path: Path, ledger_python: Path) -> SandboxSpec:
 def test_a_seed_that_fails_says_why(broken_seed: SandboxSpec) -> None:
     with pytest.raises(ContentError, match=r"(?s)ledger@4.4.0 cannot be built.*no such thing as a seed"):
         ProcessRuntime().start(broken_seed)
+
+
+def test_a_real_bug_is_proven_in_both_variants(ledger_python: Path) -> None:
+    spec = find_spec("ledger")
+    looked: list[tuple[str, str]] = []
+    audited: list[str] = []
+    verdicts = prove_bugs(
+        spec,
+        spec.bugs,
+        ProcessRuntime(),
+        also=lambda sandbox: audited.append(sandbox.spec.ref),
+        watch=lambda bug, where: looked.append((bug, where)),
+    )
+    assert verdicts == [{"id": "amount-500", "buggy": True, "fixed": True}]
+    assert looked == [("amount-500", "ledger@4.4.0"), ("amount-500", "ledger@4.2.0")]
+    assert audited == ["ledger@4.4.0"]
+    swapped = spec.bugs[0].model_copy(update={"variants": BugVariants(buggy="4.4.0", fixed="4.2.0")})
+    assert prove_bugs(spec, [swapped], ProcessRuntime()) == [{"id": "amount-500", "buggy": False, "fixed": False}]
+
+
+def test_check_says_where_a_real_bug_was_looked_for(cli: Callable[..., Any], ledger_python: Path) -> None:
+    found = cli("sandbox", "check", "ledger", "--json")
+    assert found.returncode == 0, found.stderr
+    pair = {"buggy": "4.2.0", "fixed": "4.4.0"}
+    assert json.loads(found.stdout)["bugs"] == [{"id": "amount-500", "buggy": True, "fixed": True, "variants": pair}]
+
+
+def test_a_switchless_bug_needs_both_its_variants(ledger: ProcessSandbox) -> None:
+    with pytest.raises(ContentError, match="real bug"):
+        run_oracle(ledger, ledger.spec.bugs[0])
+
+
+def test_an_environment_takes_a_variant(ledger_python: Path) -> None:
+    world = open_world("sandbox", "ledger@4.2.0")
+    try:
+        assert world.spec.ref == "ledger@4.2.0"
+    finally:
+        world.close()
+    assert type(get_runtime("auto", find_spec("ledger"))) is ProcessRuntime
+    assert type(get_runtime("auto", find_spec("notes"))) is InProcessRuntime
+    with pytest.raises(ContentError, match="no runtime 'auto'"):
+        get_runtime("auto")
 
 
 def test_specs_are_read_back_as_json() -> None:
