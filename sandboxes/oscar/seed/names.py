@@ -49,16 +49,15 @@ PLACES = (
 
 PAGES = (
     ("/about/", "About us",
-     "<p>Thistle &amp; Twine began in 2009 on two trestle tables in a cloth hall. We sell what we use ourselves: yarn from "
-     "mills we have visited, paper from a mill that nearly closed,
-     colour from a grinder who will not be hurried.</p>"),
+     "<p>Thistle &amp; Twine began in 2009 on two trestle tables in a cloth hall. We sell what we use ourselves: yarn "
+     "from mills we have visited, paper from a mill that nearly closed, colour from a grinder who will not be "
+     "hurried.</p>"),
     ("/delivery/", "Delivery and returns",
-     "<p>Parcels leave the yard on working days at four. What you do not like comes back within thirty days,
-     unused; cut "
-     "fabric and engraved tools are yours to keep.</p>"),
+     "<p>Parcels leave the yard on working days at four. What you do not like comes back within thirty days, unused; "
+     "cut fabric and engraved tools are yours to keep.</p>"),
     ("/workshops/", "Workshops",
-     "<p>Saturdays from ten to one, eight people at most: lino in odd months, socks in even ones,
-     mending whenever it rains.</p>"),
+     "<p>Saturdays from ten to one, eight people at most: lino in odd months, socks in even ones, mending whenever it "
+     "rains.</p>"),
 )  # fmt: skip
 
 REVIEWS = (

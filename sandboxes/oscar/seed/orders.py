@@ -68,8 +68,7 @@ def _order(number: int, placed: datetime, people: list[Any], sold: list[Any], us
     wanted = rng.sample(sold, 1 + rng.integer(4))
     lines = [(record, 1 + (rng.integer(4) if rng.chance(0.3) else 0)) for record in wanted]
     offer = model("offer.ConditionalOffer").objects.get(name=YARN_OFFER)
-    off = {record.pk: _cents(record.price * count / 10) for record, count in lines if record.partner_sku.startswith("TH")
-           and _kind(record) == "Yarn"}  # fmt: skip
+    off = {record.pk: _cents(record.price * count / 10) for record, count in lines if _kind(record) == "Yarn"}
     gross = sum((record.price * count for record, count in lines), Decimal(0))
     voucher = model("voucher.Voucher").objects.get(code=WELCOME) if user and rng.chance(0.12) else None
     reduced = _cents((gross - sum(off.values())) / 10) if voucher else Decimal(0)
