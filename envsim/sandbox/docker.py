@@ -20,7 +20,7 @@ from envsim.errors import SandboxError, SandboxLost, SandboxStartError
 from envsim.guest.probe import Facts
 from envsim.guest.supervisor import CONTROL_SOCKET, DATA
 from envsim.sandbox import registry
-from envsim.sandbox.client import LOG_TAIL, SocketControl, wait_for_lease
+from envsim.sandbox.client import LOG_TAIL, Lease, SocketControl, wait_for_lease
 from envsim.sandbox.image import Progress, connect, engine_errors, ensure_image, quiet
 from envsim.sandbox.owner import Owner
 from envsim.sandbox.served import ServedSandbox, probe_arguments, reserve
@@ -64,6 +64,11 @@ class DockerSandbox(ServedSandbox):
     def _end(self) -> None:
         _remove(self.container)
 
+    def _again(self) -> Lease:
+        with engine_errors(SandboxStartError, f"Container {self.name} cannot be restarted"):
+            self.container.restart(timeout=0)
+            return _await(self.spec, self.container, self._io)
+
 
 class DockerRuntime:
     """See `Runtime`. Sweeps what killed owners left behind when it is made.
@@ -100,8 +105,7 @@ class DockerRuntime:
                 container = _run(self._client, spec, image, record.name, io)
                 record = replace(record, container_id=str(container.id))
                 registry.write(record)
-                watch = _Watch(spec, container)
-                lease = wait_for_lease(io / CONTROL_SOCKET, START_S, watch, lambda: read_log(container))
+                lease = _await(spec, container, io)
         except BaseException:
             with contextlib.suppress(SandboxLost):  # what stopped us says more
                 if container is not None:
@@ -149,6 +153,11 @@ def read_log_of(client: Any, container_id: str) -> str:
 def read_log(container: Any) -> str:
     """What a container has logged so far."""
     return str(container.logs().decode("utf-8", "replace"))
+
+
+def _await(spec: SandboxSpec, container: Any, io: Path) -> Lease:
+    """A lease on a container that was just started, once it is healthy."""
+    return wait_for_lease(io / CONTROL_SOCKET, START_S, _Watch(spec, container), lambda: read_log(container))
 
 
 def _run(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any:

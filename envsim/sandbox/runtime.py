@@ -154,6 +154,16 @@ class Sandbox(Protocol):
         """A loopback URL a browser can open, forwarded to the app on first use."""
         ...
 
+    def restart(self) -> None:
+        """End the app, however it hangs, and start it again in its place: name, sockets and `url` stay.
+
+        Its state is that of a new sandbox. Transports go on with their next request.
+
+        Raises:
+            SandboxError: It cannot be restarted, or does not come up within the deadline; close it then.
+        """
+        ...
+
     def close(self) -> None:
         """Stop it and remove all it left; safe to call twice."""
         ...
