@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 from envsim.page.http import HttpDriver
 from envsim.page.lines import Line
-from envsim.page.transport import Request, Response, Transport
+from envsim.page.transport import Request, Response
 from envsim.sandbox.runtime import ResetRequest, Sandbox
 from envsim.types import Action
 
@@ -17,19 +18,20 @@ OTHER = "bram.okafor@example.com"
 MANAGER = "winifred.ashby@example.com"
 
 
-class _Kept:
-    """A transport that remembers the last exchange."""
+class _Wire:
+    """A transport that remembers the last answer and leaves no connection open."""
 
-    def __init__(self, inner: Transport) -> None:
-        self._inner = inner
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
         self.response: Response | None = None
 
     def send(self, request: Request) -> Response:
-        self.response = self._inner.send(request)
+        with closing(self._sandbox.transport()) as transport:
+            self.response = transport.send(request)
         return self.response
 
     def close(self) -> None:
-        self._inner.close()
+        pass
 
 
 class Person:
@@ -42,7 +44,7 @@ class Person:
 
     def __init__(self, sandbox: Sandbox, cookies: Mapping[str, str]) -> None:
         self.sandbox = sandbox
-        self._wire = _Kept(sandbox.transport())
+        self._wire = _Wire(sandbox)
         self._browser = HttpDriver(self._wire)
         self._browser.open("about:blank", cookies)
 
