@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 
 import pytest
 
+from envsim.content import load_entry
 from envsim.errors import ContentError
 from envsim.page.transport import Request
 from envsim.sandbox.process import ProcessRuntime
-from envsim.sandbox.runtime import ResetRequest
+from envsim.sandbox.runtime import ResetRequest, Sandbox
 from envsim.sandbox.spec import SandboxSpec
 from envsim.testing import check_sandbox
 
@@ -207,8 +209,13 @@ def test_a_reset_forgets_what_happened_and_the_same_seed_is_the_same_again(custo
     assert (len(clean), len(dirty), len(pages)) == (1, 1, 1)
 
 
+def buy_a_book(sandbox: Sandbox, cookies: Mapping[str, str]) -> None:
+    person = load_entry(sandbox.spec.root, "oracles.person:Person")(sandbox, cookies)  # type: ignore[operator]
+    person.buy(person.stocked("Book"))
+
+
 def test_it_keeps_the_contract(spec: SandboxSpec) -> None:
-    check_sandbox(ProcessRuntime().start(spec))
+    check_sandbox(ProcessRuntime().start(spec), buy_a_book)
 
 
 def test_the_readme_names_every_bug(spec: SandboxSpec) -> None:
