@@ -64,7 +64,7 @@ class HostedKit(Kit):
 
     store: Store = field(kw_only=True)
     assets: tuple[str, ...] = field(default=(), kw_only=True)
-    """Beginnings of paths of which a request moves neither clock nor chance."""
+    """Beginnings of targets of which a GET moves neither clock nor chance."""
 
     def __post_init__(self) -> None:
         self._tables = {}
@@ -114,7 +114,9 @@ class HostedKit(Kit):
     @contextlib.contextmanager
     def request(self, scope: Message) -> Iterator[None]:
         """Around one request: time has moved by a tick, chance is this request's, and a hang ends the process."""
-        asset = scope["path"].startswith(self.assets)
+        query = scope["query_string"].decode("latin-1")
+        target = f"{scope['path']}?{query}" if query else scope["path"]
+        asset = scope["method"] in ("GET", "HEAD") and target.startswith(self.assets)
         self.ticks += not asset
         faulthandler.dump_traceback_later(HANG_S, exit=True)
         try:
