@@ -7,7 +7,7 @@ from pathlib import Path
 from envsim.content import split_app
 from envsim.errors import ContentError, load_optional
 from envsim.sandbox.faults import Faults, read_faults
-from envsim.sandbox.runtime import get_runtime
+from envsim.sandbox.runtime import Runtime, get_runtime
 from envsim.sandbox.spec import find_spec
 from envsim.sandbox.world import SandboxWorld
 from envsim.task import Interface
@@ -33,7 +33,7 @@ def open_world(
     app: str,
     *,
     interface: Interface = "browser",
-    runtime: str = "auto",
+    runtime: str | Runtime = "auto",
     driver: str = "http",
     bugs: str | tuple[str, ...] = "production",
     faults: Faults = "none",
@@ -45,7 +45,8 @@ def open_world(
         kind: One of `KINDS`.
         app: Name of the app; ``oscar@3.2`` for a variant of its sandbox.
         interface: ``"browser"`` or ``"tools"``.
-        runtime: ``"inprocess"``, ``"process"``, ``"docker"``, or ``"auto"``, the fastest that `app` allows.
+        runtime: ``"inprocess"``, ``"process"``, ``"docker"``, or ``"auto"``, the fastest that `app` allows; or one of
+            your own, such as a pool. Sandbox only.
         driver: ``"http"`` or ``"chromium"``; sandbox with the browser interface only.
         bugs: ``"production"``, ``"none"``, ``"all"`` or ids; sandbox only (a model has the bugs it learned).
         faults: ``"production"``, ``"none"``, or rates (`envsim.sandbox.faults.read_faults`); sandbox only.
@@ -58,7 +59,7 @@ def open_world(
     """
     if kind == "sandbox":
         spec = find_spec(app)
-        engine = get_runtime(runtime, spec)
+        engine = get_runtime(runtime, spec) if isinstance(runtime, str) else runtime
         return SandboxWorld(spec, runtime=engine, interface=interface, driver=driver, bugs=bugs, faults=faults)
     if read_faults(faults):
         raise ContentError(f"world={kind!r} has no wire that could fail. Use faults='none', or world='sandbox'.")

@@ -22,7 +22,7 @@ from envsim.guest import statefile
 from envsim.guest.exchange import call, contained
 from envsim.guest.kit import Asgi, Clone, Collection, Fired, Kit, Table
 from envsim.guest.openapi import build_call
-from envsim.state import StateView, diff
+from envsim.state import StateView, apply, canonical, diff
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ class Guest:
     def _open(self, spec: GuestSpec, kit: Kit, clone: Clone) -> None:
         self.spec, self.kit, self._clone = spec, kit, clone
         self.asgi = contained(clone.asgi)
-        self._fingerprint = statefile.fingerprint(spec.to_json())
+        self._fingerprint = ""
         self._document: dict[str, Any] | None = None
         self._seed_view = self.kit.view()
         self._snapshots: dict[str, tuple[dict[str, Any], StateView, dict[str, Table]]] = {}
         self._taken = 0
         self._view = self._baseline = self._seed_view
-        self._view_mark = self.kit.write_mark()
+        self._view_mark: tuple[int, int] | None = self.kit.write_mark()
 
     def health(self) -> dict[str, Any]:
         """See `envsim.sandbox.runtime.Control`; likewise for every method below."""
@@ -199,19 +199,28 @@ class Guest:
     def export(self) -> bytes:
         """The whole mutable state; see `envsim.guest.statefile`."""
         saved = self.kit.snapshot()
-        meta = {"kit": saved.pop("meta")}
-        return statefile.pack(self.spec.name, self._fingerprint, meta, saved)
+        # What differs from the seed is little: the view need not be queried again where this is loaded.
+        meta = {"kit": saved.pop("meta"), "since_seed": diff(self._seed_view, self.state())}
+        return statefile.pack(self.spec.name, self._kin(), meta, saved)
 
     def load(self, data: bytes) -> None:
         """Take over an exported state; snapshots taken before are forgotten."""
-        meta, parts = statefile.unpack(data, self.spec.name, self._fingerprint)
+        meta, parts = statefile.unpack(data, self.spec.name, self._kin())
         self._snapshots.clear()
         self.kit.restore({**parts, "meta": meta["kit"]})
-        self._set_baseline(self.kit.view())
+        self._baseline = apply(self._seed_view, meta["since_seed"])
+        # Equal to the baseline, but in the order of the database, which queries over it may depend on.
+        self._view_mark = None
 
     def close(self) -> None:
         """Close the databases; safe to call twice."""
         self.kit.close()
+
+    def _kin(self) -> str:
+        """What sandboxes must share to take over each other's states: their spec and their seed data."""
+        if not self._fingerprint:
+            self._fingerprint = statefile.fingerprint(self.spec.to_json(), canonical(self._seed_view))
+        return self._fingerprint
 
     # -- parts of reset ------------------------------------------------------------------------
 

@@ -119,7 +119,8 @@ class _Answer:
     async def send(self, send: Send, method: str) -> None:
         """Send it on; as a server would, without the body of a HEAD and with a length if there is none."""
         status = int(self._status.split(" ", 1)[0])
-        headers = [(key.lower(), value) for key, value in self._headers if key.lower() not in HOP_BY_HOP]
+        # Django begins its cookies with a space, which is no part of a value (RFC 9110, 5.5).
+        headers = [(key.lower(), value.strip(" \t")) for key, value in self._headers if key.lower() not in HOP_BY_HOP]
         empty = method == "HEAD" or status in (204, 304) or status < 200
         body = b"" if empty else b"".join(self._chunks)
         declared = next((int(value) for key, value in headers if key == "content-length" and value.isdigit()), None)

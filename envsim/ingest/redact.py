@@ -173,6 +173,8 @@ class RedactedSession:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._learned: dict[str, str] = {}
+        self.names: set[str] = set()
+        """Names of form fields that take secrets, beside those that tell it."""
 
     # -- values ------------------------------------------------------------------------------
 

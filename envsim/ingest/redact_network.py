@@ -29,6 +29,8 @@ _META = re.compile(r"(<meta\b[^>]{0,200}name=[\"']csrf-token[\"'][^>]{0,200}cont
 class Cleaner(Protocol):
     """What `envsim.ingest.redact.RedactedSession` gives to redact one session with."""
 
+    names: set[str]
+
     def value(self, value: Any, key: str = "") -> Any:
         """A JSON value, redacted as one found under `key`."""
         ...
@@ -108,8 +110,8 @@ def _form(session: Cleaner, text: str) -> str:
 
 
 def _field(session: Cleaner, name: str, value: str) -> str:
-    if TOKENS.fullmatch(name) and value:
-        return _secret(session, value, "token")
+    if value and (TOKENS.fullmatch(name) or name in session.names):
+        return _secret(session, value, "password" if name in session.names else "token")
     clean = str(session.value(value, re.sub(r"[^a-z0-9]", "", name.lower())))
     if clean.startswith("redacted-") and clean != value:
         _learn(session, value, clean)

@@ -59,6 +59,10 @@ _LINE = re.compile(
 )
 
 
+# The flag alone, before others (whose order is alphabetical) or after one.
+_FOCUS = re.compile(r" \{focused\}$|(?<=\{)focused, |, focused(?=, |\}$)", re.MULTILINE)
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One element. `depth` counts levels from 0; `states` maps a state to its text, "" for a flag."""
@@ -116,6 +120,11 @@ def parse_line(text: str) -> Line:
         value=_unquote(match["value"]) if match["value"] is not None else None,
         states=_parse_states(match["states"]) if match["states"] else {},
     )
+
+
+def without_focus(page: str) -> str:
+    """A page text without what says where the focus is: that is the visitor's doing, not the app's."""
+    return _FOCUS.sub("", page)
 
 
 class Refs:

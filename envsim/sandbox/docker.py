@@ -18,9 +18,9 @@ from typing import Any, cast
 
 from envsim.errors import SandboxError, SandboxLost, SandboxStartError
 from envsim.guest.probe import Facts
-from envsim.guest.supervisor import CONTROL_SOCKET, DATA
+from envsim.guest.supervisor import CONTROL_SOCKET
 from envsim.sandbox import registry
-from envsim.sandbox.client import LOG_TAIL, SocketControl, wait_for_lease
+from envsim.sandbox.client import LOG_TAIL, Lease, SocketControl, wait_for_lease
 from envsim.sandbox.image import Progress, connect, engine_errors, ensure_image, quiet
 from envsim.sandbox.owner import Owner
 from envsim.sandbox.served import ServedSandbox, probe_arguments, reserve
@@ -48,10 +48,11 @@ class DockerSandbox(ServedSandbox):
         with engine_errors(SandboxLost, f"The log of {self.name} cannot be read"):
             return read_log(self.container)
 
-    def probe(self, hosts: list[str], paths: list[str]) -> Facts:
-        """What a process inside could do; see `envsim.guest.probe`. Takes some 100 ms."""
+    def probe(self, hosts: list[str], paths: list[str], abstract: str) -> Facts:
+        """What a process inside could do; see `envsim.guest.probe`. Takes about a second."""
+        command = ["python", "-m", "envsim.guest.probe", *probe_arguments(hosts, paths, abstract), "--exhaust"]
         with engine_errors(SandboxLost, f"The probe cannot be run inside {self.name}"):
-            result = self.container.exec_run(["python", "-m", "envsim.guest.probe", *probe_arguments(hosts, paths)])
+            result = self.container.exec_run(command)
         if result.exit_code:
             raise SandboxError(f"The probe inside {self.name} failed: {result.output.decode()[-500:]}")
         return cast("Facts", json.loads(result.output))
@@ -63,6 +64,11 @@ class DockerSandbox(ServedSandbox):
 
     def _end(self) -> None:
         _remove(self.container)
+
+    def _again(self) -> Lease:
+        with engine_errors(SandboxStartError, f"Container {self.name} cannot be restarted"):
+            self.container.restart(timeout=0)
+            return _await(self.spec, self.container, self._io)
 
 
 class DockerRuntime:
@@ -100,8 +106,7 @@ class DockerRuntime:
                 container = _run(self._client, spec, image, record.name, io)
                 record = replace(record, container_id=str(container.id))
                 registry.write(record)
-                watch = _Watch(spec, container)
-                lease = wait_for_lease(io / CONTROL_SOCKET, START_S, watch, lambda: read_log(container))
+                lease = _await(spec, container, io)
         except BaseException:
             with contextlib.suppress(SandboxLost):  # what stopped us says more
                 if container is not None:
@@ -151,18 +156,24 @@ def read_log(container: Any) -> str:
     return str(container.logs().decode("utf-8", "replace"))
 
 
+def _await(spec: SandboxSpec, container: Any, io: Path) -> Lease:
+    """A lease on a container that was just started, once it is healthy."""
+    return wait_for_lease(io / CONTROL_SOCKET, START_S, _Watch(spec, container), lambda: read_log(container))
+
+
 def _run(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any:
-    owner = Owner.current()
+    owner, hosted = Owner.current(), spec.origin.hosted
+    data = [hosted.data] if hosted is not None else []
     return client.containers.run(
         image,
-        ["--lease", str(LEASE_S), "--grace", str(START_S)],
+        ["--lease", str(LEASE_S), "--grace", str(START_S), *(f"--data={folder}" for folder in data)],
         name=f"envsim-{name}",
         detach=True,
         network_mode="none",
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],
         read_only=True,
-        tmpfs={"/tmp": TMP, **({str(DATA): STATE} if spec.origin.hosted else {})},  # noqa: S108 -- inside the container
+        tmpfs={"/tmp": TMP, **dict.fromkeys(data, STATE)},  # noqa: S108 -- inside the container
         user="1000:1000",
         mem_limit=MEMORY,
         memswap_limit=MEMORY,

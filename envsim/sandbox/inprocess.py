@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, cast
 
-from envsim.errors import ContentError, SandboxLost
+from envsim.errors import ContentError, SandboxError, SandboxLost
 from envsim.guest.exchange import drive
 from envsim.guest.guest import Guest
 from envsim.guest.serve import one_at_a_time
@@ -153,6 +153,14 @@ class InProcessSandbox:
         if self._forwarder is None:
             self._forwarder = Forwarder(one_at_a_time(self._guest.asgi, _Turn(self._lock)))
         return self._forwarder.url
+
+    def restart(self) -> None:
+        """See `Sandbox.restart`.
+
+        Raises:
+            SandboxError: Always: what runs in this process cannot be ended but with it.
+        """
+        raise SandboxError(f"Sandbox {self.name} runs in this process and cannot be restarted. Start another.")
 
     def close(self) -> None:
         """See `Sandbox.close`."""

@@ -204,6 +204,10 @@ class HeldSandbox:
         """See `Sandbox.url`."""
         return self._sandbox.url()
 
+    def restart(self) -> None:
+        """See `Sandbox.restart`."""
+        self._sandbox.restart()
+
     def close(self) -> None:
         """Close what the oracle opened; whoever started the sandbox closes it."""
         for transport in self._transports:

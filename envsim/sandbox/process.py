@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -18,8 +19,9 @@ from envsim.errors import SandboxError, SandboxStartError
 from envsim.guest.probe import Facts
 from envsim.guest.supervisor import CONTROL_SOCKET
 from envsim.sandbox import registry
-from envsim.sandbox.client import LOG_TAIL, SocketControl, wait_for_lease
+from envsim.sandbox.client import LOG_TAIL, Lease, SocketControl, wait_for_lease
 from envsim.sandbox.owner import Owner
+from envsim.sandbox.registry import Record
 from envsim.sandbox.seed import guest_spec
 from envsim.sandbox.served import ServedSandbox, probe_arguments, reserve
 from envsim.sandbox.spec import SandboxSpec
@@ -36,14 +38,15 @@ class ProcessSandbox(ServedSandbox):
     """See `Sandbox`."""
 
     process: subprocess.Popen[bytes]
+    spawn: Callable[[], subprocess.Popen[bytes]]
 
     def log(self) -> str:
         """What it has logged so far."""
         return read_log(Path(self.record.folder))
 
-    def probe(self, hosts: list[str], paths: list[str]) -> Facts:
+    def probe(self, hosts: list[str], paths: list[str], abstract: str) -> Facts:
         """What a process with the app's environment could do; see `envsim.guest.probe`."""
-        command = [sys.executable, "-m", "envsim.guest.probe", *probe_arguments(hosts, paths)]
+        command = [sys.executable, "-m", "envsim.guest.probe", *probe_arguments(hosts, paths, abstract)]
         result = subprocess.run(
             command, cwd=self.record.folder, env=process_environment(), capture_output=True, text=True, check=False
         )
@@ -57,6 +60,13 @@ class ProcessSandbox(ServedSandbox):
 
     def _end(self) -> None:
         _stop(self.process)
+
+    def _again(self) -> Lease:
+        _stop(self.process)
+        self.process = self.spawn()
+        self.control.explain = functools.partial(_explain, self.process, self._io)
+        self.record, lease = _await(self.spec, self.process, self.record)
+        return lease
 
 
 class ProcessRuntime:
@@ -77,13 +87,9 @@ class ProcessRuntime:
         folder, process = Path(record.folder), None
         try:
             (folder / "guest.json").write_text(guest_spec(spec).to_json(), encoding="utf-8")
-            process = _spawn(spec, python, seed, folder)
-            supervisor = Owner.of(process.pid)
-            # Until this is written nobody could end it but itself, which it does when no lease comes.
-            record = replace(record, pid=process.pid, pid_start=supervisor.start if supervisor else 0)
-            registry.write(record)
-            check, tail = functools.partial(_check, spec, process, folder), functools.partial(read_log, folder)
-            lease = wait_for_lease(folder / CONTROL_SOCKET, START_S, check, tail)
+            spawn = functools.partial(_spawn, spec, python, seed, folder)
+            process = spawn()
+            record, lease = _await(spec, process, record)
         except BaseException:
             if process is not None:
                 _stop(process)
@@ -92,7 +98,7 @@ class ProcessRuntime:
         explain = functools.partial(_explain, process, folder)
         control = SocketControl(record.name, folder / CONTROL_SOCKET, explain=explain)
         sandbox = ProcessSandbox(spec, record, folder, lease, control)
-        sandbox.process = process
+        sandbox.process, sandbox.spawn = process, spawn
         return sandbox
 
 
@@ -104,11 +110,21 @@ def read_log(folder: Path) -> str:
         return ""
 
 
+def _await(spec: SandboxSpec, process: subprocess.Popen[bytes], record: Record) -> tuple[Record, Lease]:
+    """The record with `process` on it, and a lease on it once it is healthy."""
+    folder, supervisor = Path(record.folder), Owner.of(process.pid)
+    # Until this is written nobody could end it but itself, which it does when no lease comes.
+    record = replace(record, pid=process.pid, pid_start=supervisor.start if supervisor else 0)
+    registry.write(record)
+    check, tail = functools.partial(_check, spec, process, folder), functools.partial(read_log, folder)
+    return record, wait_for_lease(folder / CONTROL_SOCKET, START_S, check, tail)
+
+
 def _spawn(spec: SandboxSpec, python: Path, seed: Path, folder: Path) -> subprocess.Popen[bytes]:
     command = [str(python), "-m", "envsim.guest.supervisor", "--spec", str(folder / "guest.json")]
     command += ["--folder", str(spec.root.resolve()), "--seed-db", str(seed), "--data", str(folder / DATA)]
     command += ["--directory", str(folder), "--lease", str(LEASE_S), "--grace", str(START_S)]
-    with (folder / "log").open("wb") as log:
+    with (folder / "log").open("ab") as log:
         # Its own session: an interrupt at the terminal is for the owner, who then closes it.
         return subprocess.Popen(
             command,

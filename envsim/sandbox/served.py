@@ -13,7 +13,7 @@ import weakref
 from dataclasses import replace
 from pathlib import Path
 
-from envsim.errors import SandboxStartError
+from envsim.errors import SandboxLost, SandboxStartError
 from envsim.guest.supervisor import APP_SOCKET, CONTROL_SOCKET
 from envsim.page.transport import SocketTransport
 from envsim.sandbox import registry
@@ -81,9 +81,9 @@ def _free_path() -> Path:
     return path if fits else Path("/tmp") / name  # noqa: S108 -- the name cannot be guessed, and mkdir refuses what is there
 
 
-def probe_arguments(hosts: list[str], paths: list[str]) -> list[str]:
+def probe_arguments(hosts: list[str], paths: list[str], abstract: str) -> list[str]:
     """Arguments of ``envsim.guest.probe``."""
-    return [*(f"--host={host}" for host in hosts), *(f"--path={path}" for path in paths)]
+    return [*(f"--host={host}" for host in hosts), *(f"--path={path}" for path in paths), f"--abstract={abstract}"]
 
 
 class ServedSandbox:
@@ -142,6 +142,17 @@ class ServedSandbox:
         """What it has logged so far."""
         raise NotImplementedError
 
+    def restart(self) -> None:
+        """See `Sandbox.restart`."""
+        with self._closing:
+            if self._closed:
+                raise SandboxLost(f"Sandbox {self.name} is closed. Start another.")
+            self._lease.release()
+            for transport in list(self._transports):
+                transport.close()
+            self.control.reconnect()
+            self._lease = self._again()
+
     def close(self) -> None:
         """See `Sandbox.close`."""
         with self._closing:
@@ -161,6 +172,10 @@ class ServedSandbox:
             registry.forget(self.record)
 
     def _end(self) -> None:
+        raise NotImplementedError
+
+    def _again(self) -> Lease:
+        """End and start what runs it; a lease on it once it is healthy."""
         raise NotImplementedError
 
 
