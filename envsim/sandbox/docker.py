@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from envsim.errors import SandboxError, SandboxLost, SandboxStartError
 from envsim.guest.probe import Facts
-from envsim.guest.supervisor import CONTROL_SOCKET, DATA
+from envsim.guest.supervisor import CONTROL_SOCKET
 from envsim.sandbox import registry
 from envsim.sandbox.client import LOG_TAIL, Lease, SocketControl, wait_for_lease
 from envsim.sandbox.image import Progress, connect, engine_errors, ensure_image, quiet
@@ -48,10 +48,11 @@ class DockerSandbox(ServedSandbox):
         with engine_errors(SandboxLost, f"The log of {self.name} cannot be read"):
             return read_log(self.container)
 
-    def probe(self, hosts: list[str], paths: list[str]) -> Facts:
-        """What a process inside could do; see `envsim.guest.probe`. Takes some 100 ms."""
+    def probe(self, hosts: list[str], paths: list[str], abstract: str) -> Facts:
+        """What a process inside could do; see `envsim.guest.probe`. Takes about a second."""
+        command = ["python", "-m", "envsim.guest.probe", *probe_arguments(hosts, paths, abstract), "--exhaust"]
         with engine_errors(SandboxLost, f"The probe cannot be run inside {self.name}"):
-            result = self.container.exec_run(["python", "-m", "envsim.guest.probe", *probe_arguments(hosts, paths)])
+            result = self.container.exec_run(command)
         if result.exit_code:
             raise SandboxError(f"The probe inside {self.name} failed: {result.output.decode()[-500:]}")
         return cast("Facts", json.loads(result.output))
@@ -161,17 +162,18 @@ def _await(spec: SandboxSpec, container: Any, io: Path) -> Lease:
 
 
 def _run(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any:
-    owner = Owner.current()
+    owner, hosted = Owner.current(), spec.origin.hosted
+    data = [hosted.data] if hosted is not None else []
     return client.containers.run(
         image,
-        ["--lease", str(LEASE_S), "--grace", str(START_S)],
+        ["--lease", str(LEASE_S), "--grace", str(START_S), *(f"--data={folder}" for folder in data)],
         name=f"envsim-{name}",
         detach=True,
         network_mode="none",
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],
         read_only=True,
-        tmpfs={"/tmp": TMP, **({str(DATA): STATE} if spec.origin.hosted else {})},  # noqa: S108 -- inside the container
+        tmpfs={"/tmp": TMP, **dict.fromkeys(data, STATE)},  # noqa: S108 -- inside the container
         user="1000:1000",
         mem_limit=MEMORY,
         memswap_limit=MEMORY,

@@ -44,9 +44,9 @@ class ProcessSandbox(ServedSandbox):
         """What it has logged so far."""
         return read_log(Path(self.record.folder))
 
-    def probe(self, hosts: list[str], paths: list[str]) -> Facts:
+    def probe(self, hosts: list[str], paths: list[str], abstract: str) -> Facts:
         """What a process with the app's environment could do; see `envsim.guest.probe`."""
-        command = [sys.executable, "-m", "envsim.guest.probe", *probe_arguments(hosts, paths)]
+        command = [sys.executable, "-m", "envsim.guest.probe", *probe_arguments(hosts, paths, abstract)]
         result = subprocess.run(
             command, cwd=self.record.folder, env=process_environment(), capture_output=True, text=True, check=False
         )

@@ -81,9 +81,9 @@ def _free_path() -> Path:
     return path if fits else Path("/tmp") / name  # noqa: S108 -- the name cannot be guessed, and mkdir refuses what is there
 
 
-def probe_arguments(hosts: list[str], paths: list[str]) -> list[str]:
+def probe_arguments(hosts: list[str], paths: list[str], abstract: str) -> list[str]:
     """Arguments of ``envsim.guest.probe``."""
-    return [*(f"--host={host}" for host in hosts), *(f"--path={path}" for path in paths)]
+    return [*(f"--host={host}" for host in hosts), *(f"--path={path}" for path in paths), f"--abstract={abstract}"]
 
 
 class ServedSandbox:
