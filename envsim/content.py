@@ -34,13 +34,19 @@ def list_apps() -> dict[str, Path]:
     return found
 
 
+def split_app(name: str) -> tuple[str, str | None]:
+    """App and variant of a name such as ``oscar@3.2``; None where it names no variant."""
+    app, at, variant = name.partition("@")
+    return app, variant if at else None
+
+
 def find_app(name: str) -> Path:
-    """The folder of app `name`.
+    """The folder of app `name`; that of its variants too.
 
     Raises:
         ContentError: There is none; names every place looked at and the apps that exist.
     """
-    apps = list_apps()
+    apps, (name, _) = list_apps(), split_app(name)
     if name not in apps:
         raise ContentError(
             f"There is no app {name!r}. Known apps: {', '.join(sorted(apps)) or 'none'}. {_looked('sandboxes')}"
@@ -49,8 +55,9 @@ def find_app(name: str) -> Path:
 
 
 def list_templates(app: str) -> dict[str, Path]:
-    """Task template id -> toml file, for `app`."""
+    """Task template id -> toml file, for `app`; its variants share them."""
     found: dict[str, Path] = {}
+    app, _ = split_app(app)
     for root in roots():
         for path in sorted(root.glob(f"tasks/{app}/*.toml")):
             found.setdefault(path.stem, path)

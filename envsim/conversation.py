@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from envsim.errors import ContentError
 from envsim.goal import UserGoal
 from envsim.types import Action, Event, JsonValue, Message, StateDelta, Transition, UserCall, UserTurn
-from envsim.user.base import User
+from envsim.user.base import ForkableUser, User
 from envsim.world import DualControlWorld, World
 
 
@@ -85,6 +85,21 @@ class Conversation:
             PrerequisiteError: The model that plays the user cannot be reached.
         """
         return self._reply(self._user.hear(text))
+
+    def fork(self, world: World) -> Conversation:
+        """The same conversation, going on in `world`, to which the episode has been copied.
+
+        Raises:
+            ContentError: This user cannot be in two conversations.
+        """
+        if not isinstance(self._user, ForkableUser):
+            name = type(self._user).__name__
+            raise ContentError(f"A {name} cannot be forked. Give it fork(hands): envsim.user.base.ForkableUser.")
+        twin = Conversation(self._user, world)
+        if self._hands is not None and isinstance(world, DualControlWorld):
+            twin._hands = _Hands(world)
+        twin._user = self._user.fork(twin._hands)
+        return twin
 
     def _reply(self, turn: UserTurn) -> Reply:
         return Reply(turn) if self._hands is None else self._hands.drain(turn)

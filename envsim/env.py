@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,16 @@ from numpy.typing import NDArray
 
 from envsim import spaces
 from envsim.conversation import Conversation
+from envsim.episode import Heard, check_fault, kind_of
 from envsim.errors import ActionError, ContentError, SandboxError, UncertainError
+from envsim.fork import fork
 from envsim.recorder import Recorder
-from envsim.reward.checks import Record
 from envsim.sandbox.faults import MUTATING, Faults, read_faults
+from envsim.sandbox.runtime import Runtime
 from envsim.source import TaskSource, TemplateSource
-from envsim.state import StateView
 from envsim.task import Interface, Task
 from envsim.trace import Step
-from envsim.types import Action, JsonValue, Observation, Outcome, OutcomeKind, Transition
+from envsim.types import Action, JsonValue, Observation, Outcome, Transition
 from envsim.user.base import User
 from envsim.user.factory import get_user
 from envsim.world import World
@@ -31,24 +31,6 @@ from envsim.worlds import default_interface, open_world
 UNSCORABLE = math.nan
 """Reward of a step that ended an episode nobody can score. Not 0: a trainer that ignores
 `info["outcome"]` must fail loudly instead of learning from an outage."""
-
-
-@dataclass
-class _Heard:
-    """What a running episode has gathered for its judgement."""
-
-    before: StateView = field(default_factory=dict)
-    answered: bool = False
-    answer: JsonValue = None
-    infeasible: bool = False
-    said: list[str] = field(default_factory=list)
-    urls: list[str] = field(default_factory=list)
-    seen: list[str] = field(default_factory=list)
-    tampered: str = ""
-
-    def record(self, after: StateView) -> Record:
-        said, urls, seen = tuple(self.said), tuple(self.urls), tuple(self.seen)
-        return Record(self.before, after, self.answered, self.answer, self.infeasible, said, urls, seen)
 
 
 class TaskEnv(gymnasium.Env[dict[str, Any], str]):
@@ -72,13 +54,15 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
     sim_uncertain``), ``reason`` and ``success``. ``user`` is the user's turn, hidden parts included.
 
     Args:
-        app: Name of the app.
+        app: Name of the app; ``oscar@3.2`` for a variant.
+        variant: The same said apart: a version of the app, with that version's bugs.
         task: One template id, or one instance ``<template>@<seed>``; None for all.
         split: ``"train"`` or ``"test"``; None for both.
         interface: ``"browser"`` or ``"tools"``; None: the app's own.
         world: ``"sandbox"``, ``"model"``, ``"replay"``, or a `World` of your own.
         model: Model directory; worlds made from traces only.
-        runtime: ``"inprocess"``, ``"process"`` or ``"docker"``.
+        runtime: ``"inprocess"``, ``"process"``, ``"docker"``, or ``"auto"``: the fastest that the app allows; or a
+            runtime of your own, such as a `envsim.sandbox.pool.SandboxPool` that several environments draw from.
         driver: ``"http"`` or ``"chromium"``.
         bugs: ``"production"``, ``"none"``, ``"all"``, or ids; a task may say otherwise.
         faults: What goes wrong in front of the app: ``"production"``, ``"none"``, or rates by fault, see
@@ -104,12 +88,13 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         self,
         app: str,
         *,
+        variant: str | None = None,
         task: str | None = None,
         split: str | None = None,
         interface: Interface | None = None,
         world: str | World = "sandbox",
         model: str | Path | None = None,
-        runtime: str = "inprocess",
+        runtime: str | Runtime = "auto",
         driver: str = "http",
         bugs: str | tuple[str, ...] = "production",
         faults: Faults = "none",
@@ -122,6 +107,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         population: str | Path = "default",
         source: TaskSource | None = None,
     ) -> None:
+        app = app if variant is None else f"{app}@{variant}"
         interface = default_interface(app) if interface is None else interface
         _check_modes(render_mode, screenshot, driver, interface)
         if max_steps is not None and max_steps < 1:
@@ -154,7 +140,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         self._max_steps = max_steps
         self._recorder = Recorder(Path(record) if record is not None else None, policy)
         self._steps = 0
-        self._heard = _Heard()
+        self._heard = Heard()
 
     # -- the gymnasium interface -----------------------------------------------------------------
 
@@ -189,16 +175,16 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             before = self.world.state()
             if self.task.user is not None:
                 transition = self._talk().begin(self.task.user, episode_seed).after(transition)
-                _check_fault(transition)
+                check_fault(transition)
             self._recorder.begin(self.task, self.world, episode_seed, before, options.get("session"))
         except (SandboxError, UncertainError) as error:
-            self.outcome = Outcome(kind=_kind_of(error), reward=None, reason=str(error))
+            self.outcome = Outcome(kind=kind_of(error), reward=None, reason=str(error))
             raise
         except Exception:
             self.task = None
             raise
         self._steps = 0
-        self._heard = _Heard(before=before)
+        self._heard = Heard(before=before)
         self._see(transition)
         self._write(transition)
         return self._encode(), self._info(transition)
@@ -230,7 +216,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         self._see(transition)
         self._write(transition, parsed, raw)
         try:
-            _check_fault(transition)
+            check_fault(transition)
         except UncertainError as error:
             return self._break_off(error, None, written=True)
         return self._settle(parsed, transition)
@@ -242,6 +228,10 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             parts = [seen.url, seen.page or seen.result, f"error: {seen.error}" if seen.error else ""]
             return "\n".join(part for part in parts if part)
         return self._pixels() if self.render_mode == "rgb_array" else None
+
+    def fork(self, count: int) -> list[TaskEnv]:
+        """`count` environments in the middle of this one's episode; see `envsim.fork.fork`."""
+        return fork(self, count)
 
     def close(self) -> None:
         """Release the world; an unfinished trace stays without an end line."""
@@ -308,7 +298,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         if not written:
             self._recorder.write(Step(index=self._steps, action=action, observation=self.observation))
         info = self._info(Transition(observation=self.observation, trust=0.0))
-        self._end(Outcome(kind=_kind_of(error), reward=None, reason=str(error)), info)
+        self._end(Outcome(kind=kind_of(error), reward=None, reason=str(error)), info)
         return self._encode(), UNSCORABLE, False, True, info
 
     def _end(self, outcome: Outcome, info: dict[str, Any]) -> None:
@@ -373,16 +363,6 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             # A model has no looks, and after a failure there is no page.
             return np.zeros(spaces.SCREENSHOT_SHAPE, np.uint8)
         return spaces.decode_png(png)
-
-
-def _check_fault(transition: Transition) -> None:
-    """Raise for a user that broke a rule of its own: that is never the agent's doing."""
-    if transition.user is not None and transition.user.fault:
-        raise UncertainError(f"The simulated user made a mistake: {transition.user.fault}")
-
-
-def _kind_of(error: SandboxError | UncertainError) -> OutcomeKind:
-    return "infra" if isinstance(error, SandboxError) else "sim_uncertain"
 
 
 def _check_modes(render_mode: str | None, screenshot: bool, driver: str, interface: str) -> None:

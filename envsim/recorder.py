@@ -76,6 +76,17 @@ class Recorder:
             self._writer.finish(outcome)
             self._writer = None
 
+    def fork(self) -> Recorder:
+        """Another that goes on with a copy of the running trace, in a session named ``<this one>+<number>``."""
+        twin = Recorder(self._root, self._policy)
+        if self._writer is not None:
+            path, number = self._writer.path, 1
+            while path.with_name(f"{path.stem}+{number}.jsonl").exists():
+                number += 1
+            origin: JsonValue = {"session": path.stem, "steps": self._writer.steps}
+            twin._writer = self._writer.fork(f"{path.stem}+{number}", {"fork": origin})
+        return twin
+
     def close(self) -> None:
         """Close without an end line; safe to call twice."""
         if self._writer is not None:

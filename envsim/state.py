@@ -39,17 +39,20 @@ def diff(before: StateView, after: StateView) -> list[list[Any]]:
     return changes
 
 
+_ABSENT = object()
+
+
 def _diff(before: StateView, after: StateView, prefix: list[str], out: list[list[Any]]) -> None:
     # Parts that both share need no look: views of one app share every row that did not change.
-    for key in sorted(before.keys() | after.keys()):
+    keys = [key for key, new in after.items() if before.get(key, _ABSENT) is not new]
+    keys += before.keys() - after.keys()
+    for key in sorted(keys):
         if key not in after:
             out.append([join_path([*prefix, key])])
             continue
         new = after[key]
         if key in before:
             old = before[key]
-            if old is new:
-                continue
             if isinstance(old, dict) and isinstance(new, dict):
                 _diff(old, new, [*prefix, key], out)
                 continue

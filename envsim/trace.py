@@ -96,7 +96,8 @@ class TraceWriter:
     def __init__(self, root: Path, header: Header, *, state: StateView | None = None, durable: bool = False) -> None:
         self.path = root / f"{header.session}.jsonl"
         self._durable = durable
-        self._count = 0
+        self.steps = 0
+        """Written so far, the reset included."""
         _make_folder(root)
         if state is not None:
             header = header.model_copy(update={"state": write_blob(root, state)})
@@ -109,12 +110,34 @@ class TraceWriter:
     def write(self, step: Step) -> None:
         """Append one step."""
         self._line(step)
-        self._count += 1
+        self.steps += 1
 
     def finish(self, outcome: Outcome | None) -> None:
         """Write the end line and close."""
-        self._line(End(outcome=outcome, steps=self._count))
+        self._line(End(outcome=outcome, steps=self.steps))
         self.close()
+
+    def fork(self, session: str, meta: dict[str, JsonValue]) -> TraceWriter:
+        """A writer of a second session, beside this one, that begins with all that was written here.
+
+        Args:
+            session: Its name, which must be free.
+            meta: Added to the header's.
+
+        Raises:
+            TraceError: The session already has a file, or this one's cannot be read.
+        """
+        try:
+            first, *steps = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        except (OSError, ValueError) as error:
+            raise TraceError(f"{self.path} cannot be read: {error}. Record to another directory.") from None
+        header = _parse_header(first.encode(), self.path)
+        header = header.model_copy(update={"session": session, "meta": header.meta | meta})
+        twin = TraceWriter(self.path.parent, header, durable=self._durable)
+        twin._file.writelines(steps)
+        twin._file.flush()
+        twin.steps = self.steps
+        return twin
 
     def close(self) -> None:
         """Close without an end line, as a crash would; safe to call twice."""

@@ -19,14 +19,28 @@ from numpy.typing import NDArray
 
 from envsim.env import UNSCORABLE, TaskEnv
 from envsim.errors import ContentError, EnvsimError, SandboxError, UncertainError
+from envsim.fork import begin_fork, take_over
+from envsim.sandbox.inprocess import InProcessRuntime
+from envsim.sandbox.pool import SandboxPool
+from envsim.sandbox.runtime import get_runtime
+from envsim.sandbox.spec import find_spec
 from envsim.spaces import SCREENSHOT_SHAPE, encode
 from envsim.types import Action, Observation
 
-_THREADED = frozenset({"process", "docker"})
-"""Runtimes that are waited for; an in-process app keeps this process busy, where threads only cost."""
+SPARE = 64
+"""How many sandboxes a pool may hold beyond those of its members, for their forks."""
 
 Batch = dict[str, Any]
 Member = tuple[dict[str, Any], float, bool, bool, dict[str, Any]]
+
+
+def _pool_for(num_envs: int, options: dict[str, Any]) -> SandboxPool | None:
+    """One pool for all members that step sandboxes of one app; None where they bring their own."""
+    runtime = options.get("runtime", "auto")
+    if options.get("world", "sandbox") != "sandbox" or not isinstance(runtime, str):
+        return None
+    spec = find_spec(options["app"], options.get("variant"))
+    return SandboxPool(get_runtime(runtime, spec), spec, limit=num_envs + SPARE)
 
 
 class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
@@ -54,7 +68,11 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
         if num_envs > 1 and not isinstance(kwargs.get("world", "sandbox"), str):
             raise ContentError("A World of your own cannot be shared by members. Name a world, or use one environment.")
         self.num_envs = num_envs
-        self.envs = [self.member(**kwargs) for _ in range(num_envs)]
+        self.warm = _pool_for(num_envs, kwargs)
+        """Where sandboxes of the members and of their forks come from; None for other worlds."""
+        # Kept apart from what gymnasium gave: its record of how this was made must stay as it is.
+        options = kwargs if self.warm is None else {**kwargs, "runtime": self.warm}
+        self.envs = [self.member(**options) for _ in range(num_envs)]
         self.render_mode = self.envs[0].render_mode
         self.single_observation_space = self.envs[0].observation_space
         self.single_action_space = self.envs[0].action_space
@@ -63,9 +81,10 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
         self._screenshot = bool(kwargs.get("screenshot"))
         self._ended = [False] * num_envs
         self._last: list[dict[str, Any]] = [{} for _ in range(num_envs)]
-        # A user behind an endpoint is waited for as well, a second or more a turn.
-        chats = str(kwargs.get("user", "")).startswith("chat:")
-        waits = chats or kwargs.get("runtime") in _THREADED or kwargs.get("driver") == "chromium"
+        # Sandboxes elsewhere, a browser and a user behind an endpoint are waited for, and so by all at once. An app in
+        # this process keeps it busy: there, threads would only cost.
+        apart = self.warm is not None and not isinstance(self.warm.runtime, InProcessRuntime)
+        waits = apart or kwargs.get("driver") == "chromium" or str(kwargs.get("user", "")).startswith("chat:")
         self._pool = ThreadPoolExecutor(num_envs, "envsim-member") if waits and num_envs > 1 else None
 
     def reset(
@@ -80,6 +99,8 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
             seeds: list[int | None] = [None if seed is None else seed + i for i in range(self.num_envs)]
         else:
             seeds = list(seed)
+        if self.warm is not None:
+            self.warm.prewarm(self.num_envs)
         replies = self._each(lambda i: self._reset_member(i, seeds[i], options))
         self._last = [observation for observation, _, _ in replies]
         self._ended = [failed for _, _, failed in replies]
@@ -106,6 +127,31 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
             self._infos([reply[4] for reply in replies]),
         )
 
+    def fork(self, member: int, into: Sequence[int] | None = None) -> Batch:
+        """Let members go on from where one of them stands, as a group; see `TaskEnv.fork`.
+
+        Args:
+            member: Whose episode is copied; it goes on as if nothing had happened.
+            into: Members whose own episodes are dropped for it; None: all others.
+
+        Returns:
+            The observations of all members.
+
+        Raises:
+            gymnasium.error.ResetNeeded: `member` runs no episode.
+            ContentError: A world or user that cannot be forked.
+            SandboxError: A sandbox failed; members it was copied into before go on, the others with the next reset.
+        """
+        others = [i for i in range(self.num_envs) if i != member] if into is None else [i for i in into if i != member]
+        token = begin_fork(self.envs[member])
+        for i in others:
+            self._ended[i] = True  # until it has worked
+        for i in others:
+            take_over(self.envs[i], self.envs[member], token)
+            self._last[i] = dict(self._last[member])
+            self._ended[i] = False
+        return self._batch()
+
     def render(self) -> tuple[Any, ...] | None:
         """What every member renders."""
         return tuple(env.render() for env in self.envs)
@@ -115,6 +161,8 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
         if self._pool is not None:
             self._pool.shutdown()
         failures: list[Exception] = []
+        if self.warm is not None:
+            self.warm.close()  # first, so that what members give back is closed and not made ready again
         for env in self.envs:
             try:
                 env.close()

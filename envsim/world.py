@@ -7,7 +7,7 @@ serve all of them. `envsim.testing.check_world` is the conformance kit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from envsim.state import StateView
@@ -85,5 +85,26 @@ class DualControlWorld(World, Protocol):
         """Carry out the user's `action`: `World.step` on the other side.
 
         The agent's observation does not change; what the user sees is in the result's `observation`.
+        """
+        ...
+
+
+@runtime_checkable
+class ForkableWorld(World, Protocol):
+    """A world whose running episode can go on in others of its make; what `envsim.env.TaskEnv.fork` needs."""
+
+    def spawn(self, count: int) -> Sequence[World]:
+        """`count` worlds of the same make, without an episode; each is closed by whoever asked for it."""
+        ...
+
+    def export(self) -> object:
+        """The running episode, to be loaded any number of times into worlds that `spawn` made. Changes nothing here."""
+        ...
+
+    def load(self, token: object) -> None:
+        """Begin where the exported episode stood. From there on it and this one have nothing in common.
+
+        Raises:
+            UncertainError: Not an episode of such a world.
         """
         ...

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from envsim.content import split_app
 from envsim.errors import ContentError, load_optional
 from envsim.sandbox.faults import Faults, read_faults
-from envsim.sandbox.runtime import get_runtime
+from envsim.sandbox.runtime import Runtime, get_runtime
 from envsim.sandbox.spec import find_spec
 from envsim.sandbox.world import SandboxWorld
 from envsim.task import Interface
@@ -32,7 +33,7 @@ def open_world(
     app: str,
     *,
     interface: Interface = "browser",
-    runtime: str = "inprocess",
+    runtime: str | Runtime = "auto",
     driver: str = "http",
     bugs: str | tuple[str, ...] = "production",
     faults: Faults = "none",
@@ -42,9 +43,10 @@ def open_world(
 
     Args:
         kind: One of `KINDS`.
-        app: Name of the app.
+        app: Name of the app; ``oscar@3.2`` for a variant of its sandbox.
         interface: ``"browser"`` or ``"tools"``.
-        runtime: ``"inprocess"``, ``"process"`` or ``"docker"``; sandbox only.
+        runtime: ``"inprocess"``, ``"process"``, ``"docker"``, or ``"auto"``, the fastest that `app` allows; or one of
+            your own, such as a pool. Sandbox only.
         driver: ``"http"`` or ``"chromium"``; sandbox with the browser interface only.
         bugs: ``"production"``, ``"none"``, ``"all"`` or ids; sandbox only (a model has the bugs it learned).
         faults: ``"production"``, ``"none"``, or rates (`envsim.sandbox.faults.read_faults`); sandbox only.
@@ -57,7 +59,7 @@ def open_world(
     """
     if kind == "sandbox":
         spec = find_spec(app)
-        engine = get_runtime(runtime)
+        engine = get_runtime(runtime, spec) if isinstance(runtime, str) else runtime
         return SandboxWorld(spec, runtime=engine, interface=interface, driver=driver, bugs=bugs, faults=faults)
     if read_faults(faults):
         raise ContentError(f"world={kind!r} has no wire that could fail. Use faults='none', or world='sandbox'.")
@@ -65,7 +67,9 @@ def open_world(
         raise ContentError(f"There is no world {kind!r}. Use one of: {', '.join(KINDS)}.")
     if model is None:
         raise ContentError(f"world={kind!r} needs a model. Train one with: worldmodel train TRACES -o MODEL")
-    world = load_optional(_LEARNED_ENTRY, "worldmodel")(Path(model), kind=kind, app=app, interface=interface)
+    world = load_optional(_LEARNED_ENTRY, "worldmodel")(
+        Path(model), kind=kind, app=split_app(app)[0], interface=interface
+    )
     if not isinstance(world, World):
         raise TypeError(f"{_LEARNED_ENTRY} returned {type(world).__name__}, not a World")
     return world

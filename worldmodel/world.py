@@ -6,6 +6,7 @@ deltas in code, and so serve the same checks, rollouts and fidelity measures as 
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -130,6 +131,24 @@ class TraceWorld(ABC):
         if not isinstance(token, _Token) or token.owner != self._episode:
             raise UncertainError("This token is not from the running episode. Take it after reset().")
         self._session, self._seed, self._step = token.session.copy(), token.seed, token.step
+
+    def spawn(self, count: int) -> list[TraceWorld]:
+        """See `ForkableWorld.spawn`. They share the model, which is only ever read."""
+        worlds = [copy.copy(self) for _ in range(count)]
+        for world in worlds:
+            world._session = None
+        return worlds
+
+    def export(self) -> object:
+        """See `ForkableWorld.export`."""
+        return self.snapshot()
+
+    def load(self, token: object) -> None:
+        """See `ForkableWorld.load`."""
+        if not isinstance(token, _Token):
+            raise UncertainError("This is no episode of a world made from traces. Export one from such a world.")
+        self._episode = token.owner
+        self.restore(token)
 
     def close(self) -> None:
         """See `World.close`."""

@@ -30,7 +30,7 @@ def robustness(
     task: Annotated[str | None, typer.Option(help="One task, or one instance TASK@SEED.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same surface.")] = 0,
     interface: Annotated[str | None, typer.Option(help="browser or tools; the app's own if not given.")] = None,
-    runtime: Annotated[str, typer.Option(help="inprocess, process or docker.")] = "inprocess",
+    runtime: Annotated[str, typer.Option(help="inprocess, process, docker, or auto: the fastest.")] = "auto",
     driver: Annotated[str, typer.Option(help="http or chromium.")] = "http",
     bugs: Annotated[str, typer.Option(help="production, none, all, or ids a,b.")] = "none",
     workers: Annotated[int, typer.Option("--workers", "-j", min=1, help="Processes.")] = 2,

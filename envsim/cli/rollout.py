@@ -33,7 +33,7 @@ def rollout(
     interface: Annotated[str | None, typer.Option(help="browser or tools; the app's own if not given.")] = None,
     world: Annotated[str, typer.Option(help="sandbox, model, replay or nearest-neighbour.")] = "sandbox",
     model: Annotated[Path | None, typer.Option(help="Model directory, for worlds made from traces.")] = None,
-    runtime: Annotated[str, typer.Option(help="inprocess, process or docker.")] = "inprocess",
+    runtime: Annotated[str, typer.Option(help="inprocess, process, docker, or auto: the fastest.")] = "auto",
     driver: Annotated[str, typer.Option(help="http or chromium.")] = "http",
     bugs: Annotated[str, typer.Option(help="production, none, all, or ids a,b.")] = "production",
     faults: Annotated[str, typer.Option(help="production, none, or rates a=0.1,b=0.2; see docs/faults.md.")] = "none",

@@ -10,6 +10,8 @@ import typer
 
 from envsim.cli.common import JsonFlag, fail, new_app, note, print_json, print_table, progress, run
 from envsim.cli.sandbox_check import check
+from envsim.cli.sandbox_from_har import from_har
+from envsim.cli.sandbox_record import record
 from envsim.content import list_apps
 from envsim.errors import ContentError, SandboxError
 from envsim.sandbox import keeper, registry, sweep
@@ -18,12 +20,15 @@ from envsim.sandbox.faults import read_faults
 from envsim.sandbox.faults_serve import read_fault_log
 from envsim.sandbox.registry import Record
 from envsim.sandbox.runtime import ResetRequest
-from envsim.sandbox.spec import find_spec, load_spec
+from envsim.sandbox.spec import SandboxSpec, find_spec, load_spec
 
 app = new_app("Clones of web apps, with their bugs, one command away.")
 app.command()(check)
+app.command()(record)
+app.command("from-har")(from_har)
 
 AppName = Annotated[str, typer.Argument(metavar="APP", help="A clone; `sandbox list` names them.")]
+Variant = Annotated[str | None, typer.Option(help="A version of the app; APP@VARIANT says the same.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A running sandbox; `sandbox ps` names them.")]
 Bugs = Annotated[str, typer.Option(help="production, none, all, or ids separated by commas.")]
 Seed = Annotated[int, typer.Option(help="Drives every random draw of the episode.")]
@@ -43,16 +48,23 @@ def list_(as_json: JsonFlag = False) -> None:
     """The clones that can be started."""
     specs = [load_spec(folder / "sandbox.toml") for folder in list_apps().values()]
     if as_json:
-        shown = {"name", "title", "description", "base", "tools", "pages", "production"}
+        shown = {"name", "title", "description", "base", "tools", "pages", "production", "variants", "default_variant"}
         print_json([{**spec.model_dump(include=shown), "folder": str(spec.folders[0])} for spec in specs])
         return
-    rows = [[spec.name, spec.title, len(spec.bugs), spec.description] for spec in specs]
-    print_table(["app", "title", "bugs", "description"], rows)
+    rows = [[spec.name, spec.title, _versions(spec), len(spec.bugs), spec.description] for spec in specs]
+    print_table(["app", "title", "variants", "bugs", "description"], rows)
+
+
+def _versions(spec: SandboxSpec) -> str | None:
+    """Every variant, the default one first."""
+    names = sorted(spec.variants, key=lambda name: (name != spec.default_variant, [*spec.variants].index(name)))
+    return ", ".join(names) or None
 
 
 @app.command()
 def up(
     name: AppName,
+    variant: Variant = None,
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=256, help="How many replicas.")] = 1,
     runtime: Annotated[str, typer.Option(help="process or docker.")] = "process",
     bugs: Bugs = "production",
@@ -64,6 +76,7 @@ def up(
     """Start sandboxes and leave them running until `sandbox down`."""
     if runtime not in ("process", "docker"):
         raise ContentError(f"{runtime!r} cannot be kept up. Choose process or docker.")
+    name = find_spec(name, variant).ref
     find_spec(name).select_bugs(bugs)
     read_faults(faults)
     started = time.monotonic()
@@ -165,7 +178,9 @@ def bugs(name: AppName, as_json: JsonFlag = False) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ["id", "layer", "class", "rate", "production", "title"]
+    columns = ["id", "layer", "class", "rate", "production", "variants", "title"]
+    for row in rows:
+        row["variants"] = row["variants"] and f"{row['variants']['buggy']} -> {row['variants']['fixed']}"
     print_table(columns, [[row[column] for column in columns] for row in rows])
 
 

@@ -20,9 +20,9 @@ from envsim.content import load_entry
 from envsim.errors import ContentError
 from envsim.guest import statefile
 from envsim.guest.exchange import call, contained
-from envsim.guest.kit import Clone, Collection, Fired, Kit
+from envsim.guest.kit import Asgi, Clone, Collection, Fired, Kit, Table
 from envsim.guest.openapi import build_call
-from envsim.state import StateView, diff
+from envsim.state import StateView, apply, canonical, diff
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,16 @@ class GuestSpec:
     start: str
     tick_s: float
     state: dict[str, dict[str, str]]
+    variant: str | None = None
+    hosted: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """JSON text that `from_json` reads back."""
         return json.dumps(asdict(self), sort_keys=True)
+
+    def collections(self) -> dict[str, Collection]:
+        """The state view as a kit takes it."""
+        return {name: Collection(**fields) for name, fields in self.state.items()}
 
     @classmethod
     def from_json(cls, text: str) -> GuestSpec:
@@ -79,24 +85,24 @@ class Guest:
         seed_db: Its seed database.
     """
 
+    kit: Kit
+    asgi: Asgi
+
     def __init__(self, spec: GuestSpec, folder: Path, seed_db: Path) -> None:
-        self.spec = spec
-        self.kit = Kit(
-            seed_db,
-            {name: Collection(**fields) for name, fields in spec.state.items()},
-            epoch=parse_clock(spec.start),
-            tick=timedelta(seconds=spec.tick_s),
-        )
+        kit = Kit(seed_db, spec.collections(), epoch=parse_clock(spec.start), tick=timedelta(seconds=spec.tick_s))
         factory = cast("Callable[[Kit], Clone]", load_entry(folder, spec.app))
-        self._clone = factory(self.kit)
-        self.asgi = contained(self._clone.asgi)
-        self._fingerprint = statefile.fingerprint(spec.to_json())
+        self._open(spec, kit, factory(kit))
+
+    def _open(self, spec: GuestSpec, kit: Kit, clone: Clone) -> None:
+        self.spec, self.kit, self._clone = spec, kit, clone
+        self.asgi = contained(clone.asgi)
+        self._fingerprint = ""
         self._document: dict[str, Any] | None = None
         self._seed_view = self.kit.view()
-        self._snapshots: dict[str, tuple[dict[str, Any], StateView]] = {}
+        self._snapshots: dict[str, tuple[dict[str, Any], StateView, dict[str, Table]]] = {}
         self._taken = 0
         self._view = self._baseline = self._seed_view
-        self._view_mark = self.kit.write_mark()
+        self._view_mark: tuple[int, int] | None = self.kit.write_mark()
 
     def health(self) -> dict[str, Any]:
         """See `envsim.sandbox.runtime.Control`; likewise for every method below."""
@@ -130,12 +136,7 @@ class Guest:
                 await self._setup_call(step, cookies)
         finally:
             kit.tick = tick
-            kit.seed = seed
-            kit.bugs = dict(bugs)
-            kit.ticks = 0
-            kit.counters = {}
-            kit.cache = {}  # holds ticks and views of a time that now never was
-            kit.events = []
+            kit.begin(seed=seed, bugs=bugs)
             self._set_baseline(self._seed_view if kit.write_mark() == written else kit.view())
         return cookies
 
@@ -180,7 +181,7 @@ class Guest:
         """Keep the current state; an id for `restore`."""
         self._taken += 1
         name = f"s{self._taken}"
-        self._snapshots[name] = (self.kit.snapshot(), self.state())
+        self._snapshots[name] = (self.kit.snapshot(), self.state(), self.kit.tables())
         return name
 
     def restore(self, snapshot_id: str) -> None:
@@ -190,25 +191,36 @@ class Guest:
             raise ContentError(
                 f"There is no snapshot {snapshot_id!r} since the last reset. Snapshots: {known}; take one first."
             )
-        saved, view = self._snapshots[snapshot_id]
+        saved, view, tables = self._snapshots[snapshot_id]
         self.kit.restore(saved)
+        self.kit.adopt(tables)
         self._set_baseline(view)
 
     def export(self) -> bytes:
         """The whole mutable state; see `envsim.guest.statefile`."""
         saved = self.kit.snapshot()
-        return statefile.pack(self.spec.name, self._fingerprint, {"kit": saved["meta"]}, {"db": saved["db"]})
+        # What differs from the seed is little: the view need not be queried again where this is loaded.
+        meta = {"kit": saved.pop("meta"), "since_seed": diff(self._seed_view, self.state())}
+        return statefile.pack(self.spec.name, self._kin(), meta, saved)
 
     def load(self, data: bytes) -> None:
         """Take over an exported state; snapshots taken before are forgotten."""
-        meta, parts = statefile.unpack(data, self.spec.name, self._fingerprint)
+        meta, parts = statefile.unpack(data, self.spec.name, self._kin())
         self._snapshots.clear()
-        self.kit.restore({"db": parts["db"], "meta": meta["kit"]})
-        self._set_baseline(self.kit.view())
+        self.kit.restore({**parts, "meta": meta["kit"]})
+        self._baseline = apply(self._seed_view, meta["since_seed"])
+        # Equal to the baseline, but in the order of the database, which queries over it may depend on.
+        self._view_mark = None
 
     def close(self) -> None:
         """Close the databases; safe to call twice."""
         self.kit.close()
+
+    def _kin(self) -> str:
+        """What sandboxes must share to take over each other's states: their spec and their seed data."""
+        if not self._fingerprint:
+            self._fingerprint = statefile.fingerprint(self.spec.to_json(), canonical(self._seed_view))
+        return self._fingerprint
 
     # -- parts of reset ------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from envsim import rng
+from envsim.guest.tracked import TrackedConnection
 from envsim.state import StateView, canonical
 
 Asgi = Callable[
@@ -60,6 +61,10 @@ class Collection:
     sql: str
 
 
+Table = tuple[list[tuple[Any, ...]], dict[str, dict[str, Any]]]
+"""A collection's rows as read, and as objects by key."""
+
+
 @dataclass
 class Kit:
     """The mutable world of one clone.
@@ -89,13 +94,16 @@ class Kit:
     events: list[Fired] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        self._tables: dict[str, tuple[list[tuple[Any, ...]], dict[str, dict[str, Any]]]] = {}
+        self._tables: dict[str, Table] = {}
         self._pristine = _open_memory()
         source = sqlite3.connect(f"file:{self.seed_db}?mode=ro&immutable=1", uri=True)
         with contextlib.closing(source):
             source.backup(self._pristine)
         self.db = _open_memory()
+        self._seed_tables: dict[str, Table] = {}
         self.reset(seed=self.seed, bugs={})
+        self.db.unsettled()
+        self._seed_tables = self.tables()
 
     # -- lifecycle ---------------------------------------------------------------------------
 
@@ -110,6 +118,7 @@ class Kit:
         if self.db.in_transaction:
             self.db.rollback()
         self._pristine.backup(self.db)
+        self.adopt(self._seed_tables)
         self.seed = seed
         self.bugs = dict(bugs)
         self._start = clock or self.epoch
@@ -119,21 +128,21 @@ class Kit:
         self.events = []
         self.generation += 1
 
+    def begin(self, *, seed: int, bugs: Mapping[str, float]) -> None:
+        """Start an episode on draw 1 and tick 0, whatever login and setup did; the database stays as they left it."""
+        self.seed = seed
+        self.bugs = dict(bugs)
+        self.ticks = 0
+        self.counters = {}
+        self.cache = {}  # holds ticks and views of a time that now never was
+        self.events = []
+
     def snapshot(self) -> dict[str, Any]:
-        """Everything mutable: ``{"db": bytes, "meta": JSON text}``."""
-        meta = {
-            "seed": self.seed,
-            "bugs": self.bugs,
-            "start": self._start.isoformat(),
-            "ticks": self.ticks,
-            "counters": self.counters,
-            "cache": self.cache,
-        }
-        return {"db": self.db.serialize(), "meta": json.dumps(meta)}
+        """Everything mutable: ``meta`` (JSON text) and, as bytes, ``db``."""
+        return {"db": self.db.serialize(), "meta": self._dump_meta()}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Return to what `snapshot` returned."""
-        meta = json.loads(snapshot["meta"])
         source = _open_memory()
         try:
             source.deserialize(snapshot["db"])
@@ -142,6 +151,22 @@ class Kit:
             source.backup(self.db)
         finally:
             source.close()
+        self.db.unsettled()
+        self._load_meta(snapshot["meta"])
+
+    def _dump_meta(self) -> str:
+        meta = {
+            "seed": self.seed,
+            "bugs": self.bugs,
+            "start": self._start.isoformat(),
+            "ticks": self.ticks,
+            "counters": self.counters,
+            "cache": self.cache,
+        }
+        return json.dumps(meta)
+
+    def _load_meta(self, text: str) -> None:
+        meta = json.loads(text)
         self.seed = meta["seed"]
         self.bugs = meta["bugs"]
         self._start = datetime.fromisoformat(meta["start"])
@@ -193,15 +218,35 @@ class Kit:
 
     def view(self) -> StateView:
         """The state view: collection -> key -> row. Rows that did not change are the same objects as before."""
-        return {name: self._table(name, collection) for name, collection in self.collections.items()}
+        for name in self._outdated():
+            self._table(name, self.collections[name])
+        return {name: self._tables[name][1] for name in self.collections}
 
-    def _table(self, name: str, collection: Collection) -> dict[str, dict[str, Any]]:
-        cursor = self.db.execute(collection.sql)
-        rows = cursor.fetchall()
+    def tables(self) -> dict[str, Table]:
+        """What `view` is made of, for `adopt`."""
+        self.view()
+        return dict(self._tables)
+
+    def adopt(self, tables: Mapping[str, Table]) -> None:
+        """After a return to an earlier state: these are the `tables` of then, and need not be read again."""
+        self._tables = dict(tables)
+        self.db.settled()
+
+    def _outdated(self) -> list[str]:
+        """Collections that may have changed since the last `view`."""
+        changed = self.db.changed()
+        if changed is None:
+            return list(self.collections)
+        read = {name: self.db.tables_of(collection.sql) for name, collection in self.collections.items()}
+        return [
+            name for name in read if name not in self._tables or not read[name] or not changed.isdisjoint(read[name])
+        ]
+
+    def _table(self, name: str, collection: Collection) -> None:
+        columns, rows = self._query(collection.sql)
         known, table = self._tables.get(name, ([], {}))
         if rows == known and table:
-            return table
-        columns = [column[0] for column in cursor.description]
+            return
         at = columns.index(collection.key)
         names = columns[:at] + columns[at + 1 :]
         before = {row[at]: row for row in known}
@@ -212,7 +257,10 @@ class Kit:
             for row in rows
         }
         self._tables[name] = (rows, fresh)
-        return fresh
+
+    def _query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        cursor = self.db.execute(sql)
+        return [column[0] for column in cursor.description], cursor.fetchall()
 
     def write_mark(self) -> tuple[int, int]:
         """Changes whenever the database may have; equal marks mean an equal state view."""
@@ -223,14 +271,19 @@ class Kit:
         digest = hashlib.sha256()
         for statement in self.db.iterdump():
             digest.update(statement.encode())
-        memory = [self.seed, self.bugs, self._start.isoformat(), self.ticks, self.counters, self.cache]
-        digest.update(canonical(memory).encode())
+        digest.update(self._hash_meta())
         return digest.hexdigest()
 
+    def _hash_meta(self) -> bytes:
+        memory = [self.seed, self.bugs, self._start.isoformat(), self.ticks, self.counters, self.cache]
+        return canonical(memory).encode()
 
-def _open_memory() -> sqlite3.Connection:
+
+def _open_memory() -> TrackedConnection:
     # Autocommit: a clone writes BEGIN where production would; a served clone answers on another
     # thread than the one that built it, always one request at a time.
-    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, cached_statements=512)
+    db = sqlite3.connect(
+        ":memory:", isolation_level=None, check_same_thread=False, cached_statements=512, factory=TrackedConnection
+    )
     db.execute("PRAGMA foreign_keys = ON")
     return db

@@ -25,9 +25,9 @@ _MAGIC = b"envsim-state "
 _DIGITS = 64
 
 
-def fingerprint(spec_json: str) -> str:
-    """What two sandboxes must share for one to load what the other exported: 16 hex digits of their spec."""
-    return hashlib.sha256(spec_json.encode()).hexdigest()[:16]
+def fingerprint(*texts: str) -> str:
+    """16 hex digits over what two sandboxes must share for one to load what the other exported."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def pack(app: str, spec: str, meta: Mapping[str, Any], parts: Mapping[str, bytes]) -> bytes:

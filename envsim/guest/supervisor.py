@@ -23,11 +23,14 @@ from typing import Any
 
 from envsim.errors import ContentError
 from envsim.guest.exchange import Message, Receive, Send
-from envsim.guest.guest import Guest, GuestSpec, build_seed
+from envsim.guest.guest import Guest, GuestSpec
+from envsim.guest.load import open_guest, write_seed
 from envsim.guest.serve import make_server, one_at_a_time, read_body
 
 APP_SOCKET = "app.sock"
 CONTROL_SOCKET = "control.sock"
+DATA = Path("/state")
+"""Where a hosted app keeps its state in a container."""
 MAX_STATE = 256 * 1024 * 1024
 """Longest exported state that crosses the control plane, in bytes."""
 
@@ -151,8 +154,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="envsim.guest.supervisor", description=__doc__)
     parser.add_argument("--spec", type=Path, required=True, help="GuestSpec as a JSON file")
     parser.add_argument("--folder", type=Path, required=True, help="the clone's folder")
-    parser.add_argument("--seed-db", type=Path, required=True, help="its seed database")
-    parser.add_argument("--build-seed", action="store_true", help="write the seed database and exit")
+    parser.add_argument("--seed-db", type=Path, required=True, help="its seed: a database, or a hosted app's folder")
+    parser.add_argument("--build-seed", action="store_true", help="write the seed and exit")
+    parser.add_argument("--data", type=Path, default=DATA, help="where a hosted app keeps its state")
     parser.add_argument("--directory", type=Path, help="where the sockets go")
     parser.add_argument("--lease", type=float, default=10.0, help="seconds it stays up without an owner")
     parser.add_argument("--grace", type=float, default=60.0, help="seconds an owner has to show up at first")
@@ -160,14 +164,14 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     spec = GuestSpec.from_json(args.spec.read_text(encoding="utf-8"))
     if args.build_seed:
-        build_seed(args.folder, spec.seed, args.seed_db)
+        write_seed(spec, args.folder, args.seed_db)
         return
     lease = Lease(args.grace, args.lease)
-    asyncio.run(_run(spec, args.folder, args.seed_db, args.directory, lease))
+    guest = open_guest(spec, args.folder, args.seed_db, args.data)
+    asyncio.run(_run(guest, args.directory, lease))
 
 
-async def _run(spec: GuestSpec, folder: Path, seed_db: Path, directory: Path, lease: Lease) -> None:
-    guest = Guest(spec, folder, seed_db)
+async def _run(guest: Guest, directory: Path, lease: Lease) -> None:
     await supervise(guest, directory, lease)
     # All state is in memory: there is nothing to save, and open connections are not worth a wait.
     for name in (APP_SOCKET, CONTROL_SOCKET):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from envsim.errors import ContentError, TraceError
-from envsim.ingest import chat, multiwoz, native
+from envsim.ingest import chat, har, multiwoz, native
 from envsim.ingest.records import Format
 
-FORMATS: dict[str, Format] = {fmt.name: fmt for fmt in (native.FORMAT, chat.FORMAT, multiwoz.FORMAT)}
+FORMATS: dict[str, Format] = {fmt.name: fmt for fmt in (native.FORMAT, chat.FORMAT, har.FORMAT, multiwoz.FORMAT)}
 """By name, in the order they are tried by `detect`: the stricter first."""
 
 
@@ -33,7 +33,11 @@ def detect(path: Path) -> Format:
     """
     try:
         with path.open("rb") as file:
-            first = next((line for line in file if line.strip()), b"")
+            lines = (line for line in file if line.strip())
+            first = next(lines, b"")
+            if first.strip() == b"{":
+                # Laid out for reading: what it is, the next line tells.
+                first += next(lines, b"")
     except OSError as error:
         raise TraceError(f"Cannot read {path}: {error}. Check the path and its permissions.") from None
     for fmt in FORMATS.values():

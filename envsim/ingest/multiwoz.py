@@ -61,7 +61,7 @@ _DENY = re.compile(r"(no|nope|nah|not really)\b(?! (preference|problem))", re.IG
 
 def sniff(line: bytes) -> bool:
     """Whether a file whose first line is `line` may hold MultiWOZ dialogues: a zip, or an object that spans lines."""
-    return line.startswith(b"PK\x03\x04") or line.strip() == b"{" or _is_corpus(json_or_none(line))
+    return line.startswith(b"PK\x03\x04") or line.partition(b"\n")[0].strip() == b"{" or _is_corpus(json_or_none(line))
 
 
 def read(path: Path, app: str, losses: Losses) -> Iterator[Record]:

@@ -59,11 +59,12 @@ def _refill(shape: str, digits: str) -> str:
 
 
 def _email(match: re.Match[str], pseudonym: Pseudonym) -> str | None:
-    address = match[0].lower()
+    address = match[0].lower().replace("%40", "@")
     # What `url-credential` left before its host is no address either.
     if address.endswith("@" + EMAIL_DOMAIN) or address.startswith("redacted-url-credential-"):
         return None
-    return f"user-{pseudonym('email', address, 10)}@{EMAIL_DOMAIN}"
+    at = "@" if "@" in match[0] else "%40"  # as links and forms spell it
+    return f"user-{pseudonym('email', address, 10)}{at}{EMAIL_DOMAIN}"
 
 
 def _phone(match: re.Match[str], pseudonym: Pseudonym) -> str | None:
@@ -271,7 +272,9 @@ DETECTORS: tuple[Detector, ...] = (
     *(Detector("secret", pattern, _token("secret")) for pattern in _NAMED),
     Detector(
         "email",
-        re.compile(r"(?<![\w.+-])[\w.+-]+@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}(?![\w-])"),
+        re.compile(
+            r"(?<![\w.+-])[\w.+-]+(?:@|%40)(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}(?![\w-])"
+        ),
         _email,
     ),
     Detector("iban", re.compile(_EDGE + r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}(?![A-Za-z0-9])"), _iban),

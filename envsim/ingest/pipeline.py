@@ -18,9 +18,11 @@ from envsim.errors import TraceError
 from envsim.ingest.formats import detect, get_format
 from envsim.ingest.records import Format, Losses, Record, json_or_none
 from envsim.ingest.redact import Redactor
+from envsim.page.har_lines import network_path, write_network
 from envsim.trace import TraceWriter
 
 MANIFEST = "manifest.json"
+SUFFIXES = (".jsonl", ".json", ".har")
 MAX_ERRORS = 100
 """Unreadable sessions named in a report; all are counted."""
 
@@ -66,7 +68,7 @@ def ingest(
     """Write every session of `sources` to the directory `out`.
 
     Args:
-        sources: Files, or directories of ``.jsonl`` and ``.json`` files.
+        sources: Files, or directories of ``.jsonl``, ``.json`` and ``.har`` files.
         out: Trace directory, made if absent.
         format_name: A name in `envsim.ingest.formats.FORMATS`, or ``"auto"`` for each file's own.
         app: The app the sessions are of, where the source does not say.
@@ -101,9 +103,11 @@ def expand(sources: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for source in sources:
         if source.is_dir():
-            inside = sorted(p for p in source.iterdir() if p.suffix in (".jsonl", ".json") and p.name != MANIFEST)
+            inside = sorted(
+                p for p in source.iterdir() if p.suffix in (".jsonl", ".json", ".har") and p.name != MANIFEST
+            )
             if not inside:
-                raise TraceError(f"{source} holds no .jsonl or .json files. Name the file to ingest.")
+                raise TraceError(f"{source} holds no .jsonl, .json or .har files. Name the file to ingest.")
             files += inside
         elif source.is_file():
             files.append(source)
@@ -167,8 +171,9 @@ class _Run:
     def _write(self, record: Record) -> None:
         trace, raw, redactor = record.trace, record.raw, self._redactor
         assert trace is not None
+        network = record.network
         if redactor is not None:
-            trace = redactor.trace(trace, record.name)
+            trace, network = redactor.record(trace, record.name, network)
         origin = redactor.fingerprint(raw) if redactor else hashlib.blake2b(raw, digest_size=16).hexdigest()
         meta = {**trace.header.meta, "origin": origin}
         name = self._unique(trace.header.session)
@@ -176,6 +181,9 @@ class _Run:
         if _already_written(self._out / f"{name}.jsonl", origin):
             self.report.skipped += 1
             return
+        if network:
+            # First, so that a trace with its end line has its network whole.
+            write_network(network_path(self._out, name), network)
         writer = TraceWriter(self._out, header, state=trace.state)
         for step in trace.steps:
             writer.write(step)

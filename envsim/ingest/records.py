@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from envsim.page.har import Exchange
 from envsim.trace import Trace
 
 Losses = Counter[str]
@@ -26,6 +27,7 @@ class Record:
         error: Why not, in one sentence; empty where it could.
         name: The parts of its name as the source has them, where `Header.session` is made of them.
         raw: Its bytes in the source: two runs that meet the same bytes meet the same session.
+        network: What was exchanged with the app meanwhile, where the source says.
     """
 
     where: str
@@ -33,6 +35,7 @@ class Record:
     error: str = ""
     name: tuple[object, ...] = ()
     raw: bytes = b""
+    network: tuple[Exchange, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ from typing import Any
 from envsim.errors import ContentError
 from envsim.ingest.patterns import DETECTORS, digits_of, phone
 from envsim.ingest.records import session_name
+from envsim.ingest.redact_network import again, redact_exchange
+from envsim.page.har import Exchange
 from envsim.page.lines import INTERACTIVE, parse_line
 from envsim.state import split_path
 from envsim.trace import End, Header, Step, Trace
@@ -91,14 +93,22 @@ class Redactor:
         return hashlib.blake2b(data, key=self._key, digest_size=16, person=b"fingerprint").hexdigest()
 
     def trace(self, trace: Trace, name: Sequence[object] = ()) -> Trace:
-        """`trace` with every sensitive value replaced.
+        """`trace` with every sensitive value replaced; see `record`."""
+        return self.record(trace, name)[0]
+
+    def record(
+        self, trace: Trace, name: Sequence[object] = (), network: Sequence[Exchange] = ()
+    ) -> tuple[Trace, tuple[Exchange, ...]]:
+        """`trace` and what was exchanged meanwhile, with every sensitive value replaced alike in both.
 
         Args:
             trace: What was read.
             name: The parts of the session's name as its source has them: a telephone number is one
                 no longer when `session_name` has made a file name of it. Default: the header's.
+            network: What was exchanged.
         """
-        session = _Session(self)
+        session = RedactedSession(self)
+        clean = [redact_exchange(session, exchange) for exchange in network]
         steps: list[dict[str, Any]] = []
         page = ""
         for step in trace.steps:
@@ -113,12 +123,19 @@ class Redactor:
         # Once more: a secret met by its key in step 9 may have been echoed, unnamed, in step 3.
         header = session.again(header)
         header["session"] = session_name(*session.again(named))
-        return Trace(
+        redacted = Trace(
             Header.model_validate(header),
             tuple(Step.model_validate(session.again(step)) for step in steps),
             None if end is None else End.model_validate(session.again(end)),
             session.again(state),
         )
+        return redacted, tuple(again(session, exchange) for exchange in clean)
+
+    def exchanges(self, network: Sequence[Exchange]) -> tuple[Exchange, ...]:
+        """What was exchanged in one session, with every sensitive value replaced."""
+        session = RedactedSession(self)
+        clean = [redact_exchange(session, exchange) for exchange in network]
+        return tuple(again(session, exchange) for exchange in clean)
 
     def text(self, text: str, on_secret: Callable[[str, str], None] = lambda secret, new: None) -> str:
         """Plain text with every detected value replaced.
@@ -147,12 +164,17 @@ class Redactor:
         return digest.hexdigest()[:length]
 
 
-class _Session:
-    """Redaction of one session: remembers the secrets it met by name, to find their copies."""
+class RedactedSession:
+    """Redaction of one session: remembers the secrets it met by name, to find their copies.
+
+    For what is written while it is recorded, where a later secret cannot be looked for in what was written before.
+    """
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._learned: dict[str, str] = {}
+        self.names: set[str] = set()
+        """Names of form fields that take secrets, beside those that tell it."""
 
     # -- values ------------------------------------------------------------------------------
 
@@ -165,7 +187,7 @@ class _Session:
         if isinstance(value, bool) or value is None:
             return value
         if (key in _SECRET_KEYS and isinstance(value, str) and value) or key in _NUMERIC_SECRETS:
-            return self._secret(value, key)
+            return self.secret(value, key)
         if isinstance(value, str):
             return self._string(value, key)
         # A card number may be kept as a number.
@@ -181,29 +203,31 @@ class _Session:
         if isinstance(named, str) and "value" in value and _normal(named) in _SECRET_KEYS:
             # {"name": "Cookie", "value": "..."}: how HAR and forms list things.
             key = _normal(named)
-            return {self._text(k): self.value(v, key if k == "value" else _normal(k)) for k, v in value.items()}
+            return {self.text(k): self.value(v, key if k == "value" else _normal(k)) for k, v in value.items()}
         # What a secret key holds stays secret however deep: {"cookies": {"sid": "..."}}.
-        return {self._text(k): self.value(v, key if key in _SECRET_KEYS else _normal(k)) for k, v in value.items()}
+        return {self.text(k): self.value(v, key if key in _SECRET_KEYS else _normal(k)) for k, v in value.items()}
 
     def schema(self, value: Any, secret: str = "") -> Any:
         """A JSON schema. It *names* secrets (a "password" parameter); only its examples hold any."""
         if isinstance(value, str):
-            return self._text(value)
+            return self.text(value)
         if isinstance(value, list | tuple):
             return [self.schema(item, secret) for item in value]
         if not isinstance(value, dict):
             return value
         return {
-            self._text(k): self.value(v, secret)
+            self.text(k): self.value(v, secret)
             if secret and k in ("default", "example", "examples", "const", "enum")
             else self.schema(v, _normal(k) if _normal(k) in _SECRET_KEYS else secret)
             for k, v in value.items()
         }
 
-    def _text(self, text: str) -> str:
-        return self._redactor.text(text, self._learn)
+    def text(self, text: str) -> str:
+        """Plain text with every detected value replaced."""
+        return self._redactor.text(text, self.learn)
 
-    def _learn(self, secret: str, new: str) -> None:
+    def learn(self, secret: str, new: str) -> None:
+        """Have `again` replace every copy of `secret`, unless it may be an ordinary word."""
         # Only what cannot be an ordinary word or label may be replaced wherever it stands.
         if len(secret) >= _LEARN_CHARS and re.search(r"[^A-Za-z ]", secret):
             self._learned[secret] = new
@@ -216,7 +240,7 @@ class _Session:
                 self._redactor.counts["phone"] += 1
                 return new
             return text
-        return self._text(text)
+        return self.text(text)
 
     def _json_text(self, text: str) -> str:
         """JSON text, re-written in its own style and only where something changed."""
@@ -224,7 +248,7 @@ class _Session:
             before = json.loads(text)
             after = self.value(before)
         except (ValueError, RecursionError):
-            return self._text(text)
+            return self.text(text)
         if after == before:
             return text
         styles = itertools.product((True, False), ((", ", ": "), (",", ":"), (",", ": ")), (None, 2, 4))
@@ -234,15 +258,19 @@ class _Session:
                 return dumps(after)
         return json.dumps(after, ensure_ascii=False)
 
-    def _secret(self, value: Any, key: str) -> str | int:
+    def secret(self, value: Any, key: str) -> str | int:
+        """The pseudonym of a value that is secret whatever it looks like; the value itself where it is one."""
         if isinstance(value, str) and value.startswith("redacted-"):
             return value
         self._redactor.counts[key] += 1
+        if value in self._learned:
+            # A session's cookie may come back as the token of its API: equal values stay equal.
+            return self._learned[value]
         if not isinstance(value, str):
             length = min(len(str(value)), 15)
             return int("1" + digits_of(self._redactor.pseudonym(key, str(value), 40), length)[1:])
         new = f"redacted-{key}-{self._redactor.pseudonym('secret', value)}"
-        self._learn(value, new)
+        self.learn(value, new)
         return new
 
     # -- steps -------------------------------------------------------------------------------
@@ -254,7 +282,7 @@ class _Session:
         if action is not None and str(action["arguments"].get("bid")) in _secret_refs(page):
             for name in ("value", "text"):
                 if isinstance(typed := action["arguments"].get(name), str) and typed:
-                    action["arguments"][name] = self._secret(typed, "password")
+                    action["arguments"][name] = self.secret(typed, "password")
         observation["page"] = "\n".join(self._line(line) for line in observation["page"].split("\n"))
         delta = [self._change(change) for change in data.pop("delta")]
         return {"delta": delta, **{key: self.value(value) for key, value in data.items()}}
@@ -282,7 +310,7 @@ class _Session:
         except ValueError:
             return text
         if line.value and line.role in INTERACTIVE and _names_secret(line.name):
-            return text.replace(json.dumps(line.value, ensure_ascii=False), f'"{self._secret(line.value, "password")}"')
+            return text.replace(json.dumps(line.value, ensure_ascii=False), f'"{self.secret(line.value, "password")}"')
         return text
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from envsim.errors import ActionError, SandboxLost, SandboxTimeout, UncertainError
 from envsim.page import browser as browsers
 from envsim.page import controls, fetched, forms, probe
-from envsim.page.chromium_tab import ACTION_MS, SavedTab, Session, Tab, first_line, is_fatal, is_playwright
+from envsim.page.chromium_tab import ACTION_MS, BLANK, Session, Tab, first_line, is_fatal, is_playwright
 from envsim.page.dom import Document, Element, parse
 from envsim.page.driver import BaseDriver
 from envsim.page.proxy import AppProxy
@@ -19,10 +19,13 @@ from envsim.page.transport import SocketTransport, Transport
 from envsim.page.urls import ORIGIN, inside, resolve, without_fragment
 from envsim.types import Action
 
-BLANK = "about:blank"
 VIEWPORT = {"width": 1280, "height": 720}
 MAX_WAIT_MS = 1_000
 """Longest that `noop` waits."""
+EMPTY = "/.empty"
+"""A page of the app's origin that no app has: where a saved session's storage is filled before any script runs."""
+EDITING = frozenset({"click", "dblclick", "fill", "clear", "select_option", "press"})
+"""Primitives that may change a form."""
 
 
 class ChromiumDriver(BaseDriver):
@@ -126,6 +129,7 @@ class ChromiumDriver(BaseDriver):
         """A session without cookies, storage or history."""
         self._seen, self._nodes = None, None
         self._proxy.sources.clear()
+        self._proxy.posted.clear()
         self._proxy.notices.clear()
         if self._context is None:
             self._context = browser.new_context(
@@ -165,7 +169,10 @@ class ChromiumDriver(BaseDriver):
         if not self._open_tabs:
             raise UncertainError("The driver has no page yet. Call open() first.")
         try:
-            return super().act(action)
+            notice = super().act(action)
+            if action.name in EDITING:
+                self._tab.keep_edits()
+            return notice
         except Exception as error:
             if not is_playwright(error) or is_fatal(error):
                 raise
@@ -353,13 +360,14 @@ class ChromiumDriver(BaseDriver):
     # -- fork -----------------------------------------------------------------------------------------
 
     def _save(self) -> Session:
-        tabs = []
-        for tab in self._open_tabs:
-            urls, at = tab.history()
-            source = self._proxy.sources.get(without_fragment(resolve(urls[at])), "") if urls[at] != BLANK else ""
-            tabs.append(SavedTab(tuple(urls), at, source, tuple(tab.page.evaluate(probe.SAVE))))
+        tabs = tuple(tab.save(self._source_of) for tab in self._open_tabs)
         cookies = tuple(self._context.cookies())
-        return Session(tuple(tabs), self._active, cookies, dict(self._proxy.sources))
+        local = self._tab.stored("localStorage")
+        proxy = self._proxy
+        return Session(tabs, self._active, cookies, dict(proxy.sources), frozenset(proxy.posted), local)
+
+    def _source_of(self, url: str) -> str:
+        return self._proxy.sources.get(_target(url), "") if url != BLANK else ""
 
     def _load(self, browser: Any, token: Session) -> None:
         self._fresh(browser)
@@ -368,22 +376,17 @@ class ChromiumDriver(BaseDriver):
             for at, saved in enumerate(token.tabs):
                 if at:
                     self._open_tab()
-                self._proxy.replay = dict(token.sources)
-                self._reopen(saved)
+                self._proxy.replay, self._proxy.posted = dict(token.sources), set(token.posted)
+                if token.storage or saved.storage:
+                    self._page_now.goto(ORIGIN + EMPTY, wait_until="load")
+                    self._tab.store("localStorage", token.storage)
+                    self._tab.store("sessionStorage", saved.storage)
+                self._tab.load(saved, self._proxy.replay, _target)
         finally:
             self._proxy.replay = None
         self._proxy.sources.update(token.sources)
         self._active = token.active
 
-    def _reopen(self, saved: SavedTab) -> None:
-        """Walk the saved history again, answered from memory."""
-        for at, url in enumerate(saved.urls):
-            if url != BLANK:
-                self._page_now.goto(url, wait_until="load")
-            if at == 0:
-                self._tab.cdp.send("Page.resetNavigationHistory")
-        replay = self._proxy.replay or {}
-        replay[without_fragment(resolve(saved.urls[saved.at]))] = saved.source
-        for _ in range(len(saved.urls) - 1 - saved.at):
-            self._page_now.go_back(wait_until="load")
-        self._page_now.evaluate(probe.RESTORE, [list(edit) for edit in saved.edits])
+
+def _target(url: str) -> str:
+    return without_fragment(resolve(url))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from envsim.errors import SandboxTimeout
+from envsim.page import probe
 
+BLANK = "about:blank"
 ACTION_MS = 2_000
 """Longest wait for an element to become clickable."""
 LOAD_MS = 15_000
@@ -18,22 +20,29 @@ LOAD_MS = 15_000
 
 @dataclass(frozen=True)
 class SavedTab:
-    """One tab as saved: where its history leads, what it shows, what was typed."""
+    """One tab as saved: where its history leads, what it shows, what was typed here and on the pages before.
+
+    `past` holds what was typed by place in the history; `storage` is the tab's ``sessionStorage``.
+    """
 
     urls: tuple[str, ...]
     at: int
     source: str
     edits: tuple[Any, ...]
+    past: dict[int, list[Any]]
+    storage: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Session:
-    """A saved browsing session."""
+    """A saved browsing session; `storage` is its ``localStorage``."""
 
     tabs: tuple[SavedTab, ...]
     active: int
     cookies: tuple[dict[str, Any], ...]
     sources: dict[str, str] = field(repr=False)
+    posted: frozenset[str] = frozenset()
+    storage: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 class Tab:
@@ -42,6 +51,8 @@ class Tab:
     def __init__(self, page: Any) -> None:
         self.page = page
         self.loading = False
+        self.edits: dict[int, list[Any]] = {}
+        """What was typed, by the browser's id of the entry in the history."""
         page.set_default_timeout(ACTION_MS)
         page.set_default_navigation_timeout(LOAD_MS)
         self.cdp = page.context.new_cdp_session(page)
@@ -75,8 +86,57 @@ class Tab:
 
     def history(self) -> tuple[list[str], int]:
         """URLs of the entries, and which one is shown."""
+        entries, at = self._entries()
+        return [entry["url"] for entry in entries], at
+
+    def _entries(self) -> tuple[list[dict[str, Any]], int]:
         found = self.cdp.send("Page.getNavigationHistory")
-        return [entry["url"] for entry in found["entries"]], found["currentIndex"]
+        return found["entries"], found["currentIndex"]
+
+    def keep_edits(self) -> None:
+        """Note what is typed on this page: the browser brings it back on the way back, but tells nobody."""
+        # A page that just went elsewhere has nothing to keep; that the action worked is not to be doubted for it.
+        with contextlib.suppress(Exception):
+            entries, at = self._entries()
+            self.edits[entries[at]["id"]] = self.page.evaluate(probe.SAVE)
+
+    def save(self, source_of: Callable[[str], str]) -> SavedTab:
+        """All of it; `source_of` gives the HTML behind a URL."""
+        entries, at = self._entries()
+        past = {i: self.edits[entry["id"]] for i, entry in enumerate(entries) if i != at and entry["id"] in self.edits}
+        urls = tuple(entry["url"] for entry in entries)
+        edits = tuple(self.page.evaluate(probe.SAVE))
+        return SavedTab(urls, at, source_of(urls[at]), edits, past, self.stored("sessionStorage"))
+
+    def load(self, saved: SavedTab, sources: dict[str, str], target: Callable[[str], str]) -> None:
+        """Walk the saved history again.
+
+        Args:
+            saved: What to return to.
+            sources: Target -> HTML, from which pages are answered meanwhile.
+            target: The target of a URL.
+        """
+        for at, url in enumerate(saved.urls):
+            if url != BLANK:
+                self.page.goto(url, wait_until="load")
+            if at == 0:
+                self.cdp.send("Page.resetNavigationHistory")
+            if at in saved.past:
+                self.page.evaluate(probe.RESTORE, [list(edit) for edit in saved.past[at]])
+        sources[target(saved.urls[saved.at])] = saved.source
+        for _ in range(len(saved.urls) - 1 - saved.at):
+            self.page.go_back(wait_until="load")
+        self.page.evaluate(probe.RESTORE, [list(edit) for edit in saved.edits])
+        entries, _ = self._entries()
+        self.edits = {entries[at]["id"]: edits for at, edits in saved.past.items()}
+
+    def stored(self, storage: str) -> dict[str, str]:
+        """What the page's scripts have put into ``localStorage`` or ``sessionStorage``; nothing on a page of no app."""
+        return dict(self.page.evaluate(probe.STORED, storage))
+
+    def store(self, storage: str, values: Mapping[str, str]) -> None:
+        """The counterpart of `stored`; the tab must show a page of the app."""
+        self.page.evaluate(probe.STORE, [storage, dict(values)])
 
 
 def is_playwright(error: Exception) -> bool:

@@ -210,3 +210,28 @@ def form_of(element: Element, document: Document) -> Element | None:
         owner = document.by_id(element.attrs["form"])
         return owner if owner is not None and owner.tag == "form" else None
     return element.closest("form")
+
+
+def add_states(element: Element, states: dict[str, str]) -> None:
+    """Put what a line says about any control into `states`: disabled, required, expanded and the like."""
+    attrs = element.attrs
+    if "focused" in element.live:
+        states["focused"] = ""
+    if is_disabled(element) or attrs.get("aria-disabled") == "true":
+        states["disabled"] = ""
+    if not attrs:
+        return
+    if element.tag in ("input", "select", "textarea"):
+        if "required" in attrs or attrs.get("aria-required") == "true":
+            states["required"] = ""
+        if "readonly" in attrs:
+            states["readonly"] = ""
+        if attrs.get("aria-invalid", "false") not in ("", "false"):
+            states["invalid"] = ""
+    for attribute, state in (("aria-expanded", "expanded"), ("aria-pressed", "pressed")):
+        if attrs.get(attribute) in ("true", "false"):
+            states[state] = attrs[attribute]
+    if attrs.get("aria-current", "false") not in ("", "false"):
+        states["current"] = ""
+    if attrs.get("aria-selected") == "true":
+        states["selected"] = ""

@@ -33,6 +33,7 @@ _ATTR = re.compile(r" ([^\s/>=]+)(?:=\"([^\"]*)\")?")
 _OPAQUE = frozenset({
     "script", "style", "template", "noscript", "xmp", "iframe", "noembed", "noframes", "plaintext"
 })  # fmt: skip
+_MAY_BE_OPAQUE = re.compile(rf"<(?:{'|'.join(sorted(_OPAQUE))})[\s/>]")
 _BLANK: dict[str, str] = {}
 
 
@@ -138,28 +139,25 @@ def parse(source: str, *, live: bool = False) -> Document:
         source: The page.
         live: Trust `LIVE_PREFIX` attributes, as written by the browser driver itself.
     """
-    root = Element("html", {}, None)
+    root = top = Element("html", {}, None)
     elements = [root]
     stack = [root]
     text = LexborHTMLParser(source.replace("\x00", ""), scripting=True).html or ""
-    resume = 0
-    for token in _TOKEN.finditer(text):
-        if token.start() < resume:
-            continue
-        close, tag, attrs, chunk = token.groups()
-        if chunk is not None:
-            stack[-1].children.append(html.unescape(chunk) if "&" in chunk else chunk)
-        elif tag is None:
+    for close, tag, attrs, chunk in _tokens(text):
+        if chunk:
+            top.children.append(html.unescape(chunk) if "&" in chunk else chunk)
+        elif not tag:
             continue
         elif close:
-            _close(stack, tag)
-        elif tag in _OPAQUE:
-            # What scripts, styles and templates hold is never part of the page as read.
-            resume = _skip(text, tag, token.end())
+            if tag == top.tag and top is not root:
+                stack.pop()
+            else:
+                _close(stack, tag)
+            top = stack[-1]
         elif tag == "html" and len(elements) == 1:
             root.attrs = _attributes(attrs)
         else:
-            parent = stack[-1] if len(stack) < MAX_DEPTH else stack[MAX_DEPTH - 1]
+            parent = top if len(stack) < MAX_DEPTH else stack[MAX_DEPTH - 1]
             element = Element(tag, _attributes(attrs) if attrs else {}, parent)
             if attrs and LIVE_PREFIX in attrs:
                 _take_live(element, trusted=live)
@@ -167,13 +165,31 @@ def parse(source: str, *, live: bool = False) -> Document:
             elements.append(element)
             if tag not in _VOID:
                 stack.append(element)
+                top = element
     return Document(elements)
 
 
+def _tokens(text: str) -> list[tuple[str, str, str, str]]:
+    """Groups of `_TOKEN` one after another, "" for none, less what scripts, styles and templates hold.
+
+    That is never part of the page as read.
+    """
+    if _MAY_BE_OPAQUE.search(text) is None:
+        return _TOKEN.findall(text)
+    found = []
+    resume = 0
+    for token in _TOKEN.finditer(text):
+        if token.start() < resume:
+            continue
+        close, tag, attrs, chunk = token.groups("")
+        if tag in _OPAQUE and not close:
+            resume = _skip(text, tag, token.end())
+        else:
+            found.append((close, tag, attrs, chunk))
+    return found
+
+
 def _close(stack: list[Element], tag: str) -> None:
-    if stack[-1].tag == tag and len(stack) > 1:
-        stack.pop()
-        return
     for depth in range(len(stack) - 1, 0, -1):
         if stack[depth].tag == tag:
             del stack[depth:]

@@ -13,7 +13,7 @@ from envsim.page.dom import Document, Element, parse
 from envsim.page.driver import BaseDriver
 from envsim.page.forms import Submission
 from envsim.page.names import is_focusable, is_link, is_open
-from envsim.page.snapshot import Page, snapshot
+from envsim.page.snapshot import Page, refreshed, snapshot
 from envsim.page.transport import Request, Transport, WireFault
 from envsim.page.urls import ORIGIN, inside, resolve, without_fragment
 
@@ -41,6 +41,8 @@ class Tab:
     source: str = ""
     document: Document = field(default_factory=lambda: parse(""))
     page: Page | None = None
+    stale: bool = False
+    """Whether states of controls changed since `page`."""
     opener: str = BLANK
 
     @property
@@ -84,6 +86,9 @@ class HttpDriver(BaseDriver):
         tab = self._tab
         if tab.page is None:
             tab.page = snapshot(tab.document, tab.url) if tab.url != BLANK else Page(url=BLANK)
+        elif tab.stale:
+            tab.page = refreshed(tab.page, tab.document)
+        tab.stale = False
         return tab.page
 
     def save(self) -> object:
@@ -195,6 +200,8 @@ class HttpDriver(BaseDriver):
         tab = self._tab
         edits: Edits = {}
         for at, element in enumerate(tab.document.elements):
+            if not element.live:
+                continue
             live = {key: value for key, value in element.live.items() if key != "focused"}
             if live and _is_kept(element, tab.document):
                 edits[at] = live
@@ -230,12 +237,13 @@ class HttpDriver(BaseDriver):
         elif element.tag == "summary" and element.parent is not None and element.parent.tag == "details":
             details = element.parent
             details.set_live("open", "0" if is_open(details) else "1")
+            self._tab.page = None
         elif element.attrs.get("type", "").lower() == "reset":
             form = controls.form_of(element, document)
             for member in forms.members(form, document) if form is not None else ():
                 for part in member.elements():
                     part.live = {k: v for k, v in part.live.items() if k == "focused"}
-        self._tab.page = None
+        self._tab.stale = True
 
     def _follow(self, url: str, *, repeat: int = 1, linked: bool = True) -> str:
         """A link: a fragment of the same page asks for nothing."""
@@ -272,12 +280,12 @@ class HttpDriver(BaseDriver):
     def _fill(self, element: Element, value: str) -> None:
         self._focus(element)
         controls.set_value(element, value)
-        self._tab.page = None
+        self._tab.stale = True
 
     def _select(self, element: Element, options: list[Element]) -> None:
         self._focus(element)
         controls.choose(element, options)
-        self._tab.page = None
+        self._tab.stale = True
 
     def _focus(self, element: Element | None) -> None:
         for other in self._document().elements:
@@ -285,7 +293,7 @@ class HttpDriver(BaseDriver):
                 other.set_live("focused", None)
         if element is not None and is_focusable(element):
             element.set_live("focused", "")
-        self._tab.page = None
+        self._tab.stale = True
 
     def _hover(self, element: Element) -> None:
         pass

@@ -29,6 +29,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from json.encoder import encode_basestring
 
 INTERACTIVE = frozenset(
     {
@@ -56,6 +57,10 @@ _LINE = re.compile(
     r'(?P<indent> *)(?P<role>[a-z]+)(?: (?P<name>"(?:[^"\\]|\\.)*"))?(?: \[(?P<ref>e[a-z0-9-]+)\])?'
     r'(?: -> (?P<url>\S+))?(?: = (?P<value>"(?:[^"\\]|\\.)*"))?(?: \{(?P<states>.*)\})?'
 )
+
+
+# The flag alone, before others (whose order is alphabetical) or after one.
+_FOCUS = re.compile(r" \{focused\}$|(?<=\{)focused, |, focused(?=, |\}$)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +122,32 @@ def parse_line(text: str) -> Line:
     )
 
 
+def without_focus(page: str) -> str:
+    """A page text without what says where the focus is: that is the visitor's doing, not the app's."""
+    return _FOCUS.sub("", page)
+
+
+class Refs:
+    """The refs of one page: call it with role, name and url of each of its elements, in order."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+
+    def __call__(self, role: str, name: str, url: str) -> str:
+        """The ref of the next element; "" where it is not interactive."""
+        if role not in INTERACTIVE:
+            return ""
+        ref = _ref(role, name, url)
+        self._seen[ref] = count = self._seen.get(ref, 0) + 1
+        return ref if count == 1 else f"{ref}-{count}"
+
+
 def assign_refs(lines: Sequence[Line]) -> list[Line]:
     """`lines` with the ref of every interactive element (re)computed; other refs are cleared."""
-    seen: dict[str, int] = {}
+    name_ref = Refs()
     out: list[Line] = []
     for line in lines:
-        ref = ""
-        if line.role in INTERACTIVE:
-            ref = _ref(line.role, line.name, line.url)
-            seen[ref] = count = seen.get(ref, 0) + 1
-            if count > 1:
-                ref = f"{ref}-{count}"
+        ref = name_ref(line.role, line.name, line.url)
         if ref != line.ref:
             line = Line(line.role, line.name, line.depth, ref, line.url, line.value, line.states)  # noqa: PLW2901
         out.append(line)
@@ -146,7 +166,7 @@ def _ref(role: str, name: str, url: str) -> str:
 
 
 def _quote(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return encode_basestring(text)  # what json.dumps(text, ensure_ascii=False) comes to
 
 
 def _unquote(text: str) -> str:

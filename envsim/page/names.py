@@ -65,6 +65,8 @@ LABELABLE = ("button", "input", "meter", "output", "progress", "select", "textar
 
 def role_of(element: Element) -> str:
     """The role of `element`, "" for a generic one."""
+    if not element.attrs and element.tag in _TAG_ROLES:
+        return _TAG_ROLES[element.tag]
     explicit = element.attrs.get("role")
     if explicit:
         for token in explicit.lower().split():
@@ -145,6 +147,9 @@ def visible_text(element: Element, *, controls: bool = True) -> str:
         element: Where to read.
         controls: Whether text of buttons, fields and their labels counts.
     """
+    children = element.children
+    if len(children) == 1 and isinstance(children[0], str):
+        return squeeze(children[0])
     parts: list[str] = []
     _collect(element, parts, controls)
     return squeeze("".join(parts))

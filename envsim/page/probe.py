@@ -92,3 +92,13 @@ POINT = """node => {
   return own ? [x, y] : null;
 }"""
 """Scrolls an element into view and returns where a click meets it, or null where none would."""
+
+STORED = """name => {
+  try { return Object.fromEntries(Object.entries(window[name])); } catch { return {}; }
+}"""
+"""All of ``localStorage`` or ``sessionStorage``, which pages without an origin do not have."""
+
+STORE = """([name, values]) => {
+  for (const [key, value] of Object.entries(values)) window[name].setItem(key, value);
+}"""
+"""The counterpart of `STORED`."""

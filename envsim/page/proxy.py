@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from envsim.page import fetched
@@ -22,6 +23,8 @@ _HOP = frozenset(
      "upgrade", "host", "content-length", "content-encoding", "alt-svc", "strict-transport-security",
      "upgrade-insecure-requests", "accept-encoding", "priority"}
 )  # fmt: skip
+_ASK_AGAIN: Header = ("cache-control", "no-store")
+"""Going back asks the app again, in every driver."""
 _KEPT_FOR_PAGES = ("referer", "origin", "content-type", "cookie")
 
 
@@ -42,6 +45,8 @@ class AppProxy:
         self.notices: list[str] = []
         self.sources: dict[str, str] = {}
         """Target -> HTML of the last page served for it."""
+        self.posted: set[str] = set()
+        """Targets of `sources` that answered a form which was posted."""
         self.replay: dict[str, str] | None = None
         """While set, pages are answered from here and the app is not asked."""
         self._server = _Server(_Handler)
@@ -65,7 +70,8 @@ class AppProxy:
                 self.requests += 1
                 return _for_browser(request.target, self._transport.send(request))
             if self.replay is not None:
-                return _html(self.replay.get(request.target, ""))
+                again = _html(self.replay.get(request.target, ""))
+                return again if request.target in self.posted else replace(again, headers=(*again.headers, _ASK_AGAIN))
             try:
                 repeat, self.repeat = self.repeat, 1
                 for _ in range(repeat):
@@ -95,13 +101,13 @@ class AppProxy:
     def _show(self, request: Request, source: str, response: Response | None = None) -> Response:
         self._redirects = 0
         self.sources[request.target] = source
+        (self.posted.discard if request.method == "GET" else self.posted.add)(request.target)
         page = _html(source)
         headers = [*_cookies(request.target, response)] if response is not None else []
         kept = response.headers if response is not None else ()
         headers += [(k, v) for k, v in kept if k in ("content-security-policy", "referrer-policy")]
         if request.method == "GET":
-            # Going back asks the app again, in every driver.
-            headers.append(("cache-control", "no-store"))
+            headers.append(_ASK_AGAIN)
         return Response(200, (*page.headers, *headers), page.body)
 
 

@@ -7,12 +7,13 @@ nothing else is shown, as nothing else can be used.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from envsim.page import controls
 from envsim.page.dom import Document, Element, parse
-from envsim.page.lines import INTERACTIVE, Line, assign_refs, join_options
+from envsim.page.lines import INTERACTIVE, Line, Refs, join_options
 from envsim.page.names import (
     BLOCK,
     control_of,
@@ -26,6 +27,8 @@ from envsim.page.names import (
 )
 from envsim.page.urls import resolve, without_fragment
 
+Lives = tuple[dict[str, str], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -36,12 +39,14 @@ class Page:
         title: The document's title.
         lines: The elements, in order.
         elements: What each ref refers to, for the driver; not part of equality.
+        lives: By ref, the live state each line was read with, for `refreshed`.
     """
 
     url: str = ""
     title: str = ""
     lines: tuple[Line, ...] = ()
     elements: Mapping[str, Element] = field(default_factory=dict, compare=False, repr=False)
+    lives: Mapping[str, Lives] = field(default_factory=dict, compare=False, repr=False)
 
 
 def snapshot(source: str | Document, url: str = "/") -> Page:
@@ -54,9 +59,43 @@ def snapshot(source: str | Document, url: str = "/") -> Page:
     document = parse(source) if isinstance(source, str) else source
     walk = _Walk(document, resolve(document.base, url) if document.base else url)
     rows = walk.run()
-    lines = assign_refs([Line(row.role, row.name, row.depth, "", row.url, row.value, row.states or {}) for row in rows])
+    name_ref = Refs()
+    lines = tuple(
+        Line(row.role, row.name, row.depth, name_ref(row.role, row.name, row.url), row.url, row.value, row.states or {})
+        for row in rows
+    )
     elements = {line.ref: row.element for line, row in zip(lines, rows, strict=True) if line.ref and row.element}
-    return Page(url=without_fragment(url), title=document.title, lines=tuple(lines), elements=elements)
+    lives = {ref: _lives(element) for ref, element in elements.items()}
+    return Page(url=without_fragment(url), title=document.title, lines=lines, elements=elements, lives=lives)
+
+
+def refreshed(page: Page, document: Document) -> Page:
+    """`page` after values, ticks, choices or the focus of its controls changed, and nothing else did.
+
+    Those show in the lines of the controls themselves, so only these are read again. What opens or closes, such
+    as details, needs a `snapshot`.
+    """
+    walk = _Walk(document, page.url)
+    lines, lives = list(page.lines), dict(page.lives)
+    for at, line in enumerate(lines):
+        if not line.ref:
+            continue
+        element = page.elements[line.ref]
+        now, before = _lives(element), lives[line.ref]
+        if len(now) == len(before) and all(map(operator.is_, now, before)):
+            continue
+        walk.interactive(element, line.role, line.depth)
+        row = walk.rows.pop()
+        lines[at] = Line(line.role, line.name, line.depth, line.ref, line.url, row.value, row.states or {})
+        lives[line.ref] = now
+    return replace(page, lines=tuple(lines), lives=lives)
+
+
+def _lives(element: Element) -> Lives:
+    # `Element.live` is never changed in place, so a change shows as another object.
+    if element.tag == "select":
+        return (element.live, *(option.live for option in element.find("option")))
+    return (element.live,)
 
 
 class _Row:
@@ -76,6 +115,7 @@ _LANDMARKS = frozenset({"banner", "navigation", "main", "contentinfo", "compleme
 _NAMED_ONLY = frozenset({"form", "region", "group", "list"})
 _ITEMS = frozenset({"listitem", "article"})
 _LIVE = frozenset({"alert", "status"})
+_COLLAPSING = _ITEMS | _LIVE
 _WRAPPERS = _LANDMARKS | _NAMED_ONLY | _ITEMS | _LIVE
 _SELF_NAMED = frozenset({"legend", "caption", "figcaption"})
 
@@ -103,10 +143,15 @@ class _Walk:
 
     def children(self, element: Element, depth: int) -> None:
         for child in element.children:
-            if not isinstance(child, str):
+            if isinstance(child, str):
+                self.read(child)
+            else:
                 self.element(child, depth)
-            elif not self.mute:
-                self.text.append(child)
+
+    def read(self, text: str) -> None:
+        # Blank text between blocks would come to nothing, and is most of what a page holds.
+        if (self.text or not text.isspace()) and not self.mute:
+            self.text.append(text)
 
     def flush(self, depth: int) -> None:
         if self.text:
@@ -121,30 +166,27 @@ class _Walk:
         role = role_of(element)
         if role == "":
             self.generic(element, depth)
-        elif role in INTERACTIVE:
+            return
+        if self.text and role not in ("img", "svg"):
             self.flush(depth)
+        if role in INTERACTIVE:
             self.interactive(element, role, depth)
         elif role in _WRAPPERS:
-            self.flush(depth)
             self.wrapper(element, role, depth)
-            self.flush(depth)
+            if self.text:
+                self.flush(depth)
         elif role == "heading":
-            self.flush(depth)
             self.heading(element, depth)
         elif role == "table":
-            self.flush(depth)
             self.table(element, depth)
         elif role == "row":
-            self.flush(depth)
             self.row(element, depth)
         elif role in ("img", "svg"):
             self.image(element, role, depth)
         elif role in ("progressbar", "meter"):
-            self.flush(depth)
             row = self.add(role, name_of(element, role, self.document), depth, element)
             row.value = element.attrs.get("aria-valuenow", element.attrs.get("value", ""))
         else:
-            self.flush(depth)
             self.children(element, depth)
             self.flush(depth)
 
@@ -192,8 +234,8 @@ class _Walk:
         self.flush(depth)
         for child in element.children:
             if isinstance(child, str):
-                if is_open(element) and not self.mute:
-                    self.text.append(child)
+                if is_open(element):
+                    self.read(child)
             elif child.tag == "summary" or is_open(element):
                 self.element(child, depth)
         self.flush(depth)
@@ -218,15 +260,25 @@ class _Walk:
         start = len(self.rows)
         wrapper = self.add(role, name, depth, element)
         self.children_without_name(element, depth + 1)
-        self.flush(depth + 1)
-        inner = self.rows[start + 1 :]
-        top = sum(row.depth == depth + 1 for row in inner)
+        if self.text:
+            self.flush(depth + 1)
+        top = self.count(start + 1, depth + 1)
         if top == 0 and not name:
             self.rows.pop()
-        elif top == 1 and not name and role in _ITEMS | _LIVE:
-            self.collapse(wrapper, inner, role)
+        elif top == 1 and not name and role in _COLLAPSING:
+            self.collapse(wrapper, self.rows[start + 1 :], role)
         if role == "dialog" and (element.attrs.get("aria-modal") == "true" or "modal" in element.live) and top:
             self.modal = (start, len(self.rows))
+
+    def count(self, start: int, depth: int) -> int:
+        """How many rows from `start` on are at `depth`; two stand for more."""
+        found = 0
+        for at in range(start, len(self.rows)):
+            if self.rows[at].depth == depth:
+                found += 1
+                if found == 2:
+                    break
+        return found
 
     def collapse(self, wrapper: _Row, inner: list[_Row], role: str) -> None:
         at = len(self.rows) - len(inner) - 1
@@ -242,8 +294,7 @@ class _Walk:
         """Children, less the one that already gave `element` its name."""
         for child in element.children:
             if isinstance(child, str):
-                if not self.mute:
-                    self.text.append(child)
+                self.read(child)
             elif child.tag not in _SELF_NAMED or element.tag not in ("fieldset", "table", "figure"):
                 self.element(child, depth)
 
@@ -309,7 +360,7 @@ class _Walk:
                 states["checked"] = ""
         elif role == "summary" and element.parent is not None and element.parent.tag == "details":
             states["expanded"] = "true" if is_open(element.parent) else "false"
-        _add_states(element, states)
+        controls.add_states(element, states)
         row.states = states
 
     def field(self, element: Element, row: _Row, states: dict[str, str]) -> None:
@@ -323,27 +374,3 @@ class _Walk:
         hint = squeeze(element.attrs.get("placeholder", ""))
         if hint and not value and hint != row.name:
             states["placeholder"] = hint
-
-
-def _add_states(element: Element, states: dict[str, str]) -> None:
-    attrs = element.attrs
-    if "focused" in element.live:
-        states["focused"] = ""
-    if controls.is_disabled(element) or attrs.get("aria-disabled") == "true":
-        states["disabled"] = ""
-    if not attrs:
-        return
-    if element.tag in ("input", "select", "textarea"):
-        if "required" in attrs or attrs.get("aria-required") == "true":
-            states["required"] = ""
-        if "readonly" in attrs:
-            states["readonly"] = ""
-        if attrs.get("aria-invalid", "false") not in ("", "false"):
-            states["invalid"] = ""
-    for attribute, state in (("aria-expanded", "expanded"), ("aria-pressed", "pressed")):
-        if attrs.get(attribute) in ("true", "false"):
-            states[state] = attrs[attribute]
-    if attrs.get("aria-current", "false") not in ("", "false"):
-        states["current"] = ""
-    if attrs.get("aria-selected") == "true":
-        states["selected"] = ""

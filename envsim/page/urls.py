@@ -6,6 +6,7 @@ Source: the parts of the WHATWG URL standard that links, forms and redirects exe
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from envsim.page.transport import HOST
@@ -15,6 +16,9 @@ ORIGIN = f"http://{HOST}"
 
 MAX_FOREIGN = 200
 """Longest text kept of a URL outside the app (a data: URL can be megabytes)."""
+
+MAX_KNOWN = 1000
+"""Longest URL and base, in characters, whose answer is remembered."""
 
 _EDGES = re.compile(r"\A[\x00-\x20]+|[\x00-\x20]+\Z")
 _STRIP = re.compile(r"[\t\n\r]")
@@ -36,6 +40,10 @@ def resolve(href: str, base: str = "/") -> str:
     """
     if _PLAIN.fullmatch(href) and not href.startswith("//"):
         return href
+    return _join_known(href, base) if len(href) + len(base) < MAX_KNOWN else _join(href, base)
+
+
+def _join(href: str, base: str) -> str:
     text = _STRIP.sub("", _EDGES.sub("", href))
     scheme = _SCHEME.match(text)
     if scheme and scheme[0].lower() not in ("http:", "https:"):
@@ -56,6 +64,10 @@ def resolve(href: str, base: str = "/") -> str:
     return (
         f"{joined.scheme}://{authority}{path}" + (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
     )
+
+
+# A site links to the same places from page to page.
+_join_known = lru_cache(maxsize=4096)(_join)
 
 
 def _rooted(path: str) -> str:

@@ -12,9 +12,12 @@ from pathlib import Path
 
 from envsim.content import PACKAGE
 from envsim.sandbox.seed import cache_dir
+from envsim.sandbox.spec import SandboxSpec
 
 MODULES = ("errors.py", "content.py", "rng.py", "state.py")
 REQUIREMENTS = ("uvicorn>=0.30",)
+HOSTED_REQUIREMENTS = ("time-machine>=2.16",)
+"""What hosted apps run on beside those."""
 
 
 def guest_files() -> dict[str, bytes]:
@@ -23,6 +26,12 @@ def guest_files() -> dict[str, bytes]:
     for path in [*(PACKAGE / name for name in MODULES), *sorted((PACKAGE / "guest").glob("*.py"))]:
         files[f"envsim/{path.relative_to(PACKAGE).as_posix()}"] = path.read_bytes()
     return files
+
+
+def all_requirements(spec: SandboxSpec) -> list[str]:
+    """Everything pip installs beside the bundle for the app of `spec`, sorted."""
+    hosted = HOSTED_REQUIREMENTS if spec.hosted is not None else ()
+    return sorted({*spec.requirements, *REQUIREMENTS, *hosted})
 
 
 def files_hash(files: dict[str, bytes], *more: str) -> str:

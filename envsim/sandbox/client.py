@@ -38,7 +38,7 @@ class SocketControl:
         self, name: str, path: Path, *, timeout_s: float = CONTROL_TIMEOUT_S, explain: Callable[[], str] = str
     ) -> None:
         self._name = name
-        self._explain = explain
+        self.explain = explain
         self._timeout_s = timeout_s
         self._connection = DeadlineConnection(functools.partial(connect_unix, path), timeout_s)
         self._lock = threading.Lock()
@@ -95,6 +95,11 @@ class SocketControl:
         """See `Control.load`."""
         self._answer("/load", *self._exchange("POST", "/load", data))
 
+    def reconnect(self) -> None:
+        """Let go of a connection to what no longer runs; the next call opens another."""
+        with self._lock:
+            self._connection.close()
+
     def close(self) -> None:
         """Release connections; safe to call twice."""
         self._closed = True
@@ -130,7 +135,7 @@ class SocketControl:
                 ) from None
             except (OSError, http.client.HTTPException) as error:
                 self._connection.close()
-                detail = self._explain() or str(error)
+                detail = self.explain() or str(error)
                 raise SandboxLost(f"Sandbox {self._name} is gone: {detail}. Start another.") from None
 
 

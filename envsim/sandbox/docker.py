@@ -18,9 +18,9 @@ from typing import Any, cast
 
 from envsim.errors import SandboxError, SandboxLost, SandboxStartError
 from envsim.guest.probe import Facts
-from envsim.guest.supervisor import CONTROL_SOCKET
+from envsim.guest.supervisor import CONTROL_SOCKET, DATA
 from envsim.sandbox import registry
-from envsim.sandbox.client import LOG_TAIL, SocketControl, wait_for_lease
+from envsim.sandbox.client import LOG_TAIL, Lease, SocketControl, wait_for_lease
 from envsim.sandbox.image import Progress, connect, engine_errors, ensure_image, quiet
 from envsim.sandbox.owner import Owner
 from envsim.sandbox.served import ServedSandbox, probe_arguments, reserve
@@ -34,6 +34,8 @@ PIDS = 128
 CPUS = 1.0
 IO = "io"
 TMP = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
+STATE = "rw,noexec,nosuid,nodev,size=256m,uid=1000,gid=1000"
+"""The data folder of a hosted app: in memory, within the container's limit."""
 
 
 class DockerSandbox(ServedSandbox):
@@ -62,6 +64,11 @@ class DockerSandbox(ServedSandbox):
     def _end(self) -> None:
         _remove(self.container)
 
+    def _again(self) -> Lease:
+        with engine_errors(SandboxStartError, f"Container {self.name} cannot be restarted"):
+            self.container.restart(timeout=0)
+            return _await(self.spec, self.container, self._io)
+
 
 class DockerRuntime:
     """See `Runtime`. Sweeps what killed owners left behind when it is made.
@@ -88,7 +95,7 @@ class DockerRuntime:
     def start(self, spec: SandboxSpec) -> DockerSandbox:
         """See `Runtime.start`."""
         image = self.prepare(spec)
-        record, container = reserve(spec.name, "docker", IO), None
+        record, container = reserve(spec.ref, "docker", IO), None
         io = Path(record.folder) / IO
         try:
             # Open to the container's user; the folder around it is closed to everyone but us.
@@ -98,8 +105,7 @@ class DockerRuntime:
                 container = _run(self._client, spec, image, record.name, io)
                 record = replace(record, container_id=str(container.id))
                 registry.write(record)
-                watch = _Watch(spec, container)
-                lease = wait_for_lease(io / CONTROL_SOCKET, START_S, watch, lambda: read_log(container))
+                lease = _await(spec, container, io)
         except BaseException:
             with contextlib.suppress(SandboxLost):  # what stopped us says more
                 if container is not None:
@@ -149,6 +155,11 @@ def read_log(container: Any) -> str:
     return str(container.logs().decode("utf-8", "replace"))
 
 
+def _await(spec: SandboxSpec, container: Any, io: Path) -> Lease:
+    """A lease on a container that was just started, once it is healthy."""
+    return wait_for_lease(io / CONTROL_SOCKET, START_S, _Watch(spec, container), lambda: read_log(container))
+
+
 def _run(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any:
     owner = Owner.current()
     return client.containers.run(
@@ -160,7 +171,7 @@ def _run(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],
         read_only=True,
-        tmpfs={"/tmp": TMP},  # noqa: S108 -- inside the container
+        tmpfs={"/tmp": TMP, **({str(DATA): STATE} if spec.origin.hosted else {})},  # noqa: S108 -- inside the container
         user="1000:1000",
         mem_limit=MEMORY,
         memswap_limit=MEMORY,
@@ -171,7 +182,7 @@ def _run(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any
         use_config_proxy=False,
         log_config={"type": "json-file", "config": {"max-size": "5m", "max-file": "1"}},
         labels={
-            "envsim.app": spec.name,
+            "envsim.app": spec.ref,
             "envsim.name": name,
             "envsim.owner_pid": str(owner.pid),
             "envsim.owner_start": str(owner.start),

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import importlib
 import io
 import json
 import os
-import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
@@ -21,15 +19,14 @@ from typing import Any
 
 from envsim.content import list_apps
 from envsim.errors import ContentError, PrerequisiteError, SandboxError, SandboxStartError, missing_extra
-from envsim.sandbox.bundle import REQUIREMENTS, files_hash, guest_files
+from envsim.sandbox.bundle import all_requirements, files_hash, guest_files
 from envsim.sandbox.seed import cache_dir, folder_files, guest_spec
 from envsim.sandbox.spec import SandboxSpec, load_spec
+from envsim.sandbox.wheels import get_wheels
 
 DEFAULT_BASE = "python:3.12-slim-bookworm"
 LOCAL_BASE = "envsim-base:bookworm"
 """What scripts/base-image.sh builds where the default cannot be pulled."""
-
-GLIBC = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34", "manylinux_2_36")
 
 Progress = Callable[[str], None]
 
@@ -151,8 +148,9 @@ def _current_tags(client: Any, bases: set[str]) -> set[str]:
     for folder in list_apps().values():
         spec = load_spec(folder / "sandbox.toml")
         if (folder / "Dockerfile").is_file():
-            files = build_context(spec)
-            tags |= {_tag(client, spec.name, files, base) for base in bases}
+            for variant in spec.variants or (None,):
+                files = build_context(spec.with_variant(variant))
+                tags |= {_tag(client, spec.name, files, base) for base in bases}
     return tags
 
 
@@ -185,10 +183,9 @@ def build_context(spec: SandboxSpec) -> dict[str, bytes]:
     dockerfile = spec.root / "Dockerfile"
     if not dockerfile.is_file():
         raise ContentError(f"{spec.root} has no Dockerfile. Copy the shop's: it serves any clone written on the kit.")
-    requirements = sorted({*spec.requirements, *REQUIREMENTS})
     files = {
         "Dockerfile": dockerfile.read_bytes(),
-        "requirements.txt": "".join(f"{line}\n" for line in requirements).encode(),
+        "requirements.txt": "".join(f"{line}\n" for line in all_requirements(spec)).encode(),
         "guest/guest.json": guest_spec(spec).to_json().encode(),
         **{f"guest/{name}": content for name, content in guest_files().items()},
     }
@@ -217,27 +214,7 @@ def _wheels(client: Any, base: str, requirements: bytes) -> list[Path]:
         base, ["python3", "-c", _FACTS], remove=True, network_mode="none", use_config_proxy=False
     )
     (major, minor), machine = json.loads(output)
-    key = hashlib.sha256(requirements + f"{major}.{minor} {machine}".encode()).hexdigest()[:20]
-    folder = cache_dir() / "wheels" / key
-    if not (folder / "complete").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "requirements.txt").write_bytes(requirements)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", str(folder)]
-        command += ["--requirement", str(folder / "requirements.txt"), "--implementation", "cp"]
-        command += ["--python-version", f"{major}.{minor}"]
-        for abi in (f"cp{major}{minor}", "abi3", "none"):
-            command += ["--abi", abi]
-        for platform in (*(f"{glibc}_{machine}" for glibc in GLIBC), f"linux_{machine}"):
-            command += ["--platform", platform]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode:
-            tail = " ".join(result.stderr.split())[-400:]
-            raise PrerequisiteError(
-                f"The wheels of {requirements.decode().split()} cannot be downloaded ({tail}).",
-                command=f"{sys.executable} -m ensurepip; then check the package index and the requirements",
-            )
-        (folder / "complete").touch()
-    return sorted(folder.glob("*.whl"))
+    return get_wheels(requirements.decode(), f"{major}.{minor}", machine)
 
 
 def _build(client: Any, context: io.BytesIO, tag: str, base: str, app: str) -> None:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, cast
 
-from envsim.errors import SandboxLost
+from envsim.errors import ContentError, SandboxError, SandboxLost
 from envsim.guest.exchange import drive
 from envsim.guest.guest import Guest
 from envsim.guest.serve import one_at_a_time
@@ -154,6 +154,14 @@ class InProcessSandbox:
             self._forwarder = Forwarder(one_at_a_time(self._guest.asgi, _Turn(self._lock)))
         return self._forwarder.url
 
+    def restart(self) -> None:
+        """See `Sandbox.restart`.
+
+        Raises:
+            SandboxError: Always: what runs in this process cannot be ended but with it.
+        """
+        raise SandboxError(f"Sandbox {self.name} runs in this process and cannot be restarted. Start another.")
+
     def close(self) -> None:
         """See `Sandbox.close`."""
         if self._forwarder is not None:
@@ -182,5 +190,14 @@ class InProcessRuntime:
     """See `Runtime`."""
 
     def start(self, spec: SandboxSpec) -> InProcessSandbox:
-        """See `Runtime.start`."""
+        """See `Runtime.start`.
+
+        Raises:
+            ContentError: The app cannot share a process with its user.
+        """
+        if spec.own_process:
+            raise ContentError(
+                f"{spec.ref} brings packages, a clock and chance of its own and cannot run in your process. "
+                "Use the process or the docker runtime."
+            )
         return InProcessSandbox(spec)

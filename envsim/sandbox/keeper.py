@@ -146,7 +146,7 @@ def _starter(runtime: str, base: str | None, spec: SandboxSpec, report: Listener
         engine = DockerRuntime(base, lambda text: report({"note": text}))
         engine.prepare(spec)  # once, so that the replicas find the image
         return lambda: engine.start(spec)
-    processes = ProcessRuntime()
+    processes = ProcessRuntime(lambda text: report({"note": text}))
     return lambda: processes.start(spec)
 
 

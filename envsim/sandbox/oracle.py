@@ -9,15 +9,17 @@ by who runs it, whatever the request says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict, cast
 
 from envsim.content import load_entry
 from envsim.errors import ContentError
 from envsim.page.transport import Transport, WireFault
-from envsim.sandbox.runtime import Changes, Control, ResetRequest, Sandbox
-from envsim.sandbox.spec import Bug, SandboxSpec
+from envsim.sandbox.declared import Bug
+from envsim.sandbox.runtime import Changes, Control, ResetRequest, Runtime, Sandbox
+from envsim.sandbox.spec import SandboxSpec
 from envsim.state import StateView
 
 
@@ -42,12 +44,73 @@ def run_oracle(sandbox: Sandbox, bug: Bug) -> Verdict:
         ``buggy``: it failed with the bug on. ``fixed``: it passed with the bug off.
 
     Raises:
-        ContentError: The oracle cannot be loaded, or broke instead of giving a verdict.
+        ContentError: The bug is real and has no switch, or the oracle cannot be loaded, or broke instead of
+            giving a verdict.
         SandboxError: The sandbox did.
     """
+    if bug.variants is not None:
+        raise ContentError(f"{bug.id!r} is a real bug: it takes both its variants to prove it. Use prove_bugs.")
     buggy = _fails(sandbox, bug, {bug.id: 1.0})
     fixed = not _fails(sandbox, bug, {})
     return {"id": bug.id, "buggy": buggy, "fixed": fixed}
+
+
+def prove_bugs(
+    spec: SandboxSpec,
+    bugs: Sequence[Bug],
+    runtime: Runtime,
+    *,
+    also: Callable[[Sandbox], None] | None = None,
+    watch: Callable[[str, str], None] | None = None,
+) -> list[Verdict]:
+    """Run the oracles of `bugs`: those we switch in a sandbox of `spec`, real ones in one of each of their variants.
+
+    Sandboxes are started one after the other, each variant once.
+
+    Args:
+        spec: The app; any of its variants.
+        bugs: Some of its bugs.
+        runtime: What starts the sandboxes.
+        also: Called with the sandbox of `spec` before it is closed, as long as one is up.
+        watch: Called with a bug's id and the variant (or name) it is about to be looked for in.
+
+    Raises:
+        ContentError: See `run_oracle`.
+        SandboxError: A sandbox did not start, or broke.
+    """
+    found: dict[str, Verdict] = {}
+    failed: dict[tuple[str, str | None], bool] = {}
+    for variant in _variants(spec, bugs):
+        own = spec if variant == spec.variant else spec.with_variant(variant)
+        with contextlib.closing(runtime.start(own)) as sandbox:
+            for bug in bugs:
+                switched = bug.variants is None and own is spec
+                if not switched and variant not in _places(bug):
+                    continue
+                if watch is not None:
+                    watch(bug.id, own.ref)
+                if switched:
+                    found[bug.id] = run_oracle(sandbox, bug)
+                else:
+                    failed[bug.id, variant] = _fails(sandbox, bug, {})
+            if own is spec and also is not None:
+                also(sandbox)
+    for bug in bugs:
+        if (real := bug.variants) is not None:
+            buggy, fixed = failed[bug.id, real.buggy], not failed[bug.id, real.fixed]
+            found[bug.id] = {"id": bug.id, "buggy": buggy, "fixed": fixed}
+    return [found[bug.id] for bug in bugs]
+
+
+def _places(bug: Bug) -> set[str]:
+    """The variants it takes to prove a real bug; none for one that is switched."""
+    return set() if bug.variants is None else {bug.variants.buggy, bug.variants.fixed}
+
+
+def _variants(spec: SandboxSpec, bugs: Sequence[Bug]) -> list[str | None]:
+    """Which variants it takes to prove `bugs`, that of `spec` first."""
+    needed = {name for bug in bugs for name in _places(bug)}
+    return [spec.variant, *(name for name in spec.variants if name in needed and name != spec.variant)]
 
 
 def _fails(sandbox: Sandbox, bug: Bug, bugs: Mapping[str, float]) -> bool:
@@ -140,6 +203,10 @@ class HeldSandbox:
     def url(self) -> str:
         """See `Sandbox.url`."""
         return self._sandbox.url()
+
+    def restart(self) -> None:
+        """See `Sandbox.restart`."""
+        self._sandbox.restart()
 
     def close(self) -> None:
         """Close what the oracle opened; whoever started the sandbox closes it."""

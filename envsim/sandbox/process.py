@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -19,24 +19,26 @@ from envsim.errors import SandboxError, SandboxStartError
 from envsim.guest.probe import Facts
 from envsim.guest.supervisor import CONTROL_SOCKET
 from envsim.sandbox import registry
-from envsim.sandbox.bundle import guest_root
-from envsim.sandbox.client import LOG_TAIL, SocketControl, wait_for_lease
+from envsim.sandbox.client import LOG_TAIL, Lease, SocketControl, wait_for_lease
 from envsim.sandbox.owner import Owner
-from envsim.sandbox.seed import guest_spec, seed_database
+from envsim.sandbox.registry import Record
+from envsim.sandbox.seed import guest_spec
 from envsim.sandbox.served import ServedSandbox, probe_arguments, reserve
 from envsim.sandbox.spec import SandboxSpec
+from envsim.sandbox.venvs import Progress, prepare, process_environment, quiet
 
 START_S = 60.0
 LEASE_S = 10.0
 STOP_S = 2.0
-INHERITED = ("PATH", "TMPDIR")
-"""The only variables of ours a sandbox sees: whatever else is set here is none of its business."""
+DATA = "data"
+"""Folder of a hosted app's state, in the sandbox's own."""
 
 
 class ProcessSandbox(ServedSandbox):
     """See `Sandbox`."""
 
     process: subprocess.Popen[bytes]
+    spawn: Callable[[], subprocess.Popen[bytes]]
 
     def log(self) -> str:
         """What it has logged so far."""
@@ -46,7 +48,7 @@ class ProcessSandbox(ServedSandbox):
         """What a process with the app's environment could do; see `envsim.guest.probe`."""
         command = [sys.executable, "-m", "envsim.guest.probe", *probe_arguments(hosts, paths)]
         result = subprocess.run(
-            command, cwd=self.record.folder, env=_environment(), capture_output=True, text=True, check=False
+            command, cwd=self.record.folder, env=process_environment(), capture_output=True, text=True, check=False
         )
         if result.returncode:
             raise SandboxError(f"The probe beside {self.name} failed: {result.stderr[-500:]}")
@@ -54,32 +56,40 @@ class ProcessSandbox(ServedSandbox):
 
     def declared_environment(self) -> set[str]:
         """Names of the variables it is meant to see."""
-        return set(_environment())
+        return set(process_environment())
 
     def _end(self) -> None:
         _stop(self.process)
 
+    def _again(self) -> Lease:
+        _stop(self.process)
+        self.process = self.spawn()
+        self.control.explain = functools.partial(_explain, self.process, self._io)
+        self.record, lease = _await(self.spec, self.process, self.record)
+        return lease
+
 
 class ProcessRuntime:
-    """See `Runtime`. Sweeps what killed owners left behind when it is made."""
+    """See `Runtime`. Sweeps what killed owners left behind when it is made.
 
-    def __init__(self) -> None:
+    Args:
+        progress: Called with a line of text before anything slow.
+    """
+
+    def __init__(self, progress: Progress = quiet) -> None:
+        self._progress = progress
         registry.sweep_processes()
 
     def start(self, spec: SandboxSpec) -> ProcessSandbox:
         """See `Runtime.start`."""
-        seed_db = seed_database(spec)
-        record = reserve(spec.name, "process")
+        python, seed = prepare(spec, self._progress)
+        record = reserve(spec.ref, "process")
         folder, process = Path(record.folder), None
         try:
             (folder / "guest.json").write_text(guest_spec(spec).to_json(), encoding="utf-8")
-            process = _spawn(spec, seed_db, folder)
-            supervisor = Owner.of(process.pid)
-            # Until this is written nobody could end it but itself, which it does when no lease comes.
-            record = replace(record, pid=process.pid, pid_start=supervisor.start if supervisor else 0)
-            registry.write(record)
-            check, tail = functools.partial(_check, spec, process, folder), functools.partial(read_log, folder)
-            lease = wait_for_lease(folder / CONTROL_SOCKET, START_S, check, tail)
+            spawn = functools.partial(_spawn, spec, python, seed, folder)
+            process = spawn()
+            record, lease = _await(spec, process, record)
         except BaseException:
             if process is not None:
                 _stop(process)
@@ -88,7 +98,7 @@ class ProcessRuntime:
         explain = functools.partial(_explain, process, folder)
         control = SocketControl(record.name, folder / CONTROL_SOCKET, explain=explain)
         sandbox = ProcessSandbox(spec, record, folder, lease, control)
-        sandbox.process = process
+        sandbox.process, sandbox.spawn = process, spawn
         return sandbox
 
 
@@ -100,27 +110,31 @@ def read_log(folder: Path) -> str:
         return ""
 
 
-def _spawn(spec: SandboxSpec, seed_db: Path, folder: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "envsim.guest.supervisor", "--spec", str(folder / "guest.json")]
-    command += ["--folder", str(spec.root.resolve()), "--seed-db", str(seed_db)]
+def _await(spec: SandboxSpec, process: subprocess.Popen[bytes], record: Record) -> tuple[Record, Lease]:
+    """The record with `process` on it, and a lease on it once it is healthy."""
+    folder, supervisor = Path(record.folder), Owner.of(process.pid)
+    # Until this is written nobody could end it but itself, which it does when no lease comes.
+    record = replace(record, pid=process.pid, pid_start=supervisor.start if supervisor else 0)
+    registry.write(record)
+    check, tail = functools.partial(_check, spec, process, folder), functools.partial(read_log, folder)
+    return record, wait_for_lease(folder / CONTROL_SOCKET, START_S, check, tail)
+
+
+def _spawn(spec: SandboxSpec, python: Path, seed: Path, folder: Path) -> subprocess.Popen[bytes]:
+    command = [str(python), "-m", "envsim.guest.supervisor", "--spec", str(folder / "guest.json")]
+    command += ["--folder", str(spec.root.resolve()), "--seed-db", str(seed), "--data", str(folder / DATA)]
     command += ["--directory", str(folder), "--lease", str(LEASE_S), "--grace", str(START_S)]
-    with (folder / "log").open("wb") as log:
+    with (folder / "log").open("ab") as log:
         # Its own session: an interrupt at the terminal is for the owner, who then closes it.
         return subprocess.Popen(
             command,
             cwd=folder,
-            env=_environment(),
+            env=process_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
-
-
-def _environment() -> dict[str, str]:
-    environment = {key: os.environ[key] for key in INHERITED if key in os.environ}
-    # Set order must not differ between two runs of one seed.
-    return environment | {"PYTHONPATH": str(guest_root()), "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}
 
 
 def _check(spec: SandboxSpec, process: subprocess.Popen[bytes], folder: Path) -> None:

@@ -154,6 +154,16 @@ class Sandbox(Protocol):
         """A loopback URL a browser can open, forwarded to the app on first use."""
         ...
 
+    def restart(self) -> None:
+        """End the app, however it hangs, and start it again in its place: name, sockets and `url` stay.
+
+        Its state is that of a new sandbox. Transports go on with their next request.
+
+        Raises:
+            SandboxError: It cannot be restarted, or does not come up within the deadline; close it then.
+        """
+        ...
+
     def close(self) -> None:
         """Stop it and remove all it left; safe to call twice."""
         ...
@@ -179,13 +189,17 @@ _RUNTIMES = {
 }
 
 
-def get_runtime(name: str) -> Runtime:
-    """The runtime called `name`: ``"inprocess"``, ``"process"`` or ``"docker"``.
+def get_runtime(name: str, spec: SandboxSpec | None = None) -> Runtime:
+    """The runtime called `name`: ``"inprocess"``, ``"process"``, ``"docker"`` or, where `spec` is known, ``"auto"``.
+
+    ``"auto"`` is in-process for whatever can share a process with its user, and process for the rest.
 
     Raises:
         ContentError: There is none of that name.
         PrerequisiteError: Its engine or Python package is missing.
     """
+    if name == "auto" and spec is not None:
+        name = "process" if spec.own_process else "inprocess"
     if name not in _RUNTIMES:
         raise ContentError(f"There is no runtime {name!r}. Choose one of: {', '.join(_RUNTIMES)}.")
     # By string: each runtime imports this module, and only the one asked for should load.

@@ -58,12 +58,14 @@ def guest_spec(spec: SandboxSpec) -> GuestSpec:
     spec = spec.origin
     return GuestSpec(
         name=spec.name,
-        app=spec.app,
+        app=spec.app or "",
         seed=spec.seed,
         tools=spec.tools,
         start=spec.clock.start.isoformat(),
         tick_s=spec.clock.tick_s,
         state={name: {"key": part.key, "sql": part.sql} for name, part in spec.state.items()},
+        variant=spec.variant,
+        hosted=None if spec.hosted is None else spec.hosted.model_dump(mode="json"),
     )
 
 

@@ -13,7 +13,7 @@ import weakref
 from dataclasses import replace
 from pathlib import Path
 
-from envsim.errors import SandboxStartError
+from envsim.errors import SandboxLost, SandboxStartError
 from envsim.guest.supervisor import APP_SOCKET, CONTROL_SOCKET
 from envsim.page.transport import SocketTransport
 from envsim.sandbox import registry
@@ -28,6 +28,7 @@ from envsim.sandbox.spec import SandboxSpec
 MAX_SOCKET_PATH = 100
 """A unix socket's path has room for 107 bytes on Linux and 103 on macOS."""
 
+_PLAIN = str.maketrans("@+", "--")
 _numbers = itertools.count(1)
 _open: weakref.WeakSet[ServedSandbox] = weakref.WeakSet()
 
@@ -37,7 +38,7 @@ def new_name(app: str) -> str:
 
     Containers that share an engine or a cache folder may well have the same pids.
     """
-    return f"{app}-{os.getpid():x}-{next(_numbers):x}-{secrets.token_hex(2)}"
+    return f"{app.translate(_PLAIN)}-{os.getpid():x}-{next(_numbers):x}-{secrets.token_hex(2)}"
 
 
 def reserve(app: str, runtime: str, sockets: str = ".") -> Record:
@@ -46,7 +47,7 @@ def reserve(app: str, runtime: str, sockets: str = ".") -> Record:
     In this order, so that a program killed at any moment leaves nothing that a sweep does not find.
 
     Args:
-        app: What it will be a clone of.
+        app: What it will be a clone of, with its variant: ``oscar@3.2``.
         runtime: ``"process"`` or ``"docker"``.
         sockets: Where in its folder its sockets will be.
 
@@ -141,6 +142,17 @@ class ServedSandbox:
         """What it has logged so far."""
         raise NotImplementedError
 
+    def restart(self) -> None:
+        """See `Sandbox.restart`."""
+        with self._closing:
+            if self._closed:
+                raise SandboxLost(f"Sandbox {self.name} is closed. Start another.")
+            self._lease.release()
+            for transport in list(self._transports):
+                transport.close()
+            self.control.reconnect()
+            self._lease = self._again()
+
     def close(self) -> None:
         """See `Sandbox.close`."""
         with self._closing:
@@ -160,6 +172,10 @@ class ServedSandbox:
             registry.forget(self.record)
 
     def _end(self) -> None:
+        raise NotImplementedError
+
+    def _again(self) -> Lease:
+        """End and start what runs it; a lease on it once it is healthy."""
         raise NotImplementedError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from envsim.errors import SandboxError
+from envsim.errors import SandboxError, UncertainError
 from envsim.guest.openapi import build_call, tool_schemas
 from envsim.page.transport import Request, Response, Transport, WireFault
 from envsim.state import canonical
@@ -65,6 +65,22 @@ class ToolClient:
             else:
                 self.cookies[morsel.key] = morsel.value
         return Reply(_result(response))
+
+    def save(self) -> object:
+        """The session, for `load`: cookies, and the document, so that a fork does not ask for it again."""
+        return dict(self.cookies), self._document
+
+    def load(self, token: object) -> None:
+        """Take over a saved session.
+
+        Raises:
+            UncertainError: Not a session of a tool client.
+        """
+        match token:
+            case (dict() as cookies, dict() | None as document):
+                self.cookies, self._document = dict(cookies), document
+            case _:
+                raise UncertainError("This is no session of a tool client. Save one with save().")
 
     def close(self) -> None:
         """Release the connection."""

@@ -3,32 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 from envsim.errors import ContentError, SandboxError, UncertainError
-from envsim.page.driver import PageDriver
-from envsim.page.http import HttpDriver
-from envsim.page.lines import format_lines
 from envsim.page.transport import Transport
 from envsim.sandbox.faults import Faults, read_faults
 from envsim.sandbox.faults_wire import FaultTransport
+from envsim.sandbox.pool import SandboxPool
 from envsim.sandbox.runtime import ResetRequest, Runtime, Sandbox, SetupCall
 from envsim.sandbox.spec import SandboxSpec
+from envsim.sandbox.surfaces import DRIVERS, PageSurface, ToolSurface, open_driver
 from envsim.sandbox.tools import ToolClient
 from envsim.state import StateView
 from envsim.task import Interface, Task
 from envsim.types import Action, Event, JsonValue, Observation, Transition
 
-DRIVERS = ("http", "chromium")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Episode:
+    """A running episode, away from the sandbox it began in.
+
+    Attributes:
+        make: App, interface and driver of the worlds that can go on with it.
+        seed: Of the episode.
+        app: The sandbox's state, see `Control.export`.
+        session: What the agent has open.
+        users: The session of the task's user; None where it has none.
+        wire: Position in the schedule of faults; None without faults.
+        bugs: Those that are on.
+    """
+
+    make: tuple[str, ...]
+    seed: int
+    app: bytes
+    session: object
+    users: object
+    wire: object
+    bugs: Mapping[str, float]
+
+
 class SandboxWorld:
-    """Implements `envsim.world.World` over one sandbox, started at the first reset.
+    """Implements `envsim.world.ForkableWorld` over one sandbox, started at the first reset.
 
     Args:
         spec: The clone.
-        runtime: What starts it.
+        runtime: What starts it, or a pool that lends it. Without a pool, the first fork makes one, which is closed
+            with this world.
         interface: ``"browser"`` (page primitives) or ``"tools"`` (the app's own operations).
         driver: ``"http"`` (no browser) or ``"chromium"``; browser interface only.
         bugs: What is on unless a task says otherwise, as `SandboxSpec.select_bugs` reads it.
@@ -63,6 +86,9 @@ class SandboxWorld:
         self._bugs = bugs
         self.faults = read_faults(faults)
         self.bugs: Mapping[str, float] = {}
+        self._make = (spec.name, interface, driver)
+        self._own_pool: SandboxPool | None = None
+        self._seed = 0
         self._sandbox: Sandbox | None = None
         self._surface: PageSurface | ToolSurface | None = None
         self._wire: FaultTransport | None = None
@@ -77,12 +103,12 @@ class SandboxWorld:
     def seed_view(self) -> StateView:
         """See `World.seed_view`."""
         if self._seed_view is None:
-            self._seed_view = self._twice(self._read_seed_view)
+            self._seed_view = self._held_up(self._read_seed_view)
         return self._seed_view
 
     def reset(self, task: Task, seed: int) -> Transition:
-        """See `World.reset`. A sandbox that fails is replaced once before the failure is reported."""
-        return self._twice(lambda: self._reset(task, seed))
+        """See `World.reset`. A sandbox that fails is restarted, then replaced, before the failure is reported."""
+        return self._held_up(lambda: self._reset(task, seed))
 
     def step(self, action: Action) -> Transition:
         """See `World.step`."""
@@ -92,7 +118,7 @@ class SandboxWorld:
             observation, asked = self._surface.act(action)
             return self._transition(observation) if asked else Transition(observation=observation)
         except SandboxError:
-            self.close()
+            self._drop()
             raise
 
     def user_tools(self) -> list[dict[str, JsonValue]]:
@@ -106,7 +132,7 @@ class SandboxWorld:
             observation, asked = user.act(action)
             return self._transition(observation) if asked else Transition(observation=observation)
         except SandboxError:
-            self.close()
+            self._drop()
             raise
 
     def state(self) -> StateView:
@@ -132,26 +158,121 @@ class SandboxWorld:
         if self._user is not None:
             self._user.load(users)
 
+    def spawn(self, count: int) -> list[SandboxWorld]:
+        """See `ForkableWorld.spawn`. Their sandboxes come from one pool and are being warmed when this returns.
+
+        Raises:
+            ContentError: More than the pool may hold.
+        """
+        pool = self._runtime if isinstance(self._runtime, SandboxPool) else None
+        if pool is None:
+            pool = self._own_pool = SandboxPool(self._runtime, self.spec)
+            self._runtime = pool
+        if count > pool.limit:
+            raise ContentError(f"{count} forks need more sandboxes than a pool may hold. Make at most {pool.limit}.")
+        pool.prewarm(pool.used + count)
+        return [self._like(pool) for _ in range(count)]
+
+    def _like(self, pool: SandboxPool) -> SandboxWorld:
+        world = SandboxWorld(
+            self.spec,
+            runtime=pool,
+            interface=self.interface,
+            driver=self._driver_name,
+            bugs=self._bugs,
+            faults=self.faults,
+        )
+        world._seed_view = self._seed_view
+        return world
+
+    def export(self) -> Episode:
+        """See `ForkableWorld.export`."""
+        if self._surface is None:
+            raise UncertainError("The world has no episode to export. Call reset() first.")
+        return Episode(
+            make=self._make,
+            seed=self._seed,
+            app=self._live().control.export(),
+            session=self._surface.save(),
+            users=self._user.save() if self._user else None,
+            wire=self._wire.save() if self._wire else None,
+            bugs=dict(self.bugs),
+        )
+
+    def load(self, token: object) -> None:
+        """See `ForkableWorld.load`. A sandbox that fails is restarted, then replaced."""
+        if not isinstance(token, Episode) or token.make != self._make:
+            raise UncertainError(f"This is no episode of {' '.join(self._make)}. Export one from such a world.")
+        self._held_up(lambda: self._load(token))
+
+    def _load(self, token: Episode) -> None:
+        surface, control = self._open(), self._live().control
+        control.load(token.app)
+        if self._wire is not None:
+            self._wire.end()
+        surface.load(token.session)
+        if self._driver_name == "chromium":
+            # A browser that shows a page again asks for its styles and scripts, which here never happened.
+            control.load(token.app)
+        self.bugs, self._seed = token.bugs, token.seed
+        if self._wire is not None:
+            self._wire.begin(token.seed)
+            self._wire.load(token.wire)
+        self._end_user()
+        if token.users is not None:
+            self._user = self._user_surface()
+            self._user.load(token.users)
+
     def screenshot(self) -> bytes | None:
         """The page as PNG; None through a driver that cannot paint."""
         return self._surface.screenshot() if self._surface else None
 
     def close(self) -> None:
-        """See `World.close`."""
-        surfaces, self._surface, self._user, self._wire = (self._surface, self._user), None, None, None
+        """See `World.close`. Forks go on; what they give back afterwards is closed."""
+        self._drop()
+        pool, self._own_pool = self._own_pool, None
+        if pool is not None:
+            self._runtime = pool.runtime
+            pool.close()
+
+    def _drop(self) -> None:
+        """Let go of the sandbox, and of the episode with it."""
+        self._close_surfaces()
         sandbox, self._sandbox = self._sandbox, None
-        for surface in surfaces:
-            if surface is not None:
-                surface.close()
         if sandbox is not None:
             sandbox.close()
 
-    def _twice(self, attempt: Callable[[], T]) -> T:
+    def _close_surfaces(self) -> None:
+        surfaces, self._surface, self._user, self._wire = (self._surface, self._user), None, None, None
+        for surface in surfaces:
+            if surface is not None:
+                surface.close()
+
+    def _held_up(self, attempt: Callable[[], T]) -> T:
+        """The result of `attempt`; after a failure in a sandbox restarted in place, after another in a new one."""
         try:
             return attempt()
         except SandboxError:
-            self.close()
-            return attempt()
+            restarted = self._restart()
+        if restarted:
+            try:
+                return attempt()
+            except SandboxError:
+                self._drop()
+        return attempt()
+
+    def _restart(self) -> bool:
+        """Whether the sandbox runs again; if not, it is let go."""
+        sandbox = self._sandbox
+        self._close_surfaces()
+        try:
+            if sandbox is not None:
+                sandbox.restart()
+                return True
+        except SandboxError:
+            pass
+        self._drop()
+        return False
 
     def _read_seed_view(self) -> StateView:
         self._open()
@@ -167,6 +288,7 @@ class SandboxWorld:
         setup = [SetupCall(tool=call.name, arguments=dict(call.arguments)) for call in task.start.setup]
         request = ResetRequest(seed=seed, bugs=bugs, clock=task.start.clock, login=task.start.login, setup=setup)
         cookies = self._live().control.reset(request)
+        self._seed = seed
         self._sign_in_user(task)
         if self._wire is None:
             return self._transition(surface.open(task.start.url, cookies))
@@ -176,19 +298,23 @@ class SandboxWorld:
         return self._transition(observation)
 
     def _sign_in_user(self, task: Task) -> None:
-        user, self._user = self._user, None
-        if user is not None:
-            user.close()
+        self._end_user()
         if task.user is None or task.user.login is None:
             return
-        document = self.spec.user_tools or self.spec.tools
-        if document is None:
+        if not (self.spec.user_tools or self.spec.tools):
             raise ContentError(
                 f"{self.spec.name} offers its users no tools. Remove `login` from the [user] of {task.template}."
             )
-        sandbox = self._live()
-        self._user = ToolSurface(ToolClient(sandbox.transport(), document))
-        self._user.open("", sandbox.control.sign_in(task.user.login))
+        self._user = self._user_surface()
+        self._user.open("", self._live().control.sign_in(task.user.login))
+
+    def _user_surface(self) -> ToolSurface:
+        return ToolSurface(ToolClient(self._live().transport(), str(self.spec.user_tools or self.spec.tools)))
+
+    def _end_user(self) -> None:
+        user, self._user = self._user, None
+        if user is not None:
+            user.close()
 
     def _users(self) -> ToolSurface:
         if self._user is None:
@@ -208,7 +334,7 @@ class SandboxWorld:
             if self.interface == "tools":
                 self._surface = ToolSurface(ToolClient(transport, str(self.spec.tools)))
             else:
-                self._surface = PageSurface(_driver(self._driver_name, transport))
+                self._surface = PageSurface(open_driver(self._driver_name, transport))
         return self._surface
 
     def _live(self) -> Sandbox:
@@ -223,93 +349,3 @@ class SandboxWorld:
             delta=tuple(tuple(change) for change in changes["delta"]),
             events=(*(self._wire.drain() if self._wire else ()), *map(Event.model_validate, changes["events"])),
         )
-
-
-class PageSurface:
-    """What an agent touches through pages."""
-
-    def __init__(self, driver: PageDriver) -> None:
-        self._driver = driver
-
-    def open(self, target: str, cookies: Mapping[str, str]) -> Observation:
-        """Start a browsing session at `target`."""
-        self._driver.open(target, cookies)
-        return self._observe("")
-
-    def act(self, action: Action) -> tuple[Observation, bool]:
-        """The observation after `action`, and whether the app was asked anything."""
-        before = self._driver.requests
-        error = self._driver.act(action)
-        return self._observe(error), self._driver.requests != before
-
-    def tools(self) -> list[dict[str, JsonValue]]:
-        """The page primitives."""
-        return self._driver.tools()
-
-    def save(self) -> object:
-        """The session, for `load`."""
-        return self._driver.save()
-
-    def load(self, token: Any) -> None:
-        """Return to a saved session."""
-        self._driver.load(token)
-
-    def screenshot(self) -> bytes | None:
-        """The page as PNG, or None."""
-        return self._driver.screenshot()
-
-    def close(self) -> None:
-        """Release the driver."""
-        self._driver.close()
-
-    def _observe(self, error: str) -> Observation:
-        page = self._driver.observe()
-        return Observation(url=page.url, title=page.title, page=format_lines(page.lines), error=error)
-
-
-class ToolSurface:
-    """What an agent touches through the app's own operations."""
-
-    def __init__(self, client: ToolClient) -> None:
-        self._client = client
-
-    def open(self, target: str, cookies: Mapping[str, str]) -> Observation:
-        """Start a session; `target` has no meaning without pages."""
-        self._client.cookies = dict(cookies)
-        return Observation()
-
-    def act(self, action: Action) -> tuple[Observation, bool]:
-        """The observation after `action`, and whether the app was asked anything."""
-        if action.kind != "call":
-            return Observation(), False
-        reply = self._client.call(action.name, action.arguments)
-        return Observation(result=reply.result, error=reply.error), not reply.error
-
-    def tools(self) -> list[dict[str, JsonValue]]:
-        """The app's operations."""
-        return self._client.tools()
-
-    def save(self) -> object:
-        """The session, for `load`."""
-        return dict(self._client.cookies)
-
-    def load(self, token: Any) -> None:
-        """Return to a saved session."""
-        self._client.cookies = dict(token)
-
-    def screenshot(self) -> None:
-        """Tools have no looks."""
-        return
-
-    def close(self) -> None:
-        """Release the connection."""
-        self._client.close()
-
-
-def _driver(name: str, transport: Transport) -> PageDriver:
-    if name == "http":
-        return HttpDriver(transport)
-    # Playwright is an extra: the module that needs it is loaded only when asked for.
-    from envsim.page.chromium import ChromiumDriver  # noqa: PLC0415
-
-    return ChromiumDriver(transport)

@@ -11,7 +11,7 @@ from envsim.policy import get_policy
 from envsim.state import StateView, apply, canonical, diff
 from envsim.task import Task
 from envsim.types import Action, JsonValue, Observation, Transition
-from envsim.world import World
+from envsim.world import ForkableWorld, World
 
 IMPOSSIBLE = (
     Action.call("no_such_operation"),
@@ -49,6 +49,8 @@ def check_world(
             for seed in seeds:
                 _check_episode(first, second, task, seed, steps)
         _check_fork(first, tasks[0], seeds[0], steps)
+        if isinstance(first, ForkableWorld):
+            _check_spawn(first, tasks[0], seeds[0], steps)
         _check_impossible(first, tasks[0], seeds[0])
     finally:
         for world in (first, second):
@@ -99,6 +101,34 @@ def _check_fork(world: World, task: Task, seed: int, steps: int) -> None:
             seen = run[-1].observation
         runs.append(run)
     _demand(runs[0] == runs[1], "two continuations from one snapshot differ")
+
+
+def _check_spawn(world: ForkableWorld, task: Task, seed: int, steps: int) -> None:
+    """Two forks from the middle of an episode: one goes the way the original then goes, the other another way."""
+    seen = world.reset(task, seed).observation
+    policy = get_policy("random")
+    policy.reset(task, seed, world.tools())
+    for _ in range(steps // 2):
+        seen = world.step(_a_call(policy, seen)).observation
+    token, middle = world.export(), canonical(world.state())
+    twins = world.spawn(2)
+    try:
+        for twin in twins:
+            assert isinstance(twin, ForkableWorld)
+            twin.load(token)
+            _demand(canonical(twin.state()) == middle, "load() does not bring the exported state view")
+        same, other = twins
+        for _ in range(steps):
+            ahead = _a_call(policy, seen)
+            theirs = same.step(ahead)
+            other.step(_a_call(policy, seen))
+            ours = world.step(ahead)
+            _demand(ours == theirs, f"{ahead.to_call()}: a fork and its original differ")
+            seen = ours.observation
+        _demand(canonical(same.state()) == canonical(world.state()), "a fork and its original end in different states")
+    finally:
+        for twin in twins:
+            twin.close()
 
 
 def _check_impossible(world: World, task: Task, seed: int) -> None:
@@ -190,6 +220,18 @@ class FakeWorld:
     def restore(self, token: object) -> None:
         """See `World.restore`."""
         self._view, self._steps = token  # type: ignore[misc]
+
+    def spawn(self, count: int) -> list[FakeWorld]:
+        """See `ForkableWorld.spawn`."""
+        return [FakeWorld(self.fail_at, self.shelf) for _ in range(count)]
+
+    def export(self) -> object:
+        """See `ForkableWorld.export`."""
+        return self.snapshot()
+
+    def load(self, token: object) -> None:
+        """See `ForkableWorld.load`."""
+        self.restore(token)
 
     def close(self) -> None:
         """See `World.close`."""

@@ -93,6 +93,12 @@ class AbusUser:
             raise ContentError("This is no snapshot of an agenda-based user. Pass what snapshot() returned.")
         self._state = copy.deepcopy(token)
 
+    def fork(self, hands: Hands | None) -> AbusUser:
+        """See `ForkableUser.fork`."""
+        twin = copy.copy(self)
+        twin.restore(self.snapshot())
+        return twin
+
     def _speak(self, rng: Rng, labels: Iterable[str]) -> UserTurn:
         state = self._state
         assert state is not None

@@ -7,6 +7,7 @@ turn pops some; how many, and what else happens, are the decision points of a pe
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterable
 
 from envsim.errors import ContentError
@@ -99,6 +100,13 @@ class AgendaUser:
                 self._state, self._monitor = state.copy(), monitor.copy()
             case _:
                 raise ContentError("This is no snapshot of an agenda user. Pass what snapshot() returned.")
+
+    def fork(self, hands: Hands | None) -> AgendaUser:
+        """See `ForkableUser.fork`."""
+        twin = copy.copy(self)
+        twin.restore(self.snapshot())
+        twin._hands = hands
+        return twin
 
     @property
     def persona(self) -> Persona:

@@ -52,3 +52,12 @@ class User(Protocol):
     def restore(self, token: object) -> None:
         """Return to `token`, taken since the last reset."""
         ...
+
+
+@runtime_checkable
+class ForkableUser(User, Protocol):
+    """A user whose running conversation can go on in several environments; what `envsim.env.TaskEnv.fork` needs."""
+
+    def fork(self, hands: Hands | None) -> User:
+        """Another user at the same point, with `hands` of its own. From here on the two have nothing in common."""
+        ...

@@ -145,6 +145,15 @@ class ChatUser:
             raise ContentError("This is no snapshot of a chat user. Pass what snapshot() returned.")
         self._talk = token.copy()
 
+    def fork(self, hands: Hands | None) -> ChatUser:
+        """See `ForkableUser.fork`."""
+        if self._goal is None:
+            raise ContentError("No episode has begun. Call reset(goal, seed) before fork().")
+        twin = copy.copy(self)
+        twin.restore(self.snapshot())
+        twin._tools = Tools(self._goal, hands)
+        return twin
+
     @property
     def persona(self) -> Persona:
         """Who is being played, the goal's traits included."""

@@ -103,6 +103,12 @@ class MinedUser:
             case _:
                 raise ContentError("This is no snapshot of a mined user. Pass what snapshot() returned.")
 
+    def fork(self, hands: Hands | None) -> MinedUser:
+        """See `ForkableUser.fork`."""
+        twin = copy.copy(self)
+        twin.restore(self.snapshot())
+        return twin
+
     @property
     def persona(self) -> Persona:
         """Who is being played."""

@@ -30,7 +30,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("reward",),
     ("sandbox", "user", "policy", "ingest"),
     ("worlds", "task_template", "recorder"),
-    ("source", "conversation"),
+    ("source", "conversation", "episode"),
+    ("fork",),
     ("env",),
     ("vector",),
     ("registration",),
@@ -167,11 +168,14 @@ def calls(tree: ast.AST) -> Iterator[tuple[str, int]]:
 BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "random"}
 BANNED_CALLS = {"eval", "exec", "compile", "os.system", "torch.load", "numpy.random.seed", "np.random.seed"}
 
+SEEDED = {"envsim/guest/frozen.py", "tests/sandbox/content/sandboxes/ledger/ledger.py"}
+"""What seeds `random` for apps that are not ours, and the app that proves it."""
+
 
 def executes_or_draws(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text("utf-8"))
     for module, line in modules_imported(tree):
-        if module.partition(".")[0] in BANNED_MODULES:
+        if module.partition(".")[0] in BANNED_MODULES and not (module == "random" and relative(path) in SEEDED):
             yield f"{relative(path)}:{line} imports {module}"
     for name, line in calls(tree):
         if name in BANNED_CALLS:

@@ -35,7 +35,7 @@ for line in sys.stdin:
 
 # What a page says tells what it needs.
 DOCKER = re.compile(r"--runtime docker|runtime=\"docker\"")
-BROWSER = re.compile(r"--driver chromium|driver=\"chromium\"|rgb_array")
+BROWSER = re.compile(r"--driver chromium|driver=\"chromium\"|rgb_array|headless=True")
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ def test_a_fork_returns_the_users_session_too():
         token, before = env.world.snapshot(), env.world.state()
         slug = sorted(before["products"])[0]
         first = env.world.user_step(call_of("add_to_wishlist", slug=slug))
-        env.world._user.load({})  # signed out
+        env.world._user.open("", {})  # signed out
         assert json.loads(env.world.user_step(call_of("list_wishlist")).observation.result)["status"] == 401
         env.world.restore(token)
         assert env.world.state() == before

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from envsim.page.http import HttpDriver
 from envsim.page.lines import format_lines, parse_lines
 from envsim.page.primitives import PRIMITIVES
+from envsim.page.snapshot import snapshot
 from envsim.page.transport import Request, Response, WireFault
 from envsim.types import POSITIONAL, Action
 
@@ -124,6 +125,8 @@ PAGE = """<title>T</title><form action=/s><label>N <input name=n required></labe
 <details><summary>Sum</summary><a href=#x>in</a></details><a href=/a>A</a><a href=/b target=_blank>B</a>
 <a href=http://out.test/>O</a><dialog open><form method=dialog><button>Close</button></form></dialog>
 <div role=button tabindex=0>Div</div><span role=link>L</span><input type=range aria-label=Range>
+<a href=/c>C <input aria-label=In value=v> <select><option>x<option>y</select></a>
+<button>Holds <label>Tick <input type=checkbox></label></button>
 <input type=date aria-label=Date><button form=none>Orphan</button><input type=image alt=I>"""
 ARGUMENTS = st.dictionaries(
     st.sampled_from(["bid", "value", "options", "key_comb", "url", "index", "wait_ms", "button", "modifiers", "other"]),
@@ -151,5 +154,30 @@ def test_nothing_an_agent_does_raises(choices: list[tuple[str, int, dict[str, An
         assert "\n" not in error
         page = driver.observe()
         assert parse_lines(format_lines(page.lines)) == list(page.lines)
+        # What was only read again where it changed is the page as a whole.
+        whole = snapshot(driver._document(), page.url) if page.lines else page
+        assert (page, list(page.elements.values())) == (whole, list(whole.elements.values()))
     assert driver.requests == len(script.sent)
     assert all(request.target.startswith("/") for request in script.sent)
+
+
+def test_only_controls_whose_state_changed_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, _ = opened(html(PAGE))
+    refs = {line.name: line.ref for line in driver.observe().lines}
+    monkeypatch.setattr("envsim.page.http.snapshot", lambda *_: pytest.fail("the whole page was read again"))
+    driver.act(Action.call("fill", bid=refs["N"], value="one"))
+    driver.act(Action.call("click", bid=refs["C"]))
+    driver.act(Action.call("click", bid=refs["R2"]))
+    driver.act(Action.call("click", bid=refs["R1"]))
+    driver.act(Action.call("select_option", bid=refs["S"], options=["a", "b"]))
+    states = {line.name: (line.value, sorted(line.states)) for line in driver.observe().lines if line.ref}
+    assert states["N"] == ("one", ["required"])
+    assert (states["C"][1], states["R1"][1], states["R2"][1]) == (["checked"], ["checked"], [])
+    assert states["S"] == ("a | b", ["focused", "multiple", "options"])
+    driver.act(Action.call("click", bid=refs["Reset"]))
+    states = {line.name: (line.value, sorted(line.states)) for line in driver.observe().lines if line.ref}
+    assert (states["N"], states["C"], states["S"]) == (
+        (None, ["required"]),
+        (None, []),
+        (None, ["multiple", "options"]),
+    )

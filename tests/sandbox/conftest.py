@@ -10,6 +10,7 @@ import pytest
 
 from envsim.sandbox.process import ProcessRuntime, ProcessSandbox
 from envsim.sandbox.spec import SandboxSpec, find_spec
+from envsim.sandbox.venvs import prepare
 
 CONTENT = Path(__file__).parent / "content"
 
@@ -25,6 +26,9 @@ def user_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         shared = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "envsim" / "wheels"
         shared.mkdir(parents=True, exist_ok=True)
         (cache / "wheels").symlink_to(shared)
+        environments = shared.with_name("venvs")  # nor do virtual environments
+        environments.mkdir(exist_ok=True)
+        (cache / "venvs").symlink_to(environments)
         yield cache
 
 
@@ -38,5 +42,19 @@ def notes(user_root: Path) -> SandboxSpec:
 def process_sandbox(notes: SandboxSpec) -> Iterator[ProcessSandbox]:
     """A notes sandbox in a process of its own."""
     sandbox = ProcessRuntime().start(notes)
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture(scope="session")
+def ledger_python(user_root: Path) -> Path:
+    """Interpreter of the ledger's own environment; the first test that needs one waits for pip."""
+    return prepare(find_spec("ledger"))[0]
+
+
+@pytest.fixture(scope="session")
+def ledger(ledger_python: Path) -> Iterator[ProcessSandbox]:
+    """A running ledger; whoever uses it resets it first."""
+    sandbox = ProcessRuntime().start(find_spec("ledger"))
     yield sandbox
     sandbox.close()

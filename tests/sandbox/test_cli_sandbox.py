@@ -40,7 +40,10 @@ def answer(result: subprocess.CompletedProcess[str]) -> list | dict:
 def test_list_names_clones_of_user_roots_among_ours(sandbox: Run) -> None:
     clones = {clone["name"]: clone for clone in answer(sandbox("list", "--json"))}
     assert {"notes", "shop"} <= clones.keys()
-    assert set(clones["notes"]) == {"name", "base", "title", "description", "tools", "pages", "production", "folder"}
+    told = {"name", "base", "title", "description", "tools", "pages", "production", "folder", "variants"}
+    assert set(clones["notes"]) == {*told, "default_variant"}
+    assert (list(clones["ledger"]["variants"]), clones["ledger"]["default_variant"]) == (["4.2.0", "4.4.0"], "4.4.0")
+    assert "4.4.0, 4.2.0" in sandbox("list").stdout  # the default one first
     assert clones["notes"]["folder"] == str(Path(__file__).parent / "content" / "sandboxes" / "notes")
     assert "Notes" in sandbox("list").stdout
 

@@ -54,8 +54,21 @@ def day(text: str) -> str:
     return f"{moment.day} {moment:%b %Y}"
 
 
+class _Environment(Environment):
+    """Rows are dictionaries: their columns come first, and no exception tells that they are no attributes."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """See `Environment.getattr`."""
+        if type(obj) is dict and attribute in obj and attribute not in _METHODS:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+_METHODS = frozenset(dir(dict))
+
+
 def _environment() -> Environment:
-    environment = Environment(
+    environment = _Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates"), encoding="utf-8"),
         autoescape=True,
         auto_reload=False,

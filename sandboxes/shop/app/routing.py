@@ -1,16 +1,14 @@
-"""From a table of pages to Starlette routes: sessions, CSRF, transactions and errors in one place."""
+"""From a table of pages to routes: sessions, CSRF, transactions and errors in one place."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
+from envsim.guest import web
 from envsim.guest.kit import Kit
 from envsim.guest.service import Refusal, atomic
+from envsim.guest.web import Request, Response, Route
 
 from .visit import Handler, Visit, login_path, open_visit
 
@@ -29,19 +27,20 @@ class Page:
 def routes(kit: Kit, pages: list[Page]) -> list[Route]:
     """The routes of `pages`."""
     return [
-        Route(p.path, _endpoint(kit, p), methods=[m for m, h in (("GET", p.get), ("POST", p.post)) if h]) for p in pages
+        Route(p.path, {m: _endpoint(kit, p) for m, handler in (("GET", p.get), ("POST", p.post)) if handler})
+        for p in pages
     ]
 
 
-def _endpoint(kit: Kit, page: Page) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
+def _endpoint(kit: Kit, page: Page) -> web.Handler:
+    def endpoint(request: Request) -> Response:
         try:
-            visit = await open_visit(kit, request)
+            visit = open_visit(kit, request)
         except Refusal as error:
-            return Response(error.message, error.status, media_type="text/plain")
+            return Response(error.message, error.status, "text/plain")
         response = _answer(visit, page)
         if visit.actor.sid != visit.sid_before:
-            response.set_cookie("sid", visit.actor.sid, path="/", httponly=True, samesite="lax")
+            response.set_cookie("sid", visit.actor.sid)
         return response
 
     return endpoint
@@ -72,7 +71,7 @@ def _refuse(visit: Visit, error: Refusal, back: Handler | None) -> Response:
             response = back(visit)
         except Refusal:
             response = None
-    if response is None or response.status_code < 400:  # also a redirect, which would lose the message
+    if response is None or response.status < 400:  # also a redirect, which would lose the message
         response = visit.render("error.html", code=error.code)
     if error.retry_after:
         response.headers["retry-after"] = str(error.retry_after)
@@ -91,20 +90,24 @@ def _check_csrf(visit: Visit) -> None:
         raise Refusal("form_expired", "This form has expired. Please send it again.", 403)
 
 
-def not_found_page(kit: Kit) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """The handler for unknown paths and methods."""
+def not_found_page(kit: Kit) -> Callable[[Request, int], Response]:
+    """What answers unknown paths and methods, and bodies that are too long."""
 
-    async def handle(request: Request, error: Exception) -> Response:
-        if request.url.path.startswith("/api/"):
-            status = getattr(error, "status_code", 404)
-            body = {"code": "not_found", "message": f"There is no {request.method} {request.url.path}."}
-            return JSONResponse({"error": body}, status)
+    def answer(request: Request, status: int) -> Response:
+        tool = request.path.startswith("/api/")
+        if status == 413:
+            text = "The body is too large." if tool else "That is more than we can take in one form."
+            error = {"error": {"code": "too_large", "message": text}}
+            return web.to_json(error, 413) if tool else Response(text, 413, "text/plain")
+        if tool:
+            body = {"code": "not_found", "message": f"There is no {request.method} {request.path}."}
+            return web.to_json({"error": body}, status)
         try:
-            visit = await open_visit(kit, request)
+            visit = open_visit(kit, request)
         except Refusal as refusal:
-            return Response(refusal.message, refusal.status, media_type="text/plain")
-        visit.status = getattr(error, "status_code", 404)
-        visit.error = "We could not find this page." if visit.status == 404 else "This page cannot be used that way."
+            return Response(refusal.message, refusal.status, "text/plain")
+        visit.status = status
+        visit.error = "We could not find this page." if status == 404 else "This page cannot be used that way."
         return visit.render("error.html", code="not_found")
 
-    return handle
+    return answer

@@ -6,19 +6,16 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
-
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from urllib.parse import quote, urlencode
 
 from envsim.guest.kit import Kit
 from envsim.guest.service import Refusal, fetch
+from envsim.guest.web import Request, Response, redirect
 
 from .render import NOTICES, page
 from .service import cart
 from .service.actor import Actor, load_actor
 
-MAX_BODY = 64 * 1024
 MODAL_AFTER = 3
 
 Handler = Callable[["Visit"], Response]
@@ -40,13 +37,12 @@ class Visit:
     @property
     def path(self) -> str:
         """Path of the request."""
-        return str(self.request.url.path)
+        return self.request.path
 
     @property
     def target(self) -> str:
         """Path and query of the request."""
-        query = self.request.url.query
-        return f"{self.path}?{query}" if query else self.path
+        return self.request.target
 
     @property
     def csrf(self) -> str:
@@ -59,7 +55,7 @@ class Visit:
         Raises:
             Refusal: It is not one.
         """
-        text = self.request.path_params[name]
+        text = self.request.parts[name]
         if not _is_number(text):
             raise Refusal("not_found", "We could not find this page.", 404)
         return int(text)
@@ -110,7 +106,7 @@ class Visit:
         """Post/redirect/get: on to `path`, which then shows `notice` (a key of `NOTICES`)."""
         if notice:
             path += ("&" if "?" in path else "?") + urlencode({"notice": notice})
-        return RedirectResponse(path, 303)
+        return redirect(path)
 
     def local(self, name: str, default: str) -> str:
         """A form or query value that names a page of this shop, so that nobody is sent elsewhere."""
@@ -118,22 +114,16 @@ class Visit:
         return path if path.startswith("/") and not path.startswith(("//", "/\\")) else default
 
 
-async def open_visit(kit: Kit, request: Request) -> Visit:
-    """Read the session, query and form of a request."""
+def open_visit(kit: Kit, request: Request) -> Visit:
+    """Read the session, query and form of a request.
+
+    Raises:
+        Refusal: The form has more fields than a form may.
+    """
     sid_before = request.cookies.get("sid", "")
     sid = sid_before or kit.token("visit")
-    form: dict[str, str] = {}
-    if request.method == "POST":
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY:
-                raise Refusal("too_large", "That is more than we can take in one form.", 413)
-        try:
-            form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200))
-        except ValueError:
-            raise Refusal("too_large", "That is more than we can take in one form.", 413) from None
-    return Visit(kit, request, load_actor(kit, sid), dict(request.query_params), form, sid_before=sid_before)
+    form = request.read_form() if request.method == "POST" else {}
+    return Visit(kit, request, load_actor(kit, sid), request.query, form, sid_before=sid_before)
 
 
 def _is_number(text: str, digits: int = 12) -> bool:

@@ -55,8 +55,21 @@ def whole(cents: int) -> str:
     return f"${cents // 100:,}" if cents % 100 == 0 else money(cents)
 
 
+class _Environment(Environment):
+    """Rows are dictionaries: their columns come first, and no exception tells that they are no attributes."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """See `Environment.getattr`."""
+        if type(obj) is dict and attribute in obj and attribute not in _METHODS:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+_METHODS = frozenset(dir(dict))
+
+
 def _compile() -> Environment:
-    found = Environment(
+    found = _Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates"), encoding="utf-8"), autoescape=True,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False, cache_size=-1,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
+from envsim.guest.web import Response
 
 from ..routing import Page
 from ..service import accounts, cart, orders

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from starlette.responses import Response
-
 from envsim.guest.service import Row, first
+from envsim.guest.web import Response
 
 from ..routing import Page
 from ..service import backoffice, catalog, orders
@@ -54,12 +53,12 @@ def list_products(v: Visit) -> Response:
 
 def product(v: Visit) -> Response:
     """Price and stock of a product."""
-    return v.render("admin/product.html", product=catalog.get_product(v.kit, v.request.path_params["slug"]))
+    return v.render("admin/product.html", product=catalog.get_product(v.kit, v.request.parts["slug"]))
 
 
 def set_price(v: Visit) -> Response:
     """Change a price."""
-    slug = v.request.path_params["slug"]
+    slug = v.request.parts["slug"]
     backoffice.set_price(v.actor, slug, v.cents("price") or 0)
     return v.redirect(f"/admin/products/{slug}", "price-saved")
 
@@ -67,7 +66,7 @@ def set_price(v: Visit) -> Response:
 def set_stock(v: Visit) -> Response:
     """Change the stock of a variant."""
     backoffice.set_stock(v.actor, v.form.get("sku", ""), v.integer("stock", -1))
-    return v.redirect(f"/admin/products/{v.request.path_params['slug']}", "stock-saved")
+    return v.redirect(f"/admin/products/{v.request.parts['slug']}", "stock-saved")
 
 
 def list_coupons(v: Visit) -> Response:
@@ -87,7 +86,7 @@ def create_coupon(v: Visit) -> Response:
 
 def set_coupon(v: Visit) -> Response:
     """Enable or disable a coupon."""
-    backoffice.set_coupon_active(v.actor, v.request.path_params["code"], v.form.get("active") == "1")
+    backoffice.set_coupon_active(v.actor, v.request.parts["code"], v.form.get("active") == "1")
     return v.redirect("/admin/coupons", "coupon-saved")
 
 

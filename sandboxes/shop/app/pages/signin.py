@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
-
 from envsim.guest.service import Refusal
+from envsim.guest.web import Response
 
 from ..routing import Page
 from ..service import actor

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from starlette.responses import Response
-
 from envsim.guest.service import Refusal, Row, write
+from envsim.guest.web import Response
 
 from ..routing import Page
 from ..service import accounts, cart, catalog
@@ -22,7 +21,7 @@ def home(v: Visit) -> Response:
 
 def category(v: Visit) -> Response:
     """One category with sort, filter and pages."""
-    shelf = catalog.get_category(v.kit, v.request.path_params["slug"])
+    shelf = catalog.get_category(v.kit, v.request.parts["slug"])
     return _listing(v, shelf, _query(v, category=shelf["slug"]))
 
 
@@ -66,7 +65,7 @@ def _listing(v: Visit, shelf: Row | None, query: Query) -> Response:
 
 def product(v: Visit) -> Response:
     """A product page."""
-    return _show_product(v, v.request.path_params["slug"])
+    return _show_product(v, v.request.parts["slug"])
 
 
 def _show_product(v: Visit, slug: str) -> Response:
@@ -84,7 +83,7 @@ def _show_product(v: Visit, slug: str) -> Response:
 
 def post_review(v: Visit) -> Response:
     """Publish a review."""
-    slug = v.request.path_params["slug"]
+    slug = v.request.parts["slug"]
     catalog.write_review(v.actor, slug, v.integer("rating"), v.form.get("title", ""), v.form.get("body", ""))
     return v.redirect(f"/p/{slug}", "review-posted")
 
@@ -127,7 +126,7 @@ def coupon(v: Visit) -> Response:
 
 def add_wish(v: Visit) -> Response:
     """Put a product on the wishlist."""
-    slug = v.request.path_params["slug"]
+    slug = v.request.parts["slug"]
     accounts.add_to_wishlist(v.actor, slug)
     return v.redirect(f"/p/{slug}", "wishlist-added")
 

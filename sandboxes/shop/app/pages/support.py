@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
-
 from envsim.guest.service import missing
+from envsim.guest.web import Response
 
 from ..routing import Page
 from ..service import accounts
@@ -19,7 +18,7 @@ def index(v: Visit) -> Response:
 
 def topic(v: Visit) -> Response:
     """One help topic."""
-    slug = v.request.path_params["slug"]
+    slug = v.request.parts["slug"]
     if slug not in TOPICS:
         raise missing("this help page")
     return v.render("help_topic.html", article=TOPICS[slug])

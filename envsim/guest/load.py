@@ -1,0 +1,44 @@
+"""Choosing the guest for a spec: a clone on the kit, or an app that knows nothing of us.
+
+By string: what runs hosted apps needs a package that clones on the kit do without.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, cast
+
+from envsim.guest.guest import Guest, GuestSpec, build_seed
+
+_HOSTED = "envsim.guest.hosted"
+
+
+def open_guest(spec: GuestSpec, folder: Path, seed: Path, data: Path) -> Guest:
+    """The guest of `spec`, at its seed.
+
+    Args:
+        spec: What to load.
+        folder: The app's folder.
+        seed: What `write_seed` wrote.
+        data: Folder for all state of a hosted app; a clone on the kit has none on disk.
+    """
+    if spec.hosted is None:
+        return Guest(spec, folder, seed)
+    return cast("Guest", _hosted().HostedGuest(spec, folder, seed, data))
+
+
+def write_seed(spec: GuestSpec, folder: Path, path: Path) -> None:
+    """Write the seed of `spec` to `path`: a database file, or a folder for a hosted app.
+
+    Raises:
+        ContentError: The seed entry is missing or writes nothing that can be used.
+    """
+    if spec.hosted is None:
+        build_seed(folder, spec.seed, path)
+    else:
+        _hosted().build_hosted_seed(spec, folder, path)
+
+
+def _hosted() -> Any:
+    return importlib.import_module(_HOSTED)

@@ -1,0 +1,121 @@
+"""The parts of a sandbox.toml: bugs, variants, the state view, the clock, and how an unmodified app is run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
+Entry = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
+VariantName = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._+-]{0,31}$")]
+
+BugClass = Literal[
+    "stale-cache",
+    "lost-update",
+    "double-submit",
+    "stock-race",
+    "partial-write",
+    "pagination",
+    "sort-instability",
+    "timezone",
+    "rounding",
+    "encoding",
+    "session-expiry",
+    "csrf-rotation",
+    "permission-drift",
+    "server-error",
+    "rate-limit",
+    "timeout-after-commit",
+    "truncated-body",
+    "schema-drift",
+    "modal",
+    "slow-render",
+    "layout-variant",
+    "disabled-clickable",
+    "lying-toast",
+    "captcha",
+]
+"""The 24 classes of failure; a bug belongs to exactly one."""
+
+
+class Strict(BaseModel):
+    """A table whose every key is known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BugVariants(Strict):
+    """Where a real bug is and where it is not: it cannot be switched, only met in one variant and not in the other."""
+
+    buggy: VariantName
+    fixed: VariantName
+
+    @model_validator(mode="after")
+    def _two(self) -> BugVariants:
+        if self.buggy == self.fixed:
+            raise ValueError("a bug cannot be in a variant and not in it")
+        return self
+
+
+class Bug(Strict):
+    """A declared failure mode of an app."""
+
+    id: Identifier
+    title: str
+    layer: Literal["app", "wire", "ui"]
+    bug_class: BugClass = Field(alias="class")
+    trigger: str = Field(description="what a user does for it to show")
+    rate: float = Field(default=1.0, gt=0, le=1, description="P(fires | triggered)")
+    symptom: str = Field(description="what a user then sees")
+    source: str = Field(description="where the bug is known from: issue, changelog, paper, incident report")
+    variants: BugVariants | None = Field(default=None, description="a real bug of the app; None: one we switch on")
+    oracle: Entry = Field(
+        description="function that raises OracleFailure with the bug and returns without; images hold nothing of the "
+        "module or package it lies in"
+    )
+
+
+class Collection(Strict):
+    """One collection of the state view."""
+
+    key: str = Field(description="column whose value keys the rows")
+    sql: str = Field(description="SELECT with a stable ORDER BY is not needed: rows are keyed")
+
+
+class Clock(Strict):
+    """The clone's own time."""
+
+    start: datetime = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    tick_s: float = Field(default=7.0, ge=0, description="seconds that one request moves the clock")
+
+
+class Variant(Strict):
+    """One version of an app, or one way to configure it."""
+
+    requirements: tuple[str, ...] = Field(default=(), description="pip requirements beside those of all variants")
+    note: str = Field(default="", description="what sets it apart, for people")
+
+
+class Hosted(Strict):
+    """How an app that knows nothing of us is run: all of its mutable state lies in one data folder."""
+
+    kind: Literal["wsgi"] = Field(description="wsgi: in the supervisor's own process, on one thread")
+    app: Entry | None = Field(
+        default=None, description="wsgi: module:function below the folder, (Path data) -> envsim.guest.hosted.HostedApp"
+    )
+    database: Annotated[str, Field(pattern=r"^sqlite:.+$")] = Field(
+        description="sqlite:PATH below the data folder; the state view is read from it"
+    )
+    assets: tuple[str, ...] = Field(
+        default=("/static/", "/media/", "/favicon.ico"),
+        description="beginnings of paths of which a request moves neither clock nor chance: a browser asks for "
+        "them and the http driver does not",
+    )
+
+    @model_validator(mode="after")
+    def _kind_is_complete(self) -> Hosted:
+        if self.app is None:
+            raise ValueError("kind 'wsgi' needs app = \"module:function\"")
+        return self

@@ -1,0 +1,3 @@
+"""The forum's seed."""
+
+from .board import build as build

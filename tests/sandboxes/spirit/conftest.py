@@ -1,0 +1,46 @@
+"""One forum a worker and version, as a process; every test starts it over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from envsim.content import load_entry
+from envsim.sandbox.process import ProcessRuntime
+from envsim.sandbox.runtime import Sandbox
+from envsim.sandbox.spec import SandboxSpec, find_spec
+
+Forum = Callable[[str], Sandbox]
+
+
+@pytest.fixture(scope="session")
+def forum() -> Iterator[Forum]:
+    """``forum("0.14.3")``: the sandbox of that version, started once."""
+    started: dict[str, Sandbox] = {}
+
+    def get(variant: str) -> Sandbox:
+        if variant not in started:
+            started[variant] = ProcessRuntime().start(find_spec("spirit", variant=variant))
+        return started[variant]
+
+    yield get
+    for sandbox in started.values():
+        sandbox.close()
+
+
+@pytest.fixture(scope="session")
+def current(forum: Forum) -> Sandbox:
+    return forum("0.14.3")
+
+
+@pytest.fixture(scope="session")
+def spec() -> SandboxSpec:
+    return find_spec("spirit")
+
+
+@pytest.fixture
+def member(current: Sandbox, spec: SandboxSpec):
+    """``member(login)``: somebody at the forum right after a reset."""
+    made = load_entry(spec.root, "oracles.visits:Member")
+    return lambda login="goran.garba@example.com": made(current, login)  # type: ignore[operator]
