@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from envsim.guest.text import day, initials, moment, plural
+from envsim.guest.text import RowsFirst, day, initials, moment, plural
 from envsim.guest.zones import ZONES
 
 from .service.markup import to_html
@@ -65,8 +65,12 @@ def snippet(text: str, length: int = 140) -> str:
     return line if len(line) <= length else line[:length].rsplit(" ", 1)[0].rstrip(",.;:") + "…"
 
 
+class _Environment(RowsFirst, Environment):
+    """Rows are dictionaries."""
+
+
 def _compile() -> Environment:
-    found = Environment(
+    found = _Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates"), encoding="utf-8"), autoescape=True,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False, cache_size=-1,
     )  # fmt: skip

@@ -35,7 +35,7 @@ def queue(v: Visit) -> Response:
 def act(v: Visit) -> Response:
     """Do something to a post or comment."""
     action, kind = v.form.get("action", ""), v.form.get("kind", "")
-    moderation.act(v.actor, kind, v.whole("target"), action, v.form.get("reason", ""))
+    moderation.act(v.actor, kind, v.whole("number"), action, v.form.get("reason", ""))
     return v.redirect(v.back(f"/f/{v.part('forum')}/queue"), DONE[action])
 
 

@@ -67,7 +67,9 @@ def find_posts(actor: Actor, query: Query) -> Found:
     page = min(max(query.page, 1), pages)
     start = (page - 1) * PAGE_SIZE
     order = SORTS.get(query.sort, SORTS["hot"])[1]
-    posts = fetch(kit, f"{CARD}{where} ORDER BY {order} LIMIT {PAGE_SIZE} OFFSET {start}", *args)
+    # Numbers first: whole rows are read of one page only.
+    chosen = f"SELECT p.id FROM posts p{where} ORDER BY {order} LIMIT {PAGE_SIZE} OFFSET {start}"
+    posts = fetch(kit, f"{CARD} WHERE p.id IN ({chosen}) ORDER BY {order}", *args)
     if query.sort == "top" and "loose-ties" in kit.bugs:
         posts = _loose(kit, posts, fetch(kit, f"{CARD}{where}", *args), start)
     if page == 1 and query.forum and query.sort == "hot" and not query.flair:
