@@ -37,7 +37,7 @@ Member = tuple[dict[str, Any], float, bool, bool, dict[str, Any]]
 def _pool_for(num_envs: int, options: dict[str, Any]) -> SandboxPool | None:
     """One pool for all members that step sandboxes of one app; None where they bring their own."""
     runtime = options.get("runtime", "auto")
-    if options.get("world", "sandbox") != "sandbox" or not isinstance(runtime, str):
+    if "app" not in options or options.get("world", "sandbox") != "sandbox" or not isinstance(runtime, str):
         return None
     spec = find_spec(options["app"], options.get("variant"))
     return SandboxPool(get_runtime(runtime, spec), spec, limit=num_envs + SPARE)

@@ -11,21 +11,21 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import gc
-import hashlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from envsim import rng
 from envsim.content import load_entry
 from envsim.guest.exchange import Message
 from envsim.guest.frozen import Frozen
 from envsim.guest.guest import Guest, GuestSpec, parse_clock
-from envsim.guest.kit import Clone, Kit, Table
-from envsim.guest.store import Store, finish_seed, open_store
+from envsim.guest.kit import Clone
+from envsim.guest.store import open_store, seeding
+from envsim.guest.stored import StoreKit
 from envsim.guest.wsgi import Wsgi, wsgi_to_asgi
 
 HANG_S = 30.0
@@ -56,65 +56,25 @@ class HostedApp:
 
 
 @dataclass
-class HostedKit(Kit):
-    """The mutable world of a hosted app: a `Kit` whose rows lie in a `Store` and whose cache is the app's own memory.
-
-    A snapshot drops that memory, so that whoever goes on and whoever returns to it go on alike.
-    """
-
-    store: Store = field(kw_only=True)
-    assets: tuple[str, ...] = field(default=(), kw_only=True)
-    """Beginnings of paths of which a request moves neither clock nor chance."""
+class HostedKit(StoreKit):
+    """See `StoreKit`; for an app that runs in this process."""
 
     def __post_init__(self) -> None:
-        self._tables = {}
+        super().__post_init__()
         self._app: HostedApp | None = None
         self._frozen = Frozen(self.now, self.draw)
-        self._start = self.epoch
 
     def attach(self, app: HostedApp) -> None:
         """Take over the app, once it is there."""
         self._app = app
         self.reset(seed=self.seed, bugs={})
 
-    # -- lifecycle ---------------------------------------------------------------------------
-
-    def reset(self, *, seed: int, bugs: Mapping[str, float], clock: datetime | None = None) -> None:
-        """See `Kit.reset`."""
-        self._release()
-        self.store.reset()
-        self._start = clock or self.epoch
-        self.generation += 1
-        self.begin(seed=seed, bugs=bugs)
-
-    def begin(self, *, seed: int, bugs: Mapping[str, float]) -> None:
-        """See `Kit.begin`."""
-        super().begin(seed=seed, bugs=bugs)
-        self._drop_memory()
-
-    def snapshot(self) -> dict[str, Any]:
-        """See `Kit.snapshot`."""
-        self._drop_memory()
-        return {**self.store.dump(), "meta": self._dump_meta()}
-
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """See `Kit.restore`."""
-        self._release()
-        self.store.load({name: part for name, part in snapshot.items() if name != "meta"})
-        self._load_meta(snapshot["meta"])
-        self._drop_memory()
-
-    def close(self) -> None:
-        """See `Kit.close`."""
-        self._release()
-        self.store.close()
-
     # -- what surrounds the app ------------------------------------------------------------------
 
     @contextlib.contextmanager
     def request(self, scope: Message) -> Iterator[None]:
         """Around one request: time has moved by a tick, chance is this request's, and a hang ends the process."""
-        asset = scope["path"].startswith(self.assets)
+        asset = self.is_asset(scope)
         self.ticks += not asset
         faulthandler.dump_traceback_later(HANG_S, exit=True)
         try:
@@ -150,26 +110,6 @@ class HostedKit(Kit):
                 yield
         finally:
             self.counters = kept
-
-    # -- what the control plane uses -------------------------------------------------------------
-
-    def adopt(self, tables: Mapping[str, Table]) -> None:
-        """See `Kit.adopt`. Who writes to the store is not known, so all of it is read again."""
-        self._tables = dict(tables)
-
-    def _outdated(self) -> list[str]:
-        return list(self.collections)
-
-    def _query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        return self.store.query(sql)
-
-    def write_mark(self) -> tuple[int, int]:
-        """See `Kit.write_mark`."""
-        return (self.generation, self.store.mark())
-
-    def state_hash(self) -> str:
-        """See `Kit.state_hash`. What the app holds in memory is not seen."""
-        return hashlib.sha256(self.store.digest().encode() + self._hash_meta()).hexdigest()
 
 
 class HostedGuest(Guest):
@@ -213,7 +153,6 @@ def build_hosted_seed(spec: GuestSpec, folder: Path, path: Path) -> None:
     drawn = itertools.count(1)
     frozen = Frozen(lambda: start, lambda name: rng.draw(0, "seed", name, next(drawn)))
     path.mkdir(parents=True)
-    with frozen.held():
+    with seeding((spec.hosted or {})["database"], path, start.timestamp()), frozen.held():
         build = cast("Callable[[Path], None]", load_entry(folder, spec.seed))
         build(path)
-    finish_seed((spec.hosted or {})["database"], path, start.timestamp())

@@ -12,6 +12,7 @@ from typing import Any, cast
 from envsim.guest.guest import Guest, GuestSpec, build_seed
 
 _HOSTED = "envsim.guest.hosted"
+_COMMAND = "envsim.guest.command"
 
 
 def open_guest(spec: GuestSpec, folder: Path, seed: Path, data: Path) -> Guest:
@@ -25,17 +26,27 @@ def open_guest(spec: GuestSpec, folder: Path, seed: Path, data: Path) -> Guest:
     """
     if spec.hosted is None:
         return Guest(spec, folder, seed)
+    if spec.hosted["kind"] == "command":
+        return cast("Guest", importlib.import_module(_COMMAND).CommandGuest(spec, folder, seed, data))
     return cast("Guest", _hosted().HostedGuest(spec, folder, seed, data))
 
 
-def write_seed(spec: GuestSpec, folder: Path, path: Path) -> None:
+def write_seed(spec: GuestSpec, folder: Path, path: Path, data: Path) -> None:
     """Write the seed of `spec` to `path`: a database file, or a folder for a hosted app.
+
+    Args:
+        spec: What to build for.
+        folder: The app's folder.
+        path: Where the seed goes.
+        data: Where an app that is a command will find its state, and what it may start from.
 
     Raises:
         ContentError: The seed entry is missing or writes nothing that can be used.
     """
     if spec.hosted is None:
         build_seed(folder, spec.seed, path)
+    elif spec.hosted["kind"] == "command":
+        importlib.import_module(_COMMAND).build_command_seed(spec, folder, path, data)
     else:
         _hosted().build_hosted_seed(spec, folder, path)
 

@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import TypedDict
 
+from envsim.guest import attempts
+
 CONNECT_S = 1.0
 CGROUP = Path("/sys/fs/cgroup")
 UNLIMITED = 1 << 60
@@ -41,11 +43,41 @@ class Facts(TypedDict):
     """Names of environment variables."""
     pids_limit: int | None
     memory_limit: int | None
+    routed: list[str]
+    """Addresses of the internet and of metadata services that there is a route to."""
+    dns: list[str]
+    """Name servers that answered."""
+    abstract: bool
+    """Whether the given abstract unix socket could be reached."""
+    raw_sockets: list[str]
+    devices: list[str]
+    """Device nodes beside the standard ones; ``made`` if one could be made."""
+    elevating: list[str]
+    """Programs that ran as another user."""
+    mounts: list[str]
+    """Mounts that could be written to: ``path type``."""
+    kernel: list[str]
+    """Files of the kernel that told something or could be opened for writing."""
+    first_process: str
+    namespaces: list[str]
+    """Kinds of namespaces that could be made."""
+    forks: str
+    """Processes there could be before one was refused, or ``no end``; "" where not tried."""
+    hog: str
+    """What became of taking too much memory: ``killed``, ``refused`` or ``taken``; "" where not tried."""
 
 
-def probe(hosts: list[str], paths: list[str]) -> Facts:
-    """Find out. `hosts` are ``host:port`` to try to reach, `paths` files that should not be there."""
+def probe(hosts: list[str], paths: list[str], abstract: str = "", *, exhaust: bool = False) -> Facts:
+    """Find out.
+
+    Args:
+        hosts: ``host:port`` to try to reach, by TCP and by UDP.
+        paths: Files that should not be there.
+        abstract: Abstract name of a unix socket to try to reach.
+        exhaust: Try to run out of processes and memory; only where there should be limits of one's own.
+    """
     status = _status()
+    attempts.send_datagrams(hosts)
     return {
         "uid": os.getuid(),
         "capabilities": int(status.get("CapEff", "-1"), 16) | int(status.get("CapBnd", "-1"), 16),
@@ -58,6 +90,18 @@ def probe(hosts: list[str], paths: list[str]) -> Facts:
         "environment": sorted(os.environ),
         "pids_limit": _limit("pids.max", "pids/pids.max"),
         "memory_limit": _limit("memory.max", "memory/memory.limit_in_bytes"),
+        "routed": attempts.routed(),
+        "dns": [server for server in attempts.resolvers() if attempts.answers_dns(server)],
+        "abstract": bool(abstract) and attempts.reaches_abstract(abstract),
+        "raw_sockets": attempts.raw_sockets(),
+        "devices": attempts.devices(),
+        "elevating": attempts.elevating(),
+        "mounts": attempts.writable_mounts(),
+        "kernel": attempts.kernel(),
+        "first_process": attempts.first_process(),
+        "namespaces": attempts.try_apart("namespaces").split(),
+        "forks": attempts.try_apart("forks") if exhaust else "",
+        "hog": attempts.try_apart("hog") if exhaust else "",
     }
 
 
@@ -114,8 +158,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="envsim.guest.probe", description=__doc__)
     parser.add_argument("--host", action="append", default=[])
     parser.add_argument("--path", action="append", default=[])
+    parser.add_argument("--abstract", default="")
+    parser.add_argument("--exhaust", action="store_true")
     args = parser.parse_args()
-    print(json.dumps(probe(args.host, args.path)))
+    print(json.dumps(probe(args.host, args.path, args.abstract, exhaust=args.exhaust)))
 
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ import contextlib
 import hashlib
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from envsim.errors import ContentError
 from envsim.guest.folder import Folder, age
+from envsim.guest.postgres import PostgresStore, seed_postgres
 
 BUSY_S = 2.0
 """How long a reset waits for an app that holds its database locked."""
@@ -59,30 +60,54 @@ class Store(Protocol):
         ...
 
 
-def open_store(database: str, seed: Path, data: Path) -> Store:
+def open_store(database: str, seed: Path, data: Path, environment: Mapping[str, str] | None = None) -> Store:
     """The store of an app that declares `database`, at its seed.
 
     Args:
         database: As in sandbox.toml, e.g. ``"sqlite:app.db"``.
-        seed: What `finish_seed` left.
+        seed: What `seeding` left.
         data: Where the app works; created if missing, and emptied.
+        environment: Variables of a database server, where there is one.
 
     Raises:
         ContentError: A kind of database nobody here knows.
     """
     kind, _, name = database.partition(":")
-    if kind != "sqlite":
-        raise ContentError(f"There is no store for database {database!r}. Use sqlite:PATH.")
-    return SqliteStore(seed, data, name)
+    if kind == "sqlite":
+        return SqliteStore(seed, data, name)
+    if kind == "postgres":
+        return PostgresStore(seed, data, environment)
+    if kind == "files":
+        return FileStore(seed, data)
+    raise ContentError(f"There is no store for database {database!r}. Use sqlite:PATH, postgres or files.")
 
 
-def finish_seed(database: str, seed: Path, moment: float) -> None:
-    """Bring what a `seed` entry wrote into the form a store starts from: no open journals, no times of the build.
+@contextlib.contextmanager
+def seeding(
+    database: str, seed: Path, moment: float, environment: Mapping[str, str] | None = None
+) -> Iterator[dict[str, str]]:
+    """Around a seed entry that fills `seed`: what it wrote is then in the form a store starts from.
+
+    No open journals, no times of the build.
+
+    Yields:
+        Variables by which the entry, and what it starts, find a database server.
 
     Raises:
         ContentError: The database is not there or is none.
     """
-    _, _, name = database.partition(":")
+    kind, _, name = database.partition(":")
+    if kind == "postgres":
+        with seed_postgres(seed, environment) as variables:
+            yield variables
+    else:
+        yield {}
+        if kind == "sqlite":
+            _finish_sqlite(seed, name)
+    age(seed, moment)
+
+
+def _finish_sqlite(seed: Path, name: str) -> None:
     path = seed / name
     if not path.is_file():
         raise ContentError(f"The seed entry wrote no {name}. Write it, or correct `database` in sandbox.toml.")
@@ -93,7 +118,51 @@ def finish_seed(database: str, seed: Path, moment: float) -> None:
             db.execute("VACUUM")
     except sqlite3.Error as error:
         raise ContentError(f"{name} cannot be read as an SQLite database: {error}. Correct the seed entry.") from None
-    age(seed, moment)
+
+
+class FileStore:
+    """See `Store`. Files and no database: there is no SQL, so no state view."""
+
+    def __init__(self, seed: Path, data: Path) -> None:
+        self._folder = Folder(seed, data)
+        self.reset()
+
+    def reset(self) -> None:
+        """See `Store.reset`."""
+        self._folder.reset()
+
+    def dump(self) -> dict[str, bytes]:
+        """See `Store.dump`."""
+        return self._folder.dump()
+
+    def load(self, parts: Mapping[str, bytes]) -> None:
+        """See `Store.load`."""
+        self._folder.load(parts)
+
+    def digest(self) -> str:
+        """See `Store.digest`."""
+        digest = hashlib.sha256()
+        self._folder.add_to(digest)
+        return digest.hexdigest()
+
+    def query(self, sql: str) -> tuple[list[str], Rows]:
+        """See `Store.query`.
+
+        Raises:
+            ContentError: Always.
+        """
+        raise ContentError("An app with files alone has no SQL to read a state view with. Remove [state] from it.")
+
+    def mark(self) -> int:
+        """See `Store.mark`."""
+        return 0
+
+    def settle(self, moment: float) -> None:
+        """See `Store.settle`."""
+        self._folder.settle(moment)
+
+    def close(self) -> None:
+        """See `Store.close`."""
 
 
 class SqliteStore:

@@ -164,7 +164,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     spec = GuestSpec.from_json(args.spec.read_text(encoding="utf-8"))
     if args.build_seed:
-        write_seed(spec, args.folder, args.seed_db)
+        write_seed(spec, args.folder, args.seed_db, args.data)
         return
     lease = Lease(args.grace, args.lease)
     guest = open_guest(spec, args.folder, args.seed_db, args.data)

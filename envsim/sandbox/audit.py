@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
+import select
 import socket
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
@@ -32,6 +35,9 @@ from envsim.sandbox.served import ServedSandbox
 ALWAYS_SET = frozenset({"HOME", "HOSTNAME", "LC_CTYPE"})
 """Variables that the engine or Python itself sets."""
 
+SHARED = "/run/envsim"
+"""Where a container finds the folder of its sockets."""
+
 CONTROL_PATHS = ("health", "state", "seed_view", "hash", "changes", "reset", "sign_in", "snapshot", "restore", "lease")
 TRAVERSALS = ("/", "/static/", "/static/../", "/../", "/%2e%2e/", "/static/..%2f", "/..%2f..%2f")
 
@@ -49,8 +55,8 @@ def audit(sandbox: Sandbox) -> list[Finding]:
     Raises:
         SandboxError: The sandbox broke during the audit.
     """
-    with _listener() as hosts:
-        facts = _facts(sandbox, hosts)
+    with _listener() as met:
+        facts = _facts(sandbox, met)
     boxed = sandbox.runtime == "docker"
     with contextlib.closing(sandbox.transport()) as transport:
         hidden = _control_is_hidden(sandbox, transport)
@@ -58,14 +64,27 @@ def audit(sandbox: Sandbox) -> list[Finding]:
     findings = {
         "no network interface but loopback": not facts["interfaces"],
         "no connection to the host": not facts["reached"],
-        "nothing inside listens on TCP": boxed and not facts["listening"],
+        "no datagram to the host": not met.datagrams,
+        "no route to the internet or a metadata service": not facts["routed"],
+        "no name server answers": not facts["dns"],
+        "no abstract socket of the host": not facts["abstract"],
+        "no raw sockets": not facts["raw_sockets"],
+        "nothing inside listens on TCP": boxed and not _undeclared(sandbox, facts),
         "all capabilities dropped": facts["capabilities"] == 0,
         "no new privileges": facts["no_new_privs"],
         "not root": facts["uid"] != 0,
+        "no program runs as another user": facts["uid"] != 0 and not facts["elevating"],
+        "no namespace of its own making": not facts["namespaces"],
         "read-only system folders": not facts["writable"],
+        "nothing to write to but memory and the sockets": all(map(_is_fleeting, facts["mounts"])),
+        "no devices but the standard ones": not facts["devices"],
+        "kernel files masked and read-only": not facts["kernel"],
         # Without a boundary a limit is its owner's, not its own.
         "own limit on processes": boxed and facts["pids_limit"] is not None,
         "own limit on memory": boxed and facts["memory_limit"] is not None,
+        "a fork bomb is stopped": facts["forks"].isdecimal(),
+        "who takes too much memory is stopped, the app goes on": facts["hog"] in ("killed", "refused"),
+        "processes of the host out of sight": boxed and "envsim.guest" in facts["first_process"],
         "host files out of sight": not facts["visible"],
         "host environment not passed on": not _leaked(sandbox, facts),
         "control plane not reachable through the app": hidden,
@@ -76,33 +95,61 @@ def audit(sandbox: Sandbox) -> list[Finding]:
     return [{"item": item, "held": held} for item, held in findings.items()]
 
 
-def _facts(sandbox: Sandbox, hosts: list[str]) -> Facts:
+def _is_fleeting(mount: str) -> bool:
+    place, _, kind = mount.rpartition(" ")
+    return kind in ("tmpfs", "mqueue") or place == SHARED
+
+
+def _facts(sandbox: Sandbox, met: _Met) -> Facts:
     paths = [str(path) for path in (sandbox.spec.root.resolve(), PACKAGE, Path.cwd() / ".git")]
     if isinstance(sandbox, DockerSandbox):
         hidden = [f"/opt/app/{path.relative_to(sandbox.spec.root)}" for path in _gold(sandbox)]
-        return sandbox.probe(hosts, [*paths, *hidden, "/var/run/docker.sock"])
+        facts = sandbox.probe(met.hosts, [*paths, *hidden, "/var/run/docker.sock"], met.abstract)
+        sandbox.control.health()
+        return facts
     if isinstance(sandbox, ProcessSandbox):
-        return sandbox.probe(hosts, paths)
-    return probe(hosts, paths)
+        return sandbox.probe(met.hosts, paths, met.abstract)
+    return probe(met.hosts, paths, met.abstract)
+
+
+@dataclass
+class _Met:
+    """What of this machine is there to be reached, and what came of it."""
+
+    hosts: list[str]
+    abstract: str
+    datagrams: int = 0
 
 
 @contextlib.contextmanager
-def _listener() -> Iterator[list[str]]:
-    """Addresses of this machine on which a TCP listener answers while the context lasts."""
-    with socket.create_server(("0.0.0.0", 0)) as server:  # noqa: S104 -- to be found from anywhere is its purpose
+def _listener() -> Iterator[_Met]:
+    """Services of this machine, by TCP, by UDP and by an abstract name, while the context lasts."""
+    name = f"envsim-audit-{secrets.token_hex(8)}"
+    with (
+        socket.create_server(("0.0.0.0", 0)) as server,  # noqa: S104 -- to be found from anywhere is its purpose
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as nearby,
+    ):
         port = server.getsockname()[1]
+        datagrams.bind(("0.0.0.0", port))  # noqa: S104
+        nearby.bind("\0" + name)
+        nearby.listen()
+        met = _Met([f"{address}:{port}" for address in _own_addresses()], name)
         stop = threading.Event()
 
-        def accept() -> None:
-            server.settimeout(0.1)
+        def serve() -> None:
             while not stop.is_set():
-                with contextlib.suppress(TimeoutError):
-                    server.accept()[0].close()
+                ready, _, _ = select.select([server, datagrams, nearby], [], [], 0.1)
+                for found in ready:
+                    if found is datagrams:
+                        met.datagrams += bool(datagrams.recv(100))
+                    else:
+                        found.accept()[0].close()
 
-        thread = threading.Thread(target=accept, daemon=True)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         try:
-            yield [f"{address}:{port}" for address in _own_addresses()]
+            yield met
         finally:
             stop.set()
             thread.join()
@@ -122,6 +169,13 @@ def _leaked(sandbox: Sandbox, facts: Facts) -> set[str]:
     """Names of variables inside that nobody declared."""
     declared = sandbox.declared_environment() if isinstance(sandbox, DockerSandbox | ProcessSandbox) else set()
     return set(facts["environment"]) - declared - ALWAYS_SET
+
+
+def _undeclared(sandbox: Sandbox, facts: Facts) -> list[str]:
+    """TCP listeners but for the one that the app's toml declares, which nothing outside the container reaches."""
+    hosted = sandbox.spec.origin.hosted
+    declared = f":{hosted.port:04X}" if hosted is not None and hosted.port else None
+    return [address for address in facts["listening"] if declared is None or not address.endswith(declared)]
 
 
 def _gold(sandbox: Sandbox) -> list[Path]:

@@ -17,7 +17,7 @@ from envsim.sandbox.spec import SandboxSpec
 MODULES = ("errors.py", "content.py", "rng.py", "state.py")
 REQUIREMENTS = ("uvicorn>=0.30",)
 HOSTED_REQUIREMENTS = ("time-machine>=2.16",)
-"""What hosted apps run on beside those."""
+"""What apps hosted in the supervisor's own process run on beside those."""
 
 
 def guest_files() -> dict[str, bytes]:
@@ -30,7 +30,7 @@ def guest_files() -> dict[str, bytes]:
 
 def all_requirements(spec: SandboxSpec) -> list[str]:
     """Everything pip installs beside the bundle for the app of `spec`, sorted."""
-    hosted = HOSTED_REQUIREMENTS if spec.hosted is not None else ()
+    hosted = HOSTED_REQUIREMENTS if spec.hosted is not None and spec.hosted.kind == "wsgi" else ()
     return sorted({*spec.requirements, *REQUIREMENTS, *hosted})
 
 

@@ -7,8 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from envsim.guest.supervisor import DATA
+
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
 Entry = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
+RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")]
+DebianPackage = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$")]
 VariantName = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._+-]{0,31}$")]
 
 BugClass = Literal[
@@ -101,21 +105,66 @@ class Variant(Strict):
 class Hosted(Strict):
     """How an app that knows nothing of us is run: all of its mutable state lies in one data folder."""
 
-    kind: Literal["wsgi"] = Field(description="wsgi: in the supervisor's own process, on one thread")
+    kind: Literal["wsgi", "command"] = Field(
+        description="wsgi: on the supervisor's own thread; command: a process of its own, in any language"
+    )
     app: Entry | None = Field(
         default=None, description="wsgi: module:function below the folder, (Path data) -> envsim.guest.hosted.HostedApp"
     )
-    database: Annotated[str, Field(pattern=r"^sqlite:.+$")] = Field(
-        description="sqlite:PATH below the data folder; the state view is read from it"
+    command: tuple[str, ...] = Field(
+        default=(), description="command: program and arguments; {data}, {port} and {socket} stand for what they are"
+    )
+    port: int | None = Field(default=None, ge=1, le=65535, description="command: where it listens inside, by TCP")
+    socket: RelativePath | None = Field(
+        default=None, description="command: the unix socket it listens on instead, below the data folder"
+    )
+    data: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._-]*)+$")] = Field(
+        default=str(DATA),
+        description="command: the data folder inside; the seed starts from what an image has there",
+    )
+    restart: bool = Field(
+        default=False,
+        description="command: a reset starts the app again, for one that keeps state in its memory; its chance, as far "
+        "as it comes from getrandom, then follows the seed",
+    )
+    clock: Literal["frozen", "real"] = Field(
+        default="frozen", description="command: frozen by libfaketime; real for programs that do not ask the C library"
+    )
+    login: Entry | None = Field(
+        default=None,
+        description="command: module:function below the folder, (envsim.guest.visit.Visit, account) -> None",
+    )
+    environment: dict[str, str] = Field(default={}, description="command: variables; {data} and so on as in `command`")
+    database: Annotated[str, Field(pattern=r"^(sqlite:[^/].*|postgres|files)$")] = Field(
+        description="sqlite:PATH below the data folder, postgres, or files alone; the state view is read from it"
     )
     assets: tuple[str, ...] = Field(
         default=("/static/", "/media/", "/favicon.ico"),
-        description="beginnings of paths of which a request moves neither clock nor chance: a browser asks for "
-        "them and the http driver does not",
+        description="beginnings of targets (path and query) of which a GET moves neither clock nor chance: browsers "
+        "ask for them on behalf of a page, when they like, and the http driver does not",
     )
 
     @model_validator(mode="after")
     def _kind_is_complete(self) -> Hosted:
+        if self.kind == "wsgi":
+            self._is_wsgi()
+        else:
+            self._is_command()
+        return self
+
+    def _is_wsgi(self) -> None:
         if self.app is None:
             raise ValueError("kind 'wsgi' needs app = \"module:function\"")
-        return self
+        if not self.database.startswith("sqlite:"):
+            raise ValueError("kind 'wsgi' keeps its state in sqlite:PATH; serve the app with a command for others")
+        own = {"command", "port", "socket", "data", "restart", "clock", "login", "environment"} & self.model_fields_set
+        if own:
+            raise ValueError(f"{min(own)} is for kind 'command'")
+
+    def _is_command(self) -> None:
+        if self.app is not None:
+            raise ValueError("app is for kind 'wsgi'")
+        if not self.command:
+            raise ValueError('kind \'command\' needs command = ["program", "argument"]')
+        if (self.port is None) == (self.socket is None):
+            raise ValueError("kind 'command' needs either port = 8000 or socket = \"app.sock\"")

@@ -20,6 +20,7 @@ from typing import Any
 from envsim.content import list_apps
 from envsim.errors import ContentError, PrerequisiteError, SandboxError, SandboxStartError, missing_extra
 from envsim.sandbox.bundle import all_requirements, files_hash, guest_files
+from envsim.sandbox.debs import INSTALL, fetch_debs
 from envsim.sandbox.seed import cache_dir, folder_files, guest_spec
 from envsim.sandbox.spec import SandboxSpec, load_spec
 from envsim.sandbox.wheels import get_wheels
@@ -109,7 +110,8 @@ def ensure_image(client: Any, spec: SandboxSpec, base: str | None = None, progre
         PrerequisiteError: No base image, or the requirements cannot be downloaded.
         SandboxStartError: The build failed; carries the end of its output.
     """
-    base, spec = find_base(client, base, progress), spec.origin
+    spec = spec.origin
+    base = _own_image(client, spec.image) if spec.image and not base else find_base(client, base, progress)
     files = build_context(spec)
     tag = _tag(client, spec.name, files, base)
     if _image_id(client, tag):
@@ -120,9 +122,22 @@ def ensure_image(client: Any, spec: SandboxSpec, base: str | None = None, progre
             progress(f"downloading what {spec.name} requires")
             for wheel in _wheels(client, base, files["requirements.txt"]):
                 files[f"wheels/{wheel.name}"] = wheel.read_bytes()
+            for deb in fetch_debs(client, base, spec.packages, progress):
+                files[f"debs/{deb.name}"] = deb.read_bytes()
             progress(f"building {tag}")
             _build(client, _tar(files), tag, base, spec.name)
     return tag
+
+
+def _own_image(client: Any, name: str) -> str:
+    """The image that an app's toml names; it is never pulled, as what is not here cannot have been looked at.
+
+    Raises:
+        PrerequisiteError: The engine does not have it.
+    """
+    if not _image_id(client, name):
+        raise PrerequisiteError(f"{name!r}, the image this app runs from, is not here.", command=f"docker pull {name}")
+    return name
 
 
 def remove_superseded(client: Any) -> list[str]:
@@ -150,7 +165,8 @@ def _current_tags(client: Any, bases: set[str]) -> set[str]:
         if (folder / "Dockerfile").is_file():
             for variant in spec.variants or (None,):
                 files = build_context(spec.with_variant(variant))
-                tags |= {_tag(client, spec.name, files, base) for base in bases}
+                own = {spec.image} & bases if spec.image else bases
+                tags |= {_tag(client, spec.name, files, base) for base in own}
     return tags
 
 
@@ -189,6 +205,9 @@ def build_context(spec: SandboxSpec) -> dict[str, bytes]:
         "guest/guest.json": guest_spec(spec).to_json().encode(),
         **{f"guest/{name}": content for name, content in guest_files().items()},
     }
+    if spec.packages or (spec.hosted is not None and spec.hosted.kind == "command"):
+        files["debs/install.sh"] = INSTALL.encode()
+        files["debs/packages.txt"] = "".join(f"{name}\n" for name in sorted(spec.packages)).encode()
     for path in folder_files(spec.root):
         name = path.relative_to(spec.root).as_posix()
         if not spec.is_host_only(name):
@@ -211,7 +230,7 @@ def _tar(files: dict[str, bytes]) -> io.BytesIO:
 def _wheels(client: Any, base: str, requirements: bytes) -> list[Path]:
     """Wheels of `requirements` and all they need, for the Python of `base`, from the cache if they were got before."""
     output = client.containers.run(
-        base, ["python3", "-c", _FACTS], remove=True, network_mode="none", use_config_proxy=False
+        base, ["-c", _FACTS], entrypoint="python3", remove=True, network_mode="none", use_config_proxy=False
     )
     (major, minor), machine = json.loads(output)
     return get_wheels(requirements.decode(), f"{major}.{minor}", machine)

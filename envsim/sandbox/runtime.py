@@ -192,14 +192,17 @@ _RUNTIMES = {
 def get_runtime(name: str, spec: SandboxSpec | None = None) -> Runtime:
     """The runtime called `name`: ``"inprocess"``, ``"process"``, ``"docker"`` or, where `spec` is known, ``"auto"``.
 
-    ``"auto"`` is in-process for whatever can share a process with its user, and process for the rest.
+    ``"auto"`` is in-process for whatever can share a process with its user, docker for a command in a system of its
+    own, and process for the rest.
 
     Raises:
         ContentError: There is none of that name.
         PrerequisiteError: Its engine or Python package is missing.
     """
     if name == "auto" and spec is not None:
-        name = "process" if spec.own_process else "inprocess"
+        hosted = spec.origin.hosted
+        command = hosted is not None and hosted.kind == "command"
+        name = "docker" if command else "process" if spec.own_process else "inprocess"
     if name not in _RUNTIMES:
         raise ContentError(f"There is no runtime {name!r}. Choose one of: {', '.join(_RUNTIMES)}.")
     # By string: each runtime imports this module, and only the one asked for should load.

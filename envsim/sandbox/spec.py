@@ -9,7 +9,18 @@ from pydantic import Field, model_validator
 
 from envsim.content import find_app, split_app
 from envsim.errors import ContentError
-from envsim.sandbox.declared import Bug, Clock, Collection, Entry, Hosted, Identifier, Strict, Variant, VariantName
+from envsim.sandbox.declared import (
+    Bug,
+    Clock,
+    Collection,
+    DebianPackage,
+    Entry,
+    Hosted,
+    Identifier,
+    Strict,
+    Variant,
+    VariantName,
+)
 from envsim.task import Interface
 from envsim.toml import fit_toml, parse_toml
 
@@ -35,6 +46,8 @@ class SandboxSpec(Strict):
     description: str
     base: Identifier | None = Field(default=None, description="the app that this one is, seen from another side")
     requirements: tuple[str, ...] = Field(default=(), description="pip requirements of the app, its variant's included")
+    packages: tuple[DebianPackage, ...] = Field(default=(), description="Debian packages of the app, for its image")
+    image: str | None = Field(default=None, description="image that holds the app; None: our base image")
     variants: dict[VariantName, Variant] = Field(default={}, description="versions of the app, by name")
     default_variant: VariantName | None = Field(default=None, description="the one meant where none is named")
     app: Entry | None = Field(default=None, description="module:function below the folder, (Kit) -> Clone")

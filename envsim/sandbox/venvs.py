@@ -50,6 +50,8 @@ def prepare(spec: SandboxSpec, progress: Progress = quiet) -> tuple[Path, Path]:
         PrerequisiteError: The requirements cannot be installed.
     """
     spec = spec.origin
+    if spec.hosted is not None and spec.hosted.kind == "command":
+        raise ContentError(f"{spec.ref} is run by a command in a system of its own. Use the docker runtime.")
     if not spec.own_process:
         return Path(sys.executable), seed_database(spec)
     python = _venv(spec, progress)

@@ -120,6 +120,11 @@ def test_the_audit_says_what_a_process_does_not_hold(process_sandbox: ProcessSan
     assert not held["no connection to the host"]
     assert not held["nothing inside listens on TCP"]
     assert not held["own limit on memory"]
+    assert not held["no datagram to the host"]
+    assert not held["no abstract socket of the host"]
+    assert not held["nothing to write to but memory and the sockets"]
+    assert not held["a fork bomb is stopped"]  # not tried: it would not be
+    assert not held["processes of the host out of sight"]
     assert held["host environment not passed on"]
     assert held["control plane not reachable through the app"]
     assert held["spec, seed and oracles not served"]
