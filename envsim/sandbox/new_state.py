@@ -34,27 +34,35 @@ def _from_sqlite(image: bytes) -> list[str]:
         for (table,) in rows.fetchall():
             if re.fullmatch(r"sqlite_.*|.*_(idx|content|data|docsize|config|segments|segdir|stat|segdocs)", table):
                 continue
-            columns = db.execute("SELECT name, type, pk FROM pragma_table_info(?)", (table,)).fetchall()
-            (count,) = db.execute(f"SELECT count(*) FROM {_quote(table)}").fetchone()  # noqa: S608
+            (count,) = db.execute(f"SELECT count(*) FROM {_quoted(table)}").fetchone()  # noqa: S608
             if count:
-                found.append((-count, table, _of_table(table, columns)))
+                found.append((-count, table, _of_table(db, table)))
     return [line for _, _, line in sorted(found)[:MOST]]
 
 
-def _of_table(table: str, columns: list[tuple[str, str, int]]) -> str:
+def _of_table(db: sqlite3.Connection, table: str) -> str:
+    columns = db.execute("SELECT name, type, pk FROM pragma_table_info(?)", (table,)).fetchall()
     shown = [name for name, kind, _ in columns if "BLOB" not in kind.upper() and not _SECRET.search(name)]
     keys = [name for name, _, position in columns if position]
     key = keys[0] if len(keys) == 1 and keys[0] in shown else "rowid"
-    wanted = [*([] if key in shown else [key]), *shown]
-    return _line(table, key, f"SELECT {', '.join(map(_quote, wanted))} FROM {_quote(table)}")  # noqa: S608
+    names = [_plain(db, name, _quoted(table)) for name in ([] if key in shown else [key]) + shown]
+    return _line(table, key, f"SELECT {', '.join(names)} FROM {_plain(db, '*', table)}")  # noqa: S608
 
 
-def _quote(name: str) -> str:
-    return (
-        name
-        if re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in ("order", "group", "index", "table")
-        else f'"{name}"'
-    )
+def _plain(db: sqlite3.Connection, column: str, table: str) -> str:
+    """The column, or the table for all columns, without quotes where SQLite needs none."""
+    name = table if column == "*" else column
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        return _quoted(name)
+    try:
+        db.execute(f"SELECT {column} FROM {table} LIMIT 0")  # noqa: S608
+    except sqlite3.OperationalError:
+        return _quoted(name)
+    return name
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _line(table: str, key: str, sql: str) -> str:
