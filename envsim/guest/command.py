@@ -101,6 +101,9 @@ class CommandKit(StoreKit):
             self.sign_in(visit, account)
         except (OSError, http.client.HTTPException) as error:
             raise RuntimeError(f"the app failed while {account} was signed in: {error!r}") from None
+        except ValueError as error:
+            log.warning("%s could not be signed in: %s", account, error)
+            raise
         self._drop_memory()
         return visit.cookies
 

@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -167,7 +168,7 @@ def main() -> None:
     if args.build_seed:
         try:
             write_seed(spec, args.folder, args.seed_db, args.data)
-        except EnvsimError as error:
+        except (EnvsimError, subprocess.CalledProcessError) as error:
             sys.exit(f"error: {error}")
         return
     lease = Lease(args.grace, args.lease)

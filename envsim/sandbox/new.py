@@ -64,6 +64,10 @@ def plan(
     words = tuple(shlex.split(command)) if command is not None else facts.command if facts is not None else ()
     if not words:
         raise ContentError(f'{image} declares no command. Say it: --command "program arguments".')
+    if socket is not None and any("{port}" in word for word in words):
+        raise ContentError(
+            "It listens on a socket or on a port, not both: use {socket} in the command, or leave --socket."
+        )
     where = _data(data, sqlite, facts)
     return Plan(
         name=name,

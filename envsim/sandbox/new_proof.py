@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from envsim.errors import SandboxError
+from envsim.errors import EnvsimError
 from envsim.guest.guest import parse_clock
 from envsim.page.transport import Request, Response, WireFault
 from envsim.sandbox.audit import audit
@@ -26,7 +26,7 @@ LINKS = 12
 """How many pages beyond those declared are opened to use the app."""
 RESETS = 5
 
-_CHANCE = "its chance is not ours: restart = true under [hosted] helps if it asks the system (getrandom)"
+_CHANCE = "its chance is not ours: restart = true under [hosted] helps if it asks by getrandom()"
 _MEMORY = "it keeps something in memory: set restart = true under [hosted]"
 
 _LINK = re.compile(rb"""\shref=["']([^"'#]+)""", re.IGNORECASE)
@@ -118,7 +118,7 @@ def prove(spec: SandboxSpec, runtime: Runtime, progress: Callable[[str], None]) 
 def _broken(proof: Proof, item: str) -> Iterator[None]:
     try:
         yield
-    except (SandboxError, WireFault) as error:
+    except (EnvsimError, WireFault) as error:
         proof.points.append(Point(item, False, note=f"{error} Look at: sandbox logs"))
 
 
@@ -289,11 +289,9 @@ def _compare(item: str, before: dict[str, Response], after: dict[str, Response],
 
 
 def _first_difference(first: bytes, second: bytes) -> str:
-    one, two = (body.decode("utf-8", "replace").splitlines() for body in (first, second))
-    for line in difflib.unified_diff(one, two, lineterm="", n=0):
-        if line.startswith("-") and not line.startswith("---"):
-            return f"differs at {line[1:].strip()[:80]!r}"
-    return "differs"
+    at = len(os.path.commonprefix([first, second]))
+    shown = first[max(0, at - 40) : at + 40].decode("utf-8", "replace")
+    return f"differs at byte {at}, in {' '.join(shown.split())!r}"
 
 
 def _contain(item: str, held: bool) -> str:
