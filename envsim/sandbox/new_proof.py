@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -289,7 +288,8 @@ def _compare(item: str, before: dict[str, Response], after: dict[str, Response],
 
 
 def _first_difference(first: bytes, second: bytes) -> str:
-    at = len(os.path.commonprefix([first, second]))
+    pairs = enumerate(zip(first, second, strict=False))
+    at = next((at for at, (one, two) in pairs if one != two), min(len(first), len(second)))
     shown = first[max(0, at - 40) : at + 40].decode("utf-8", "replace")
     return f"differs at byte {at}, in {' '.join(shown.split())!r}"
 
