@@ -13,6 +13,7 @@ from envsim.cli.sandbox_check import check
 from envsim.cli.sandbox_from_har import from_har
 from envsim.cli.sandbox_new import new, prove_
 from envsim.cli.sandbox_record import record
+from envsim.cli.sandbox_verify import verify
 from envsim.content import list_apps
 from envsim.errors import ContentError, SandboxError
 from envsim.sandbox import keeper, registry, sweep
@@ -28,6 +29,7 @@ app.command()(check)
 app.command()(record)
 app.command()(new)
 app.command("prove")(prove_)
+app.command()(verify)
 app.command("from-har")(from_har)
 
 AppName = Annotated[str, typer.Argument(metavar="APP", help="A clone; `sandbox list` names them.")]

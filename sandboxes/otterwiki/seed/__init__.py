@@ -1,0 +1,3 @@
+"""The wiki's seed."""
+
+from .wiki import build as build
