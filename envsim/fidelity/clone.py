@@ -246,7 +246,8 @@ class _Comparison:
         ):
             kind, bugs = explained.kinds.get(step, ("", ()))
             agrees = verdict.agrees or kind == "chance"
-            if not (counted(theirs, ours) or step == 0) or (theirs.lines is None and theirs.statuses is None):
+            first = step == 0 and self._session.pages
+            if not (counted(theirs, ours) or first) or (theirs.lines is None and theirs.statuses is None):
                 continue
             case = self._case(step, theirs, ours, verdict, attempt)
             cases.append(replace(case, agrees=agrees, kind=kind, bugs=bugs, first=not agrees and not failed))

@@ -67,7 +67,7 @@ class Verdict:
 
 def recorded(session: Session) -> list[Answer]:
     """Production's answers, one a step."""
-    browser = session.trace.header.interface == "browser"
+    browser = session.pages
     known = bool(session.network)
     deltas = session.exact or any(step.delta for step in session.trace.steps)
     before = ""
@@ -81,7 +81,7 @@ def recorded(session: Session) -> list[Answer]:
 
 def replayed(session: Session, replay: Replay) -> list[Answer]:
     """The clone's answers, one a step as far as the replay went."""
-    browser = session.trace.header.interface == "browser"
+    browser = session.pages
     out = []
     before = ""
     for step in replay.steps:

@@ -21,13 +21,15 @@ from envsim.fidelity.clone_report import FIGURES, Report, render_html, require, 
 from envsim.ingest.live import record
 from envsim.ingest.pipeline import ingest
 from envsim.ingest.redact import Redactor, load_key
-from envsim.page.har_lines import write_network
+from envsim.page.har import Exchange
+from envsim.page.har_lines import network_path, write_network
 from envsim.page.http import HttpDriver
 from envsim.page.lines import Line
 from envsim.page.tap import Tap
+from envsim.page.transport import Request
 from envsim.policy import get_policy
 from envsim.rollout import run_episode
-from envsim.sandbox.runtime import ResetRequest, get_runtime
+from envsim.sandbox.runtime import ResetRequest, Sandbox, get_runtime
 from envsim.sandbox.spec import find_spec
 from envsim.trace import TraceReader, TraceWriter
 from envsim.types import Action
@@ -253,6 +255,58 @@ def test_two_recordings_of_one_session_tell_what_of_production_is_volatile(tmp_p
         assert stamped(tmp_path / word, "one", f"317 {word} things").total.agreement == 0.0
         # Now the number is known to be volatile, and the word beside it is not.
         assert stamped(tmp_path / word, "two", f"323 {word} things").total.agreement == agreement
+
+
+def test_a_client_of_an_api_is_played_request_by_request(tmp_path: Path) -> None:
+    def call(sandbox: Sandbox, cookies: dict[str, str]) -> list[Exchange]:
+        tap = Tap(sandbox.transport())
+        cookie = ("cookie", "; ".join(f"{key}={value}" for key, value in cookies.items()))
+        kind = ("content-type", "application/json")
+        for method, target, body in (
+            ("GET", "/api/products?query=linen", b""),
+            ("POST", "/api/cart/items", b'{"sku": "none", "qty": 1}'),
+            ("GET", "/api/cart", b""),
+        ):
+            tap.send(Request(method, target, (cookie, ("accept", "application/json"), kind), body))
+        with closing(tap):
+            return tap.drain()
+
+    with closing(get_runtime("inprocess").start(SHOP)) as sandbox:
+        network = call(sandbox, sandbox.control.reset(ResetRequest(seed=7, login=MAYA)))
+    assert [one.is_document for one in network] == [False] * 3
+    source = tmp_path / "api.har"
+    write_network(source, network)
+    ingest([source], tmp_path / "traces", redactor=None, app="shop", format_name="har")
+    report = verified(tmp_path / "traces", login=MAYA)
+    assert (report.total.responses, report.total.agreement, report.total.page_exact) == (3, 1.0, 1.0), report.examples
+    changed = json.loads((network[0].body or b"").decode() or "{}")
+    assert changed
+    write_network(network_path(tmp_path / "traces", "api"), [replace(network[0], status=429, step=1), *[
+        replace(one, step=at) for at, one in enumerate(network[1:], 2)
+    ]])  # fmt: skip
+    worse = verified(tmp_path / "traces", login=MAYA)
+    assert (worse.total.status, worse.rows[0].route) == (2 / 3, "GET /api/products")
+
+
+def test_what_no_action_of_ours_sends_is_sent_as_it_was(tmp_path: Path) -> None:
+    """A form that only a script can fill in: its token is that of the clone's pages, not production's."""
+    traces = visit(tmp_path, "none", [("goto", "/p/ember-steel-lantern"), ("click", "Add to cart")])
+    lines = (traces / "a.jsonl").read_text().splitlines()
+    step = json.loads(lines[3])
+    assert step["action"]["name"] == "click"
+    lines[3] = json.dumps(step | {"action": None, "raw": "POST /cart/add"})
+    (traces / "a.jsonl").write_text("\n".join(lines) + "\n")
+    report = verified(traces, login=MAYA, seed=3)
+    assert report.total.agreement == 1.0, report.examples
+    assert [row.route for row in report.rows if row.route.startswith("POST")] == ["POST /cart/add"]
+
+
+@pytest.mark.browser
+def test_a_browser_plays_a_session_too(tmp_path: Path) -> None:
+    traces = visit(tmp_path, "layout-variant", [("goto", "/p/ember-steel-lantern"), ("click", "Add to ")])
+    report = verified(traces, "layout-variant", driver="chromium", login=MAYA)
+    assert report.total.agreement == 1.0, report.examples
+    assert bugs_of(report) == {"layout-variant": "reproduced"}
 
 
 # -- rollouts: the same seed, so nothing is masked, and state deltas are known --------------------------------
