@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from envsim.fidelity.clone_lines import Difference, Mask, compare, delta_lines, json_lines, page_lines
-from envsim.fidelity.clone_replay import Replay, Session
+from envsim.fidelity.clone_session import Replay, Session
 from envsim.page.har import Exchange
 from envsim.trace import Step
 
 ASPECTS = ("done", "status", "redirect", "page", "delta")
 """What is compared, in the order in which it is reported."""
+_NUMBER = re.compile(r"(?<![^\W_])([A-Za-z]{3,}(?=\d+(?![^\W_])))?[^\W_]*\d[^\W_]*")
 
 
 @dataclass(frozen=True)
@@ -192,5 +193,6 @@ class Routes:
     @staticmethod
     def _parts(path: str) -> list[str]:
         method, _, rest = path.partition(" ")
-        numbered = [re.sub(r"[^\W_]*\d[^\W_]*", "#", part) for part in rest.split("/")]
+        # issue17 is an issue; 17 and a3f9c2 are only numbers.
+        numbered = [_NUMBER.sub(r"\1#", part) for part in rest.split("/")]
         return [method, *numbered]
