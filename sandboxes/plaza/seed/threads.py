@@ -140,7 +140,7 @@ def _insert_comments(db: sqlite3.Connection, rng: Rng, post: Post, number: int, 
     wanted = len(said) + 1 + int(rng.uniform() ** 2 * 11) + rng.integer(4)
     while len(said) < wanted:
         parent = rng.choice(said) if said and rng.chance(0.48) else None
-        if parent and parent[1] > 5:
+        if parent and parent[1] > 4:
             continue
         text = _filled(rng, post.forum, rng.choice(REPLIES if parent else ROOTS if rng.chance(0.3) else FRAMES))
         if text in known:
