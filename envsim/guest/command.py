@@ -65,7 +65,7 @@ class CommandKit(StoreKit):
         body = await read_body(receive)
         if body is None:
             raise ConnectionResetError
-        self.ticks += not scope["path"].startswith(self.assets)
+        self.ticks += not self.is_asset(scope)
         self._tell_time()
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         answer = await self._ask(scope["method"], target, scope["headers"], body)

@@ -14,9 +14,11 @@ import hashlib
 import os
 import random  # noqa: TID251 -- it is what is being seeded
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Any
 
 import time_machine
 
@@ -25,6 +27,22 @@ Draw = Callable[[str], int]
 
 NODE = 0x02_00_00_00_00_01
 """What `uuid.uuid1` takes for this machine's hardware address."""
+
+
+_real_asctime = time.asctime
+
+
+# time-machine leaves these two alone; they ask the kernel themselves.
+
+
+def _asctime(moment: Any = None) -> str:
+    """See `time.asctime`."""
+    return _real_asctime(time.localtime() if moment is None else moment)
+
+
+def _ctime(seconds: Any = None) -> str:
+    """See `time.ctime`."""
+    return _real_asctime(time.localtime(seconds))
 
 
 class Frozen:
@@ -45,14 +63,17 @@ class Frozen:
         random.seed(self._draw("random"))
         # Module names that were bound when these modules were imported; others ask `os` each time.
         kept = os.urandom, random._urandom, tempfile._name_sequence, uuid._node  # type: ignore[attr-defined]
+        times = time.asctime, time.ctime
         os.urandom = random._urandom = self.urandom  # type: ignore[attr-defined]
         tempfile._name_sequence = self._names()  # type: ignore[attr-defined]
         uuid._node = NODE  # type: ignore[attr-defined]
+        time.asctime, time.ctime = _asctime, _ctime
         try:
             with time_machine.travel(self._now(), tick=False):
                 yield
         finally:
             os.urandom, random._urandom, tempfile._name_sequence, uuid._node = kept  # type: ignore[attr-defined]
+            time.asctime, time.ctime = times
 
     def urandom(self, size: int) -> bytes:
         """See `os.urandom`."""

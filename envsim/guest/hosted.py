@@ -74,7 +74,7 @@ class HostedKit(StoreKit):
     @contextlib.contextmanager
     def request(self, scope: Message) -> Iterator[None]:
         """Around one request: time has moved by a tick, chance is this request's, and a hang ends the process."""
-        asset = scope["path"].startswith(self.assets)
+        asset = self.is_asset(scope)
         self.ticks += not asset
         faulthandler.dump_traceback_later(HANG_S, exit=True)
         try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from envsim.guest.exchange import Message
 from envsim.guest.kit import Kit, Table
 from envsim.guest.store import Store
 
@@ -24,11 +25,17 @@ class StoreKit(Kit):
 
     store: Store = field(kw_only=True)
     assets: tuple[str, ...] = field(default=(), kw_only=True)
-    """Beginnings of paths of which a request moves neither clock nor chance."""
+    """Beginnings of targets of which a GET moves neither clock nor chance."""
 
     def __post_init__(self) -> None:
         self._tables = {}
         self._start = self.epoch
+
+    def is_asset(self, scope: Message) -> bool:
+        """Whether a request is one that browsers make on behalf of a page; see `assets`."""
+        query = scope["query_string"].decode("latin-1")
+        target = f"{scope['path']}?{query}" if query else scope["path"]
+        return scope["method"] in ("GET", "HEAD") and target.startswith(self.assets)
 
     # -- lifecycle ---------------------------------------------------------------------------
 

@@ -140,8 +140,8 @@ class Hosted(Strict):
     )
     assets: tuple[str, ...] = Field(
         default=("/static/", "/media/", "/favicon.ico"),
-        description="beginnings of paths of which a request moves neither clock nor chance: a browser asks for "
-        "them and the http driver does not",
+        description="beginnings of targets (path and query) of which a GET moves neither clock nor chance: browsers "
+        "ask for them on behalf of a page, when they like, and the http driver does not",
     )
 
     @model_validator(mode="after")

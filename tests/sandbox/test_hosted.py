@@ -54,8 +54,9 @@ def test_the_conformance_kit_holds_for_an_app_that_is_not_ours() -> None:
 def test_time_is_the_sandboxs_and_moves_by_requests(ledger: ProcessSandbox) -> None:
     ledger.control.reset(ResetRequest(seed=1))
     first, second = facts(ledger)[1], facts(ledger)[1]
-    assert first == [1772442007.0, "2026-03-02T09:00:07", "09:00:07"]
-    assert second == [1772442014.0, "2026-03-02T09:00:14", "09:00:14"]
+    written = [f"Mon Mar  2 09:00:{second:02} 2026" for second in (7, 14)]
+    assert first == [1772442007.0, "2026-03-02T09:00:07", "09:00:07", written[0], written[0]]
+    assert second == [1772442014.0, "2026-03-02T09:00:14", "09:00:14", written[1], written[1]]
     cookie = dict(send(ledger, "/facts").headers)["set-cookie"]
     assert cookie == "seen=1; Expires=Mon, 02 Mar 2026 09:00:21 GMT"
     ledger.control.reset(ResetRequest(seed=1, clock="2030-01-01T00:00:00Z"))

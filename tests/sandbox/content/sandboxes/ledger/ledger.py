@@ -58,6 +58,7 @@ class Ledger:
         if path == "/facts":
             drawn = [random.random(), random.SystemRandom().random(), str(uuid.uuid4()), str(uuid.uuid1())]
             now = [time.time(), datetime.datetime.now().isoformat(), time.strftime("%H:%M:%S")]
+            now += [time.asctime(), time.ctime()]
             cookie = ("Set-Cookie", "seen=1; Expires=" + time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()))
             return "200 OK", "text/plain", repr([drawn, now, self.seen]).encode(), cookie
         if path.startswith("/static/"):
