@@ -5,7 +5,26 @@ from __future__ import annotations
 import os
 import platform
 import re
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One line of a "Done when" table, measured. `met` is None where there is no goal, or nothing to measure."""
+
+    what: str
+    goal: str
+    measured: str
+    met: bool | None = None
+
+
+def goals_table(goals: list[Goal]) -> str:
+    """`goals` as a Markdown table."""
+    words = {True: "met", False: "**missed**", None: ""}
+    lines = ["| | goal | measured | |", "| --- | --- | --- | --- |"]
+    return "\n".join(lines + [f"| {g.what} | {g.goal} | {g.measured} | {words[g.met]} |" for g in goals])
+
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 _TITLE = """# Measured results

@@ -17,6 +17,8 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import Any
 
+from results import Goal
+
 from envsim.policy import OraclePolicy
 from envsim.state import StateView
 from envsim.task import Interface, Task
@@ -119,6 +121,21 @@ def run(quick: bool) -> list[Row]:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     return rows
+
+
+def goals(rows: list[Row]) -> list[Goal]:
+    """The one line of the table that they come to."""
+    episodes, hangs = sum(row.episodes for row in rows), sum(row.hangs for row in rows)
+    wrong = [f"{row.failure}: {problem}" for row in rows for problem in row.problems]
+    silent = [row.failure for row in rows if not row.fired]
+    measured = f"{len(rows)} classes, {episodes} episodes: {hangs} hangs, {len(wrong)} wrong or untyped"
+    measured += f", never fired: {', '.join(silent)}" if silent else ""
+    measured += "".join(f"; {problem}" for problem in wrong[:3])
+    met = len(rows) >= 24 and not (hangs or wrong or silent)
+    return [Goal(
+        f"24 fault classes x {SEEDS} seeds", "0 hangs past deadline, 0 silently wrong rewards, every outcome typed",
+        measured, met,
+    )]  # fmt: skip
 
 
 def _classes() -> list[tuple[str, dict[str, Any]]]:

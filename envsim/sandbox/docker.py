@@ -23,12 +23,13 @@ from envsim.sandbox import registry
 from envsim.sandbox.client import LOG_TAIL, Lease, SocketControl, wait_for_lease
 from envsim.sandbox.image import Progress, connect, engine_errors, ensure_image, quiet
 from envsim.sandbox.owner import Owner
-from envsim.sandbox.served import ServedSandbox, probe_arguments, reserve
+from envsim.sandbox.served import ServedSandbox, disk_errors, probe_arguments, reserve
 from envsim.sandbox.spec import SandboxSpec
 
 START_S = 60.0
 LEASE_S = 10.0
 REMOVED_WITHIN_S = 10.0
+SEEN_WITHIN_S = 2.0
 MEMORY = 512 * 1024 * 1024
 PIDS = 128
 CPUS = 1.0
@@ -42,6 +43,8 @@ class DockerSandbox(ServedSandbox):
     """See `Sandbox`."""
 
     container: Any
+    left: list[Any]
+    """Containers that could not be removed while the engine was away; its runtime tries again."""
 
     def log(self) -> str:
         """What it has logged so far."""
@@ -63,7 +66,11 @@ class DockerSandbox(ServedSandbox):
             return {entry.partition("=")[0] for entry in self.container.image.attrs["Config"]["Env"]}
 
     def _end(self) -> None:
-        _remove(self.container)
+        try:
+            _remove(self.container)
+        except SandboxLost:
+            self.left.append(self.container)
+            raise
 
     def _again(self) -> Lease:
         with engine_errors(SandboxStartError, f"Container {self.name} cannot be restarted"):
@@ -84,6 +91,7 @@ class DockerRuntime:
 
     def __init__(self, base: str | None = None, progress: Progress = quiet) -> None:
         self._client = connect()
+        self._left: list[Any] = []
         self._base = base
         self._progress = progress
         sweep_containers(self._client)
@@ -95,14 +103,16 @@ class DockerRuntime:
 
     def start(self, spec: SandboxSpec) -> DockerSandbox:
         """See `Runtime.start`."""
+        self._remove_left()
         image = self.prepare(spec)
         record, container = reserve(spec.ref, "docker", IO), None
         io = Path(record.folder) / IO
         try:
             # Open to the container's user; the folder around it is closed to everyone but us.
-            io.mkdir()
-            io.chmod(0o777)
-            with engine_errors(SandboxStartError, f"The {spec.name} container cannot be started"):
+            what = f"The {spec.name} container cannot be started"
+            with disk_errors(what), engine_errors(SandboxStartError, what):
+                io.mkdir()
+                io.chmod(0o777)
                 container = _run(self._client, spec, image, record.name, io)
                 record = replace(record, container_id=str(container.id))
                 registry.write(record)
@@ -115,8 +125,18 @@ class DockerRuntime:
             raise
         control = SocketControl(record.name, io / CONTROL_SOCKET, explain=functools.partial(_explain, container))
         sandbox = DockerSandbox(spec, record, io, lease, control)
-        sandbox.container = container
+        sandbox.container, sandbox.left = container, self._left
         return sandbox
+
+    def _remove_left(self) -> None:
+        """Remove what could not be removed before: while its owner lives, no sweep takes it."""
+        while self._left:
+            container = self._left.pop()
+            try:
+                _remove(container)
+            except SandboxLost:
+                self._left.append(container)
+                raise
 
 
 def sweep_containers(client: Any) -> list[str]:
@@ -219,10 +239,16 @@ class _Watch:
 def _explain(container: Any) -> str:
     try:
         with _gone_is_fine("It cannot be looked at"):
-            container.reload()
-            state = container.attrs["State"]
-            if state["Running"]:
-                return ""
+            end = time.monotonic() + SEEN_WITHIN_S
+            while True:
+                container.reload()
+                state = container.attrs["State"]
+                if not state["Running"]:
+                    break
+                # The connection breaks a moment before the engine knows.
+                if time.monotonic() > end:
+                    return ""
+                time.sleep(0.02)
             reason = "it ran out of memory" if state.get("OOMKilled") else f"it ended with code {state['ExitCode']}"
             return f"{reason}; its log ends: {read_log(container)[-LOG_TAIL:].strip() or '(empty)'}"
     except SandboxLost as error:

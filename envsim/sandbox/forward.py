@@ -11,6 +11,7 @@ import socket
 import threading
 from pathlib import Path
 
+from envsim.errors import SandboxError
 from envsim.guest.kit import Asgi
 from envsim.guest.serve import make_server
 from envsim.page.sockets import connect_unix
@@ -25,11 +26,18 @@ class Forwarder:
 
     Args:
         target: A unix socket to relay bytes to, or an ASGI app to serve.
+
+    Raises:
+        SandboxError: No port is to be had.
     """
 
     def __init__(self, target: Path | Asgi) -> None:
         self._target = target
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        try:
+            # Port 0: the system picks one that is free.
+            self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        except OSError as error:
+            raise SandboxError(f"There is no loopback port: {error.strerror}. Close sandboxes that are done.") from None
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, cast
 
-from envsim.errors import ContentError, SandboxError, SandboxLost
+from envsim.errors import ContentError, EnvsimError, SandboxError, SandboxLost, SandboxStartError
 from envsim.guest.exchange import drive
 from envsim.guest.guest import Guest
 from envsim.guest.serve import one_at_a_time
@@ -137,7 +137,13 @@ class InProcessSandbox:
     def __init__(self, spec: SandboxSpec) -> None:
         self.spec = spec
         self.name = new_name(spec.name)
-        self._guest = Guest(guest_spec(spec), spec.root, seed_database(spec))
+        try:
+            self._guest = Guest(guest_spec(spec), spec.root, seed_database(spec))
+        except EnvsimError:
+            raise
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise SandboxStartError(f"The {spec.name} app crashed as it started ({what}). Correct it.") from error
         self._lock = threading.Lock()
         # One for all who take turns: a loop costs three file descriptors, and there may be hundreds of sandboxes.
         self._loop = asyncio.new_event_loop()

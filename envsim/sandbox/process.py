@@ -5,8 +5,10 @@ Isolates crashes and the environment, not a hostile app: it has its user's right
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -23,13 +25,15 @@ from envsim.sandbox.client import LOG_TAIL, Lease, SocketControl, wait_for_lease
 from envsim.sandbox.owner import Owner
 from envsim.sandbox.registry import Record
 from envsim.sandbox.seed import guest_spec
-from envsim.sandbox.served import ServedSandbox, probe_arguments, reserve
+from envsim.sandbox.served import ServedSandbox, disk_errors, probe_arguments, reserve
 from envsim.sandbox.spec import SandboxSpec
 from envsim.sandbox.venvs import Progress, prepare, process_environment, quiet
 
 START_S = 60.0
 LEASE_S = 10.0
 STOP_S = 2.0
+MAX_FILE = 256 * 1024 * 1024
+"""Longest file, such as its log, that a sandbox may write, in bytes."""
 DATA = "data"
 """Folder of a hosted app's state, in the sandbox's own."""
 
@@ -86,10 +90,11 @@ class ProcessRuntime:
         record = reserve(spec.ref, "process")
         folder, process = Path(record.folder), None
         try:
-            (folder / "guest.json").write_text(guest_spec(spec).to_json(), encoding="utf-8")
-            spawn = functools.partial(_spawn, spec, python, seed, folder)
-            process = spawn()
-            record, lease = _await(spec, process, record)
+            with disk_errors(f"The {spec.name} sandbox cannot be started"):
+                (folder / "guest.json").write_text(guest_spec(spec).to_json(), encoding="utf-8")
+                spawn = functools.partial(_spawn, spec, python, seed, folder)
+                process = spawn()
+                record, lease = _await(spec, process, record)
         except BaseException:
             if process is not None:
                 _stop(process)
@@ -126,7 +131,7 @@ def _spawn(spec: SandboxSpec, python: Path, seed: Path, folder: Path) -> subproc
     command += ["--directory", str(folder), "--lease", str(LEASE_S), "--grace", str(START_S)]
     with (folder / "log").open("ab") as log:
         # Its own session: an interrupt at the terminal is for the owner, who then closes it.
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=folder,
             env=process_environment(),
@@ -135,6 +140,11 @@ def _spawn(spec: SandboxSpec, python: Path, seed: Path, folder: Path) -> subproc
             stderr=log,
             start_new_session=True,
         )
+    if sys.platform == "linux":
+        # An app that logs without end fills its log, not the disk: what is more fails inside it, and the app goes on.
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MAX_FILE, MAX_FILE))
+    return process
 
 
 def _check(spec: SandboxSpec, process: subprocess.Popen[bytes], folder: Path) -> None:

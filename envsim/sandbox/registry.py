@@ -74,8 +74,12 @@ def write(record: Record) -> None:
     """Create or replace the file of `record`, atomically."""
     path = run_dir() / f"{record.name}.json"
     scratch = path.with_suffix(f".{os.getpid()}.tmp")
-    scratch.write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
-    scratch.replace(path)
+    try:
+        scratch.write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)  # a disk that is full keeps an empty file
+        raise
 
 
 def remove(name: str) -> None:

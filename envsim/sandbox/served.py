@@ -10,6 +10,7 @@ import secrets
 import tempfile
 import threading
 import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,17 @@ def new_name(app: str) -> str:
     return f"{app.translate(_PLAIN)}-{os.getpid():x}-{next(_numbers):x}-{secrets.token_hex(2)}"
 
 
+@contextlib.contextmanager
+def disk_errors(what: str) -> Iterator[None]:
+    """Turn a failure to write, as on a disk that is full, into a SandboxStartError that begins with `what`."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        reason = f"{error.strerror or error}{where}"
+        raise SandboxStartError(f"{what}: {reason}. Free some space, or set TMPDIR and ENVSIM_CACHE.") from error
+
+
 def reserve(app: str, runtime: str, sockets: str = ".") -> Record:
     """Name a new sandbox, put it on record, and make its private folder.
 
@@ -54,7 +66,8 @@ def reserve(app: str, runtime: str, sockets: str = ".") -> Record:
     Raises:
         SandboxStartError: The folder cannot be made.
     """
-    folder, owner = _free_path(), Owner.current()
+    with disk_errors(f"A sandbox of {app} has nowhere to be"):
+        folder, owner = _free_path(), Owner.current()
     record = Record(
         name=new_name(app),
         app=app,
@@ -64,7 +77,8 @@ def reserve(app: str, runtime: str, sockets: str = ".") -> Record:
         owner_pid=owner.pid,
         owner_start=owner.start,
     )
-    registry.write(record)
+    with disk_errors(f"Sandbox {record.name} cannot be put on record"):
+        registry.write(record)
     try:
         folder.mkdir(mode=0o700)
     except OSError as error:
@@ -151,7 +165,8 @@ class ServedSandbox:
             for transport in list(self._transports):
                 transport.close()
             self.control.reconnect()
-            self._lease = self._again()
+            with disk_errors(f"Sandbox {self.name} cannot be restarted"):
+                self._lease = self._again()
 
     def close(self) -> None:
         """See `Sandbox.close`."""

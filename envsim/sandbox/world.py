@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -118,7 +119,7 @@ class SandboxWorld:
             observation, asked = self._surface.act(action)
             return self._transition(observation) if asked else Transition(observation=observation)
         except SandboxError:
-            self._drop()
+            self._give_up()
             raise
 
     def user_tools(self) -> list[dict[str, JsonValue]]:
@@ -132,7 +133,7 @@ class SandboxWorld:
             observation, asked = user.act(action)
             return self._transition(observation) if asked else Transition(observation=observation)
         except SandboxError:
-            self._drop()
+            self._give_up()
             raise
 
     def state(self) -> StateView:
@@ -242,6 +243,11 @@ class SandboxWorld:
         if sandbox is not None:
             sandbox.close()
 
+    def _give_up(self) -> None:
+        """`_drop` after a failure, which says more than what then fails in the clearing up."""
+        with contextlib.suppress(SandboxError):
+            self._drop()
+
     def _close_surfaces(self) -> None:
         surfaces, self._surface, self._user, self._wire = (self._surface, self._user), None, None, None
         for surface in surfaces:
@@ -258,7 +264,7 @@ class SandboxWorld:
             try:
                 return attempt()
             except SandboxError:
-                self._drop()
+                self._give_up()
         return attempt()
 
     def _restart(self) -> bool:
@@ -271,7 +277,7 @@ class SandboxWorld:
                 return True
         except SandboxError:
             pass
-        self._drop()
+        self._give_up()
         return False
 
     def _read_seed_view(self) -> StateView:

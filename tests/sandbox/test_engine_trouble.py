@@ -109,7 +109,7 @@ def test_an_engine_that_fails_is_an_error_of_ours(notes: SandboxSpec, monkeypatc
         with monkeypatch.context() as patch:
             for name in ("exec_run", "logs", "reload"):
                 patch.setattr(Container, name, failing(gone))
-            for call in (sandbox.log, lambda: sandbox.probe([], [])):
+            for call in (sandbox.log, lambda: sandbox.probe([], [], [])):
                 with pytest.raises(SandboxLost, match="the engine went away"):
                     call()
             sandbox.container.kill()

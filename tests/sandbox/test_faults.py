@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from envsim.errors import ContentError, UncertainError
 from envsim.page.fetched import NAVIGATION_HEADERS, decode
 from envsim.page.transport import Request, Response, WireFault
+from envsim.sandbox.declared import BugClass
 from envsim.sandbox.faults import APP_ONLY, FAULTS, PRODUCTION, FaultProfile, Schedule, read_faults
 from envsim.sandbox.faults_wire import FaultTransport
-from envsim.sandbox.spec import BugClass
 
 PAGE = """<!doctype html><html><head><title>Zoë's shelf</title></head><body><header><a href="/">Home</a></header>
 <main><h1>Café {n}</h1><ul><li>one</li><li>two</li><li>three</li></ul>

@@ -15,7 +15,7 @@ import pytest
 
 from envsim.env import TaskEnv
 from envsim.reward.checks import Verdict
-from envsim.sandbox.spec import BugClass
+from envsim.sandbox.declared import BugClass
 from envsim.sandbox.world import SandboxWorld
 from envsim.source import TemplateSource
 from envsim.testing import failures, try_failure

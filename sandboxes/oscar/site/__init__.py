@@ -1,0 +1,1 @@
+"""What a deployment of django-oscar must bring itself: settings, urls, mail, pictures, search."""
