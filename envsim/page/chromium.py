@@ -384,9 +384,10 @@ class ChromiumDriver(BaseDriver):
                 self._proxy.replay, self._proxy.posted = dict(token.sources), set(token.posted)
                 if token.storage or saved.storage:
                     self._page_now.goto(ORIGIN + EMPTY, wait_until="load")
-                    self._tab.store("localStorage", token.storage)
-                    self._tab.store("sessionStorage", saved.storage)
+                    self._tab.store(token.storage, saved.storage)
                 self._tab.load(saved, self._proxy.replay, _target)
+                # The pages' scripts have just written there once more.
+                self._tab.store(token.storage, saved.storage)
         finally:
             self._proxy.replay = None
         self._proxy.sources.update(token.sources)

@@ -136,9 +136,10 @@ class Tab:
         """What the page's scripts have put into ``localStorage`` or ``sessionStorage``; nothing on a page of no app."""
         return dict(self.page.evaluate(probe.STORED, storage))
 
-    def store(self, storage: str, values: Mapping[str, str]) -> None:
-        """The counterpart of `stored`; the tab must show a page of the app."""
-        self.page.evaluate(probe.STORE, [storage, dict(values)])
+    def store(self, local: Mapping[str, str], session: Mapping[str, str]) -> None:
+        """Fill both storages, and drop what was in them; does nothing on a page of no app."""
+        for name, values in (("localStorage", local), ("sessionStorage", session)):
+            self.page.evaluate(probe.STORE, [name, dict(values)])
 
 
 def is_playwright(error: Exception) -> bool:
