@@ -43,7 +43,7 @@ def ask(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(app(http_scope(method, target, tuple(headers.items()), body), receive, send))
+    asyncio.run(app(http_scope(method, target, tuple(headers.items()), body), receive, send))  # type: ignore[arg-type]
     start, answer = sent
     return start["status"], {k.decode(): v.decode() for k, v in start["headers"]}, answer["body"]
 
