@@ -73,6 +73,7 @@ class ControlApp:
         self._operations: dict[tuple[str, str], Callable[[dict[str, Any]], Awaitable[Any]]] = {
             ("GET", "/health"): self._call(lambda request: guest.health()),
             ("GET", "/state"): self._call(lambda request: guest.state()),
+            ("POST", "/state"): self._call(lambda request: guest.state_since(**request)),
             ("GET", "/seed_view"): self._call(lambda request: guest.seed_view()),
             ("GET", "/hash"): self._call(lambda request: guest.hash()),
             ("POST", "/reset"): lambda request: guest.reset(**request),
