@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 from envsim.env import TaskEnv
+from envsim.page.conformance import Difference
+from envsim.page.driver import PageDriver
+from envsim.page.http import HttpDriver
 from envsim.page.lines import Line
 from envsim.policy import OraclePolicy
 from envsim.rollout import run_episode
+from envsim.sandbox.inprocess import InProcessRuntime
+from envsim.sandbox.runtime import ResetRequest
+from envsim.sandbox.spec import SandboxSpec
 from envsim.sandbox.visitor import Visitor
 from envsim.task import Task
 
@@ -130,3 +138,21 @@ class Trusting:
 
 def rewards(env: TaskEnv, task: str, steps: list[Any], seeds: range) -> list[float | None]:
     return [run_episode(env, Trusting(*steps), seed=s, task=f"{task}@{s}").outcome.reward for s in seeds]
+
+
+@contextmanager
+def both(spec: SandboxSpec, request: ResetRequest) -> Iterator[tuple[PageDriver, PageDriver]]:
+    """The http driver and a browser, each on a site of its own in the same state."""
+    from envsim.page.chromium import ChromiumDriver
+
+    with contextlib.ExitStack() as stack:
+        drivers = []
+        for driver in (HttpDriver, ChromiumDriver):
+            sandbox = stack.enter_context(closing(InProcessRuntime().start(spec)))
+            drivers.append(stack.enter_context(closing(driver(sandbox.transport()))))
+            drivers[-1].open("/", sandbox.control.reset(request))
+        yield drivers[0], drivers[1]
+
+
+def told(differences: list[Difference]) -> str:
+    return "\n".join(f"{d.page} {d.action}\n{d.detail}" for d in differences[:5])
