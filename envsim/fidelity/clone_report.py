@@ -33,7 +33,7 @@ COLUMNS = (
     ("latency_ratio", "latency ratio"),
 )
 """Columns of the main table: key in `Row` and heading."""
-COUNTS = ("missing", "invented", "unexplained")
+COUNTS = ("missing", "invented", "variant", "unexplained")
 """Figures of the whole beside the columns: how many answers each explains."""
 EXAMPLES = 3
 """Examples kept of a route."""
@@ -128,8 +128,8 @@ def summarise(result: Result, spec: SandboxSpec, *, facts: dict[str, str], comma
         total=_row(ALL, result.cases),
         interval=rate(agreeing, len(result.cases)),
         rows=tuple(rows),
-        bugs=tuple(_bugs(result.cases, {bug.id: bug.title for bug in spec.bugs})),
-        counts={"missing": kinds["missing"], "invented": kinds["invented"], "unexplained": kinds[""]},
+        bugs=tuple(_bugs(result.cases, {bug.id: bug.title for bug in spec.bugs} | _variants(spec))),
+        counts={kind: kinds["" if kind == "unexplained" else kind] for kind in COUNTS},
         examples={row.route: wrong[row.route] for row in rows if wrong[row.route]},
         facts={
             "sessions": f"{result.sessions - len(result.skipped)} of {result.sessions}",
@@ -173,6 +173,15 @@ def _worst(cases: Iterable[Case]) -> tuple[Case, ...]:
     return tuple(sorted(differing, key=lambda case: (not case.first, case.f1, case.session, case.step))[:EXAMPLES])
 
 
+def _variants(spec: SandboxSpec) -> dict[str, str]:
+    """What it means that production answers as a variant does."""
+    having = {name: [b.id for b in spec.bugs if b.variants and b.variants.buggy == name] for name in spec.variants}
+    return {
+        f"@{name}": f"production answers as {name} does" + (f", which has {', '.join(ids)}" if ids else "")
+        for name, ids in having.items()
+    }
+
+
 def _bugs(cases: Sequence[Case], titles: dict[str, str]) -> list[BugRow]:
     found: dict[tuple[str, str], list[Case]] = {}
     for case in cases:
@@ -180,7 +189,7 @@ def _bugs(cases: Sequence[Case], titles: dict[str, str]) -> list[BugRow]:
             found.setdefault((case.kind, bug), []).append(case)
         if not case.kind and case.fails in ("production", "clone"):
             found.setdefault(("missing" if case.fails == "production" else "invented", ""), []).append(case)
-    order = ("missing", "invented", "chance", "reproduced")
+    order = ("missing", "invented", "variant", "chance", "reproduced")
     undeclared = {"missing": "production failed, and no bug declares it", "invented": "the clone failed by itself"}
     ranked = sorted(found.items(), key=lambda item: (order.index(item[0][0]), -len(item[1]), item[0]))
     return [
