@@ -37,6 +37,7 @@ from envsim.rng import Rng
 from envsim.sandbox import registry, sweep
 from envsim.sandbox.docker import DockerSandbox
 from envsim.sandbox.image import connect
+from envsim.sandbox.owner import Owner
 from envsim.sandbox.pool import SandboxPool
 from envsim.sandbox.runtime import ResetRequest, Sandbox, get_runtime
 from envsim.sandbox.spec import SandboxSpec, find_spec
@@ -309,7 +310,9 @@ def _traces(folder: Path, owner: int, held: dict[str, Sandbox], *, stopped: bool
         found += [f"volume {volume.name}" for volume in volumes]
     names = {sandbox.name for sandbox in held.values()}
     records = [record for record in registry.records() if record.name not in names]
-    found += [f"process {record.pid}" for record in records if record.pid and Path(f"/proc/{record.pid}").exists()]
+    found += [
+        f"process {record.pid}" for record in records if record.pid and Owner(record.pid, record.pid_start).alive()
+    ]
     if not stopped:
         kept = {Path(record.folder) for record in registry.records() if record.name in names}
         found += [f"folder {path}" for path in folder.iterdir() if path.name.startswith("envsim-") and path not in kept]

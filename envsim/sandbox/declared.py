@@ -122,6 +122,9 @@ class Hosted(Strict):
         default=str(DATA),
         description="command: the data folder inside; the seed starts from what an image has there",
     )
+    workdir: Annotated[str, Field(pattern=r"^/.*$")] | None = Field(
+        default=None, description="command: where it is started inside; None: in the app's folder"
+    )
     restart: bool = Field(
         default=False,
         description="command: a reset starts the app again, for one that keeps state in its memory; its chance, as far "
@@ -157,7 +160,17 @@ class Hosted(Strict):
             raise ValueError("kind 'wsgi' needs app = \"module:function\"")
         if not self.database.startswith("sqlite:"):
             raise ValueError("kind 'wsgi' keeps its state in sqlite:PATH; serve the app with a command for others")
-        own = {"command", "port", "socket", "data", "restart", "clock", "login", "environment"} & self.model_fields_set
+        own = {
+            "command",
+            "port",
+            "socket",
+            "data",
+            "workdir",
+            "restart",
+            "clock",
+            "login",
+            "environment",
+        } & self.model_fields_set
         if own:
             raise ValueError(f"{min(own)} is for kind 'command'")
 

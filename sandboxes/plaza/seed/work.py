@@ -46,7 +46,7 @@ def _insert_reports(db: sqlite3.Connection, rng: Rng, forum: Forum, members: lis
         text, body = filled(rng, forum, title), filled(rng, forum, rest)
         when = NOW - timedelta(hours=3 + rng.integer(150), minutes=rng.integer(60))
         target = (
-            _post(db, forum, author, text, body, when, 2, 4)
+            _post(db, forum, author, text, body, when, 2, 12)
             if kind == "post"
             else _comment(db, rng, forum, author, text, when)
         )

@@ -236,6 +236,19 @@ def test_times_are_those_on_the_wall_where_the_reader_is(session: Open, zone: st
     assert member.tool("get_post", post_id=made)["created_at"][11:16] == shown
 
 
+def test_a_new_member_has_a_name_of_their_own(session: Open) -> None:
+    guest = session(None)
+    account = {"email": "new@example.com", "password": "long enough", "again": "long enough"}
+    for name, words in (("Marisol_Vega", "Somebody has this name"), ("two words", "2 to 30 letters"), ("", "2 to 30")):
+        reply = guest.post("/register", name=name, **account)
+        assert reply.status == 422
+        assert words in reply.body.decode()
+    assert guest.post("/register", name="late-riser", **account).header("location") == "/?notice=registered"
+    assert "u/late-riser" in guest.get("/")
+    assert guest.post("/f/bread/membership", action="join").status == 303
+    assert guest.send("GET", "/").status == 200
+
+
 # -- text --------------------------------------------------------------------------------------------
 
 
