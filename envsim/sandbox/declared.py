@@ -99,6 +99,11 @@ class Variant(Strict):
     """One version of an app, or one way to configure it."""
 
     requirements: tuple[str, ...] = Field(default=(), description="pip requirements beside those of all variants")
+    closed: bool = Field(
+        default=False,
+        description="the requirements name all that is installed, and what those ask for is not looked at: for an old "
+        "version that pins something without a wheel for Pythons of today",
+    )
     note: str = Field(default="", description="what sets it apart, for people")
 
 
