@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("os
 
 CUSTOMER = "ada.merriweather@example.com"
 PAGES = (
-    "/catalogue/", "/catalogue/it_1/", "/catalogue/it_235/", "/catalogue/category/books_26/", "/offers/", "/search/?q=ink",
-    "/basket/", "/about/", "/accounts/", "/accounts/profile/edit/", "/accounts/orders/", "/accounts/addresses/1/",
-    "/accounts/notifications/inbox/", "/accounts/change-password/",
+    "/catalogue/", "/catalogue/it_1/", "/catalogue/it_235/", "/catalogue/category/books_26/", "/offers/",
+    "/search/?q=ink", "/basket/", "/about/", "/accounts/", "/accounts/profile/edit/", "/accounts/orders/",
+    "/accounts/addresses/1/", "/accounts/notifications/inbox/", "/accounts/change-password/",
 )  # fmt: skip
 
 
