@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -102,6 +103,10 @@ class Guest:
         self._snapshots: dict[str, tuple[dict[str, Any], StateView, dict[str, Table]]] = {}
         self._taken = 0
         self._view = self._baseline = self._seed_view
+        self._told: tuple[str, StateView] | None = None
+        self._telling = 0
+        # No other guest's: a client may have a view of the one that ran here before.
+        self._marks = secrets.token_hex(8)
         self._view_mark: tuple[int, int] | None = self.kit.write_mark()
 
     def health(self) -> dict[str, Any]:
@@ -162,6 +167,23 @@ class Guest:
         if mark != self._view_mark:
             self._view, self._view_mark = self.kit.view(), mark
         return self._view
+
+    def state_since(self, known: str | None) -> dict[str, Any]:
+        """The state view as what changed in one that the caller has: so that not all of it crosses a socket.
+
+        Args:
+            known: ``mark`` of an earlier answer; None, or of any but the last, for the whole view.
+
+        Returns:
+            ``mark``, and ``delta`` (see `envsim.state.diff`) or ``view``.
+        """
+        before, now = self._told, self.state()
+        self._telling += 1
+        mark = f"{self._marks}-{self._telling}"
+        self._told = (mark, now)
+        if before is None or before[0] != known:
+            return {"mark": mark, "view": now}
+        return {"mark": mark, "delta": diff(before[1], now)}
 
     def seed_view(self) -> StateView:
         """The state view of the seed database; not to be mutated."""

@@ -16,12 +16,14 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from envsim.errors import ContentError
+from envsim.errors import ContentError, EnvsimError
 from envsim.guest.exchange import Message, Receive, Send
 from envsim.guest.guest import Guest, GuestSpec
 from envsim.guest.load import open_guest, write_seed
@@ -73,6 +75,7 @@ class ControlApp:
         self._operations: dict[tuple[str, str], Callable[[dict[str, Any]], Awaitable[Any]]] = {
             ("GET", "/health"): self._call(lambda request: guest.health()),
             ("GET", "/state"): self._call(lambda request: guest.state()),
+            ("POST", "/state"): self._call(lambda request: guest.state_since(**request)),
             ("GET", "/seed_view"): self._call(lambda request: guest.seed_view()),
             ("GET", "/hash"): self._call(lambda request: guest.hash()),
             ("POST", "/reset"): lambda request: guest.reset(**request),
@@ -164,7 +167,10 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     spec = GuestSpec.from_json(args.spec.read_text(encoding="utf-8"))
     if args.build_seed:
-        write_seed(spec, args.folder, args.seed_db, args.data)
+        try:
+            write_seed(spec, args.folder, args.seed_db, args.data)
+        except (EnvsimError, subprocess.CalledProcessError) as error:
+            sys.exit(f"error: {error}")
         return
     lease = Lease(args.grace, args.lease)
     guest = open_guest(spec, args.folder, args.seed_db, args.data)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import date, datetime
+from typing import Any
 
 _APART = str.maketrans({"ø": "o", "æ": "ae", "ð": "d", "þ": "th", "’": "'"})
 
@@ -47,3 +48,19 @@ def initials(name: str) -> str:
 def plural(count: int, word: str) -> str:
     """``1 night``, ``3 nights``."""
     return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+class RowsFirst:
+    """A base for a site's ``jinja2.Environment``, before that one: what templates look up in a row is a column of it.
+
+    Without it every look-up in a dictionary begins with an exception that says that there is no such attribute.
+    """
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """See ``jinja2.Environment.getattr``."""
+        if type(obj) is dict and attribute in obj and attribute not in _METHODS:
+            return obj[attribute]
+        return super().getattr(obj, attribute)  # type: ignore[misc]
+
+
+_METHODS = frozenset(dir(dict))

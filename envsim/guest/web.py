@@ -203,6 +203,38 @@ def ticking(kit: Kit, app: Asgi, still: tuple[str, ...]) -> Asgi:
     return tick
 
 
+def truncating(kit: Kit, app: Asgi, bug: str, chosen: tuple[str, ...]) -> Asgi:
+    """`app` whose answers to reading paths that begin with one of `chosen` break off half-way where `bug` fires."""
+
+    async def cut(scope: Any, receive: Any, send: Any) -> None:
+        if (
+            scope["type"] == "http"
+            and bug in kit.bugs
+            and scope["method"] == "GET"
+            and scope["path"].startswith(chosen)
+        ):
+            send = _Cutter(kit, bug, scope["path"], send)
+        await app(scope, receive, send)
+
+    return cut
+
+
+class _Cutter:
+    """Sends half of a body under the content-length of all of it, then nothing more."""
+
+    def __init__(self, kit: Kit, bug: str, path: str, send: Callable[[Any], Awaitable[None]]) -> None:
+        self._kit, self._bug, self._path, self._send = kit, bug, path, send
+        self._cut = False
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            self._cut = self._kit.bug(self._bug, self._path)
+        elif message["type"] == "http.response.body" and self._cut:
+            body = message.get("body", b"")
+            message = {"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True}
+        await self._send(message)
+
+
 # -- tools -------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import html
 import itertools
 import json
 import os
@@ -25,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from envsim.errors import ContentError
 from envsim.ingest.patterns import DETECTORS, digits_of, phone
@@ -230,7 +232,10 @@ class RedactedSession:
         """Have `again` replace every copy of `secret`, unless it may be an ordinary word."""
         # Only what cannot be an ordinary word or label may be replaced wherever it stands.
         if len(secret) >= _LEARN_CHARS and re.search(r"[^A-Za-z ]", secret):
-            self._learned[secret] = new
+            # Pages, forms and links spell the same value in ways of their own.
+            escaped = html.escape(secret)
+            for spelt in (secret, escaped, escaped.replace("&#x27;", "&#39;"), quote(secret), quote_plus(secret)):
+                self._learned[spelt] = new
 
     def _string(self, text: str, key: str) -> str:
         if text.lstrip()[:1] in ("{", "["):

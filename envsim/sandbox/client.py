@@ -16,7 +16,7 @@ from envsim.errors import ContentError, SandboxError, SandboxLost, SandboxStartE
 from envsim.guest.supervisor import MAX_STATE
 from envsim.page.sockets import MAX_ANSWER, DeadlineConnection, connect_unix, read_answer
 from envsim.sandbox.runtime import Changes, ResetRequest
-from envsim.state import StateView
+from envsim.state import StateView, apply
 
 CONTROL_TIMEOUT_S = 10.0
 POLL_S = 0.01
@@ -42,6 +42,8 @@ class SocketControl:
         self._timeout_s = timeout_s
         self._connection = DeadlineConnection(functools.partial(connect_unix, path), timeout_s)
         self._lock = threading.Lock()
+        self._known: tuple[str | None, StateView] = (None, {})
+        """The state view as last told, and its mark: only what changed since is asked for."""
         self._closed = False
 
     def health(self) -> dict[str, Any]:
@@ -65,7 +67,11 @@ class SocketControl:
 
     def state(self) -> StateView:
         """See `Control.state`."""
-        return cast("StateView", self._ask("GET", "/state"))
+        mark, view = self._known
+        answer = self._ask("POST", "/state", {"known": mark})
+        view = answer["view"] if "view" in answer else apply(view, answer["delta"])
+        self._known = (answer["mark"], view)
+        return view
 
     def seed_view(self) -> StateView:
         """See `Control.seed_view`."""

@@ -99,6 +99,11 @@ class Variant(Strict):
     """One version of an app, or one way to configure it."""
 
     requirements: tuple[str, ...] = Field(default=(), description="pip requirements beside those of all variants")
+    closed: bool = Field(
+        default=False,
+        description="the requirements name all that is installed, and what those ask for is not looked at: for an old "
+        "version that pins something without a wheel for Pythons of today",
+    )
     note: str = Field(default="", description="what sets it apart, for people")
 
 
@@ -121,6 +126,9 @@ class Hosted(Strict):
     data: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._-]*)+$")] = Field(
         default=str(DATA),
         description="command: the data folder inside; the seed starts from what an image has there",
+    )
+    workdir: Annotated[str, Field(pattern=r"^/.*$")] | None = Field(
+        default=None, description="command: where it is started inside; None: in the app's folder"
     )
     restart: bool = Field(
         default=False,
@@ -157,7 +165,17 @@ class Hosted(Strict):
             raise ValueError("kind 'wsgi' needs app = \"module:function\"")
         if not self.database.startswith("sqlite:"):
             raise ValueError("kind 'wsgi' keeps its state in sqlite:PATH; serve the app with a command for others")
-        own = {"command", "port", "socket", "data", "restart", "clock", "login", "environment"} & self.model_fields_set
+        own = {
+            "command",
+            "port",
+            "socket",
+            "data",
+            "workdir",
+            "restart",
+            "clock",
+            "login",
+            "environment",
+        } & self.model_fields_set
         if own:
             raise ValueError(f"{min(own)} is for kind 'command'")
 

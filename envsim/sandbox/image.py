@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import os
+import re
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
@@ -31,6 +32,8 @@ LOCAL_BASE = "envsim-base:bookworm"
 
 Progress = Callable[[str], None]
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_NOISE = re.compile(r" --->|Removing intermediate")
 _FACTS = "import json, platform, sys; print(json.dumps([sys.version_info[:2], platform.machine()]))"
 
 
@@ -253,6 +256,7 @@ def _build(client: Any, context: io.BytesIO, tag: str, base: str, app: str) -> N
     for message in stream:
         output += message.get("stream", "")
         if "error" in message:
-            raise SandboxStartError(
-                f"The image of {app} cannot be built: {message['error']} Its output ends: {output[-1500:]}"
-            )
+            # What matters is what the last step said, not how the ones before it went.
+            lines = _COLOUR.sub("", output).rpartition("\nStep ")[2].splitlines()[1:]
+            said = "\n".join(line for line in lines if not _NOISE.match(line))[-1500:].strip() or "(nothing)"
+            raise SandboxStartError(f"The image of {app} cannot be built: {message['error']} Its output ends: {said}")

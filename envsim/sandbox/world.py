@@ -11,6 +11,7 @@ from envsim.errors import ContentError, SandboxError, UncertainError
 from envsim.page.transport import Transport
 from envsim.sandbox.faults import Faults, read_faults
 from envsim.sandbox.faults_wire import FaultTransport
+from envsim.sandbox.inprocess import InProcessRuntime
 from envsim.sandbox.pool import SandboxPool
 from envsim.sandbox.runtime import ResetRequest, Runtime, Sandbox, SetupCall
 from envsim.sandbox.spec import SandboxSpec
@@ -158,6 +159,12 @@ class SandboxWorld:
             self._wire.load(wire)
         if self._user is not None:
             self._user.load(users)
+
+    @property
+    def apart(self) -> bool:
+        """Whether its sandbox is in another process, so that what it does is waited for."""
+        runtime = self._runtime.runtime if isinstance(self._runtime, SandboxPool) else self._runtime
+        return not isinstance(runtime, InProcessRuntime)
 
     def spawn(self, count: int) -> list[SandboxWorld]:
         """See `ForkableWorld.spawn`. Their sandboxes come from one pool and are being warmed when this returns.

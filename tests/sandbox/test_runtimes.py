@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -316,3 +319,38 @@ def test_closing_does_not_wait_for_a_request_that_waits(notes: SandboxSpec) -> N
         assert not closer.is_alive()
         # The lock is free: nobody took it on behalf of the request that was dropped.
         assert sandbox._lock.acquire(blocking=False)
+
+
+def test_a_state_that_comes_as_a_delta_is_the_state(process_sandbox: ProcessSandbox) -> None:
+    control = process_sandbox.control
+    other = SocketControl(process_sandbox.name, Path(process_sandbox.record.control))
+    with closing(other):
+        cookies = control.reset(ResetRequest(seed=1, login="ann@example.test"))
+        header = (("cookie", f"session={cookies['session']}"), ("content-type", "application/json"))
+        with closing(process_sandbox.transport()) as transport:
+            for number in range(4):
+                body = json.dumps({"text": f"note {number}"}).encode()
+                assert transport.send(Request("POST", "/api/notes", header, body)).status < 300
+                # Two who ask in turn, and one who asks every time: nobody is told what changed since another asked.
+                told = [control.state(), *([other.state()] if number % 2 else []), control.state()]
+                whole = control._ask("GET", "/state")
+                assert all(view == whole for view in told)
+                assert f"note {number}" in {note["text"] for note in whole["notes"].values()}
+        control.reset(ResetRequest(seed=1))
+        assert control.state() == control.seed_view() == other.state()
+
+
+def test_a_state_of_which_nothing_changed_is_not_sent_again(process_sandbox: ProcessSandbox) -> None:
+    control = process_sandbox.control
+    control.reset(ResetRequest(seed=1))
+    first = control.state()
+    asked: list[Any] = []
+    exchange = control._exchange
+
+    def watched(*arguments: Any) -> tuple[int, bytes]:
+        asked.append(exchange(*arguments))
+        return asked[-1]
+
+    control._exchange = watched  # type: ignore[method-assign]
+    assert control.state() == first
+    assert json.loads(asked[0][1])["delta"] == []

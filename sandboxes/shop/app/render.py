@@ -8,6 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from envsim.guest.text import RowsFirst
+
 from .service.accounts import TOPICS
 from .service.cart import SHIPPING
 from .service.catalog import SORTS
@@ -54,17 +56,8 @@ def day(text: str) -> str:
     return f"{moment.day} {moment:%b %Y}"
 
 
-class _Environment(Environment):
-    """Rows are dictionaries: their columns come first, and no exception tells that they are no attributes."""
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        """See `Environment.getattr`."""
-        if type(obj) is dict and attribute in obj and attribute not in _METHODS:
-            return obj[attribute]
-        return super().getattr(obj, attribute)
-
-
-_METHODS = frozenset(dir(dict))
+class _Environment(RowsFirst, Environment):
+    """Rows are dictionaries."""
 
 
 def _environment() -> Environment:

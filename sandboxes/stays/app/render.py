@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from envsim.guest.text import day, initials, moment, plural, weekday
+from envsim.guest.text import RowsFirst, day, initials, moment, plural, weekday
 
 from .pictures import CAPTIONS
 from .service.listings import AMENITIES, KINDS
@@ -55,17 +55,8 @@ def whole(cents: int) -> str:
     return f"${cents // 100:,}" if cents % 100 == 0 else money(cents)
 
 
-class _Environment(Environment):
-    """Rows are dictionaries: their columns come first, and no exception tells that they are no attributes."""
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        """See `Environment.getattr`."""
-        if type(obj) is dict and attribute in obj and attribute not in _METHODS:
-            return obj[attribute]
-        return super().getattr(obj, attribute)
-
-
-_METHODS = frozenset(dir(dict))
+class _Environment(RowsFirst, Environment):
+    """Rows are dictionaries."""
 
 
 def _compile() -> Environment:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,11 +13,11 @@ from envsim.page.snapshot import snapshot
 from envsim.rng import Rng
 from envsim.sandbox.runtime import Sandbox
 from envsim.sandbox.spec import SandboxSpec
+from tests.sandboxes.sites import ODD, TAKEN, WAY_IN, forms, unbalanced, walk
 
 Session = Any
 Open = Callable[..., Session]
 LOGINS = {"nobody": None, "member": "maya.okonkwo@example.com", "host": "tomas.ferreira@example.com"}
-WAY_IN = 303  # to the sign-in page
 
 # path -> status for nobody, a member, a host
 ROUTES: dict[str, tuple[int, int, int]] = {
@@ -47,38 +46,6 @@ def test_every_route_answers_everybody(session: Open, who: str) -> None:
     assert {path: reply.status for path, reply in replies.items()} == {p: s[column] for p, s in ROUTES.items()}
     led = {reply.header("location") or "" for reply in replies.values() if reply.status == WAY_IN}
     assert all(location.startswith("/login?next=/") for location in led)
-
-
-def walk(visitor: Session, starts: tuple[str, ...], most: int = 3) -> dict[str, str]:
-    """HTML of what links reach, `most` pages of each kind."""
-    found: dict[str, str] = {}
-    seen: Counter[str] = Counter()
-    queue = list(starts)
-    for target in queue:
-        kind = re.sub(r"(?<=/)(\d+|[a-z]+(-[a-z0-9]+)+)(?=/|$)", "*", target.split("?")[0])
-        if target in found or seen[kind] >= most:
-            continue
-        reply = visitor.send("GET", target)
-        if reply.status in (WAY_IN, 403) or "html" not in (reply.header("content-type") or ""):
-            continue
-        assert reply.status == 200, target
-        seen[kind] += 1
-        found[target] = reply.body.decode()
-        queue += [link.replace("&amp;", "&") for link in re.findall(r'<a [^>]*?href="(/[^"#]*)', found[target])]
-    return found
-
-
-def unbalanced(html: str) -> list[str]:
-    """Tags that close nothing, or are never closed."""
-    open_tags: list[str] = []
-    for slash, tag in re.findall(r"<(/?)([a-z0-9]+)\b[^>]*>", html.partition("<html")[2]):
-        if tag in ("meta", "link", "input", "img", "br"):
-            continue
-        if not slash:
-            open_tags.append(tag)
-        elif not open_tags or open_tags.pop() != tag:
-            return [f"</{tag}>"]
-    return [tag for tag in open_tags if tag != "html"]
 
 
 @pytest.mark.parametrize("who", LOGINS)
@@ -162,20 +129,6 @@ def test_what_people_type_is_shown_as_text(session: Open) -> None:
 
 
 # -- forms -------------------------------------------------------------------------------------------
-
-ODD = ("", " ", "-1", "0", "9" * 25, "²", "1.5", "x" * 3000, "é\0☃", "💩" * 300, "' OR 1=1 --", "<b>&",
-       "2026-13-40", "2026-02-30", "9999-12-31", "0001-01-01", "//x", "a@b")  # fmt: skip
-TAKEN = {200, 303, 403, 404, 405, 409, 413, 422}
-
-
-def forms(html: str) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Method, action and fields of each form."""
-    for head, inner in re.findall(r"<form([^>]*)>(.*?)</form>", html, re.DOTALL):
-        action = re.search(r'action="([^"]*)"', head)
-        fields = re.findall(
-            r'<(?:input|button|textarea|select)[^>]*?\bname="([^"]+)"(?:[^>]*?\bvalue="([^"]*)")?', inner
-        )
-        yield "POST" if 'method="post"' in head else "GET", action[1] if action else "", dict(fields)
 
 
 @pytest.mark.parametrize("who", LOGINS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -12,8 +11,8 @@ from envsim.audit import audit_template
 from envsim.env import TaskEnv
 from envsim.policy import OraclePolicy
 from envsim.rollout import run_episode
-from envsim.task import Task
 from envsim.task_template import TaskTemplate, find_template, load_tasks
+from tests.sandboxes.sites import rewards
 
 TEMPLATES = load_tasks("stays")
 Envs = dict[tuple[str, str], TaskEnv]
@@ -57,27 +56,6 @@ def test_instances_differ(template: TaskTemplate, envs: Envs) -> None:
     view = envs[template.interface, "none"].world.seed_view()
     tasks = [template.instantiate(seed, view) for seed in range(30)]
     assert len({(task.goal, task.start.login) for task in tasks}) >= 12
-
-
-class Trusting:
-    """A policy with steps of its own, run by the oracle's interpreter."""
-
-    def __init__(self, *steps: Any) -> None:
-        self.steps, self.oracle = steps, OraclePolicy()
-
-    def reset(self, task: Task | None, seed: int, tools: list[dict[str, Any]]) -> None:
-        assert task is not None
-        self.oracle.reset(task.model_copy(update={"oracle": self.steps}), seed, tools)
-
-    def act(self, observation: Any) -> Any:
-        return self.oracle.act(observation)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.oracle, name)
-
-
-def rewards(env: TaskEnv, task: str, steps: list[Any], seeds: range) -> list[float | None]:
-    return [run_episode(env, Trusting(*steps), seed=s, task=f"{task}@{s}").outcome.reward for s in seeds]
 
 
 def test_who_trusts_that_a_message_was_sent_fails_now_and_then(envs: Envs) -> None:

@@ -12,54 +12,16 @@ from envsim.content import load_entry
 from envsim.guest.openapi import tool_schemas
 from envsim.sandbox.oracle import HeldSandbox
 from envsim.sandbox.runtime import Sandbox
+from tests.sandboxes.sites import Caller
 
 Session = Any
 Open = Callable[..., Session]
 HOST = "tomas.ferreira@example.com"
-KINDS: dict[str, Any] = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float),
-                         "boolean": bool, "null": type(None)}  # fmt: skip
 
 
 @pytest.fixture
 def document(guest: Session) -> dict[str, Any]:
     return json.loads(guest.get("/api/openapi.json"))  # type: ignore[no-any-return]
-
-
-def misfits(document: dict[str, Any], value: Any, schema: dict[str, Any], at: str) -> list[str]:
-    """Where `value` is not what `schema` says, missing and undocumented keys included."""
-    if "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].split("/")[-1]]
-    kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-    if not any(isinstance(value, KINDS[kind]) and (isinstance(value, bool) <= (kind == "boolean")) for kind in kinds):
-        return [f"{at}: {value!r} is not {kinds}"]
-    if isinstance(value, list):
-        return [wrong for item in value for wrong in misfits(document, item, schema["items"], f"{at}[]")]
-    if not isinstance(value, dict):
-        return []
-    known = schema.get("properties", {})
-    out = [f"{at}: {key}" for key in sorted(known.keys() ^ value.keys())]
-    return out + [
-        w for key in known.keys() & value.keys() for w in misfits(document, value[key], known[key], f"{at}.{key}")
-    ]
-
-
-class Caller:
-    """Calls tools and holds every answer to the document."""
-
-    def __init__(self, visitor: Session, document: dict[str, Any]) -> None:
-        self.visitor, self.document, self.called = visitor, document, set[str]()
-        self.results = {
-            operation["operationId"]: operation["responses"]["200"]["content"]["application/json"]["schema"]
-            for item in document["paths"].values()
-            for operation in item.values()
-        }
-
-    def __call__(self, name: str, /, **arguments: object) -> Any:
-        answer = self.visitor.tool(name, **arguments)
-        assert "error" not in answer, (name, answer)
-        assert misfits(self.document, answer, self.results[name], name) == []
-        self.called.add(name)
-        return answer
 
 
 def hosts(tool: dict[str, Any]) -> bool:

@@ -1,0 +1,1 @@
+"""The discussion site: pages, tools and the services behind both."""

@@ -1,0 +1,1 @@
+"""What the site does; raises `Refusal` in words for whoever asked."""
