@@ -165,6 +165,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="the clone's folder")
     parser.add_argument("--seed-db", type=Path, required=True, help="its seed: a database, or a hosted app's folder")
     parser.add_argument("--build-seed", action="store_true", help="write the seed and exit")
+    parser.add_argument("--as", type=int, dest="user", help="user and group id that the seed is built as")
     parser.add_argument("--data", type=Path, default=DATA, help="where a hosted app keeps its state")
     parser.add_argument("--directory", type=Path, help="where the sockets go")
     parser.add_argument("--lease", type=float, default=10.0, help="seconds it stays up without an owner")
@@ -173,6 +174,11 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     spec = GuestSpec.from_json(args.spec.read_text(encoding="utf-8"))
     if args.build_seed:
+        if args.user is not None:
+            # Not by a Dockerfile's USER: a folder declared as a volume changes hands for one build step only.
+            os.setgroups([])
+            os.setgid(args.user)
+            os.setuid(args.user)
         try:
             write_seed(spec, args.folder, args.seed_db, args.data)
         except (EnvsimError, subprocess.CalledProcessError) as error:
