@@ -13,6 +13,8 @@ from envsim.sandbox.image import engine_errors
 OLDEST = (3, 11)
 """What the guest is written for."""
 
+PYTHON_S = 60.0
+
 _VERSION = "import sys; print(*sys.version_info[:2])"
 
 
@@ -66,12 +68,18 @@ def _check_python(client: Any, name: str) -> None:
         f"your own, e.g.: FROM {name}, then RUN apt-get update && apt-get install -y python3"
     )
     errors = importlib.import_module("docker.errors")
+    # Not `run`: it leaves the container behind where the program cannot be started.
+    container = client.containers.create(name, ["-c", _VERSION], entrypoint="python3", user="0", network_mode="none")
     try:
-        output = client.containers.run(
-            name, ["-c", _VERSION], entrypoint="python3", user="0", remove=True, network_mode="none"
-        )
-    except (errors.ContainerError, errors.APIError):  # which, and in what words, differs from engine to engine
-        raise ContentError(f"There is no python3 in {name}. {how}") from None
+        container.start()
+        failed = container.wait(timeout=PYTHON_S)["StatusCode"] != 0
+        output = container.logs(stdout=True, stderr=False)
+    except errors.APIError:
+        failed, output = True, b""
+    finally:
+        container.remove(force=True, v=True)
+    if failed:
+        raise ContentError(f"There is no python3 in {name} that runs. {how}")
     version = tuple(int(part) for part in output.split())
     if version < OLDEST:
         raise ContentError(f"The python3 in {name} is {'.'.join(map(str, version))}. {how}")

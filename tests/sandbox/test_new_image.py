@@ -88,5 +88,6 @@ def test_an_image_without_python_says_how_to_add_it(client: Any) -> None:
             ContentError, match=r"There is no python3 in .*Python 3.11 or newer.*FROM .*apt-get install"
         ):
             look_at(client, image)
+        assert client.containers.list(all=True, filters={"ancestor": image}) == []
     finally:
         client.images.remove(image, force=True)
