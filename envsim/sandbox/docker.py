@@ -186,7 +186,7 @@ def _run(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any
     data = [hosted.data] if hosted is not None else []
     return client.containers.run(
         image,
-        ["--lease", str(LEASE_S), "--grace", str(START_S), *(f"--data={folder}" for folder in data)],
+        ["--lease", str(LEASE_S), "--grace", str(LEASE_S), *(f"--data={folder}" for folder in data)],
         name=f"envsim-{name}",
         detach=True,
         network_mode="none",
