@@ -139,13 +139,15 @@ def dirty(sandbox: Sandbox, cookies: Mapping[str, str]) -> None:
         return reply.status
 
     send("GET", "/-/index")
+    statuses = set()
     for target, body in (
         ("/Hut/save", "content=%23+Hut%0A%0AKey.&commit=One"),
         ("/Rules/rename", "new_pagename=Statutes&message=Two"),
         ("/Bees/delete", "message=Three"),
         ("/-/admin", "site_name=Other&update_preferences=true"),
     ):
-        assert send("POST", target, body) == 302 or not cookies, target  # else nothing would be tried
+        statuses.add(send("POST", target, body))
+    assert 302 in statuses or not cookies  # else nothing would be tried
     send("GET", "/-/changelog")
     transport.close()
 
