@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -88,7 +89,7 @@ def write(planned: Plan, root: Path) -> SandboxSpec:
     """Write the folder ``sandboxes/NAME`` below `root`; its spec.
 
     Raises:
-        ContentError: It is there already, or cannot be written.
+        ContentError: It is there already, cannot be written, or would be no app; nothing is left of it then.
     """
     folder = root / "sandboxes" / planned.name
     files = {
@@ -99,15 +100,26 @@ def write(planned: Plan, root: Path) -> SandboxSpec:
     }
     try:
         folder.mkdir(parents=True)
-        for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
     except FileExistsError:
         raise ContentError(
             f"{folder} is there already and stays as it is. Prove it with: sandbox prove {planned.name}, or remove it."
         ) from None
     except OSError as error:
-        raise ContentError(f"{folder} cannot be written: {error.strerror}. Name another folder with --root.") from None
-    return load_spec(folder / "sandbox.toml")
+        raise _unwritable(folder, error) from None
+    try:
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        return load_spec(folder / "sandbox.toml")
+    except BaseException as error:
+        # Whole or not at all: half of an app would stand in the way of the next try.
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise _unwritable(folder, error) from None
+        raise
+
+
+def _unwritable(folder: Path, error: OSError) -> ContentError:
+    return ContentError(f"{folder} cannot be written: {error.strerror}. Name another folder with --root.")
 
 
 def _data(data: str | None, sqlite: str | None, facts: ImageFacts | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -60,6 +61,21 @@ def test_the_seed_that_is_written_is_python_that_starts_the_app(tmp_path: Path) 
     words = '["serve", "--unix", f"{data}/app.sock", "--db", f"{data}/x"]'
     assert f'start_once({words}, data / "app.sock")' in source
     subprocess.run([sys.executable, "-m", "py_compile", str(spec.root / "seed.py")], check=True)
+
+
+def test_braces_of_the_program_are_its_own(tmp_path: Path) -> None:
+    spec = write(plan("mine", command="run '--set={{x}}={data}/{y}' '{data}'"), tmp_path)
+    source = (spec.root / "seed.py").read_text(encoding="utf-8")
+    listed = re.search(r"start_once\((\[.*\]), 8000\)", source)
+    assert listed is not None
+    assert listed[1] == '["run", f"--set={{{{x}}}}={data}/{{y}}", f"{data}"]'
+
+
+def test_what_would_be_no_app_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    with pytest.raises(ContentError, match=r"hosted\.data"):
+        write(plan("mine", command="run", data="/state; touch /x"), tmp_path)
+    assert not (tmp_path / "sandboxes" / "mine").exists()
+    assert write(plan("mine", command="run", data="/state"), tmp_path).name == "mine"
 
 
 QUOTED = ["it's", 'say "x"', "back\\slash", "tab\t"]
