@@ -67,6 +67,7 @@ class LiveTrace:
         """Have `value`, and whatever is sent in a field called `field`, replaced from now on."""
         if self._session is not None and value:
             self._session.names.add(field)
+            self._session.typed.add(value)
             self._session.secret(value, "password")
 
     def finish(self, outcome: Outcome | None = None) -> None:

@@ -177,6 +177,8 @@ class RedactedSession:
         self._learned: dict[str, str] = {}
         self.names: set[str] = set()
         """Names of form fields that take secrets, beside those that tell it."""
+        self.typed: set[str] = set()
+        """What was typed into password fields: secret wherever it is a whole value, however short."""
 
     # -- values ------------------------------------------------------------------------------
 
@@ -190,6 +192,8 @@ class RedactedSession:
             return value
         if (key in _SECRET_KEYS and isinstance(value, str) and value) or key in _NUMERIC_SECRETS:
             return self.secret(value, key)
+        if isinstance(value, str) and value in self.typed:
+            return self.secret(value, "password")
         if isinstance(value, str):
             return self._string(value, key)
         # A card number may be kept as a number.

@@ -194,7 +194,7 @@ def _create(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> 
     data = [hosted.data] if hosted is not None else []
     return client.containers.create(
         image,
-        ["--lease", str(LEASE_S), "--grace", str(START_S), *(f"--data={folder}" for folder in data)],
+        ["--lease", str(LEASE_S), "--grace", str(LEASE_S), *(f"--data={folder}" for folder in data)],
         name=f"envsim-{name}",
         network_mode="none",
         cap_drop=["ALL"],

@@ -51,10 +51,10 @@ COPY guest /opt/guest
 COPY app /opt/app
 # The app and its database run as this user, and some programs want it to have a name.
 RUN grep -q '^[^:]*:[^:]*:1000:' /etc/passwd || echo 'app:x:1000:1000::/tmp:/bin/sh' >> /etc/passwd
-RUN mkdir -p @DATA@ /opt/seed && chown -R 1000:1000 @DATA@ /opt/seed && python3 -m compileall -q /opt/guest /opt/app
+RUN mkdir -p @DATA@ /opt/seed && chown -R 1000:1000 @DATA@ /opt/seed && python3 -m compileall -q /opt/guest /opt/app \\
+    && python3 -m envsim.guest.supervisor --build-seed --spec /opt/guest/guest.json --folder /opt/app \\
+        --seed-db /opt/seed/data --data @DATA@ --as 1000
 USER 1000:1000
-RUN python3 -m envsim.guest.supervisor --build-seed --spec /opt/guest/guest.json --folder /opt/app \\
-        --seed-db /opt/seed/data --data @DATA@
 ENTRYPOINT ["python3", "-m", "envsim.guest.supervisor", "--spec", "/opt/guest/guest.json", \\
     "--folder", "/opt/app", "--seed-db", "/opt/seed/data", "--directory", "/run/envsim"]
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from envsim.sandbox.image import engine_errors
 
 OLDEST = (3, 11)
 """What the guest is written for."""
+
+PYTHON_S = 60.0
 
 _VERSION = "import sys; print(*sys.version_info[:2])"
 
@@ -41,10 +44,12 @@ def look_at(client: Any, name: str) -> ImageFacts:
         PrerequisiteError: The engine does not have it.
         ContentError: It has no Python the guest can run on.
     """
+    errors = importlib.import_module("docker.errors")
     with engine_errors(SandboxError, f"The image {name} cannot be looked at"):
-        if not client.images.list(name=name) and not _by_id(client, name):
-            raise PrerequisiteError(f"The engine has no image {name!r}.", command=f"docker pull {name}")
-        config = client.images.get(name).attrs["Config"]
+        try:
+            config = client.images.get(name).attrs["Config"] or {}
+        except errors.ImageNotFound:
+            raise PrerequisiteError(f"The engine has no image {name!r}.", command=f"docker pull {name}") from None
         _check_python(client, name)
         release = image_release(client, name)
     ports = (port.partition("/") for port in config.get("ExposedPorts") or {})
@@ -57,24 +62,24 @@ def look_at(client: Any, name: str) -> ImageFacts:
     )
 
 
-def _by_id(client: Any, name: str) -> bool:
-    return any(image.id.removeprefix("sha256:").startswith(name) for image in client.images.list() if len(name) >= 8)
-
-
 def _check_python(client: Any, name: str) -> None:
     how = (
         f"The guest needs Python {'.'.join(map(str, OLDEST))} or newer in the image. Add it in a Dockerfile of "
         f"your own, e.g.: FROM {name}, then RUN apt-get update && apt-get install -y python3"
     )
+    errors = importlib.import_module("docker.errors")
+    # Not `run`: it leaves the container behind where the program cannot be started.
+    container = client.containers.create(name, ["-c", _VERSION], entrypoint="python3", user="0", network_mode="none")
     try:
-        output = client.containers.run(
-            name, ["-c", _VERSION], entrypoint="python3", user="0", remove=True, network_mode="none"
-        )
-    except Exception as error:
-        # No such program, or one that cannot run: the engine's own words differ from version to version.
-        if not hasattr(error, "explanation") and not hasattr(error, "exit_status"):
-            raise
-        raise ContentError(f"There is no python3 in {name}. {how}") from None
+        container.start()
+        failed = container.wait(timeout=PYTHON_S)["StatusCode"] != 0
+        output = container.logs(stdout=True, stderr=False)
+    except errors.APIError:
+        failed, output = True, b""
+    finally:
+        container.remove(force=True, v=True)
+    if failed:
+        raise ContentError(f"There is no python3 in {name} that runs. {how}")
     version = tuple(int(part) for part in output.split())
     if version < OLDEST:
         raise ContentError(f"The python3 in {name} is {'.'.join(map(str, version))}. {how}")

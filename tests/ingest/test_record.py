@@ -24,9 +24,11 @@ from envsim.page.har_lines import network_path
 from envsim.page.http import HttpDriver
 from envsim.page.lines import format_lines, without_focus
 from envsim.page.record import Recording
+from envsim.page.transport import Request
 from envsim.sandbox.runtime import ResetRequest, Sandbox, get_runtime
 from envsim.sandbox.spec import find_spec
 from envsim.trace import Header, Step, Trace, TraceReader
+from envsim.types import Action, Observation
 
 KEY = bytes(32)
 MAIL, PASSWORD = "someone.new@example.com", "zanzibar & 42"
@@ -254,6 +256,21 @@ def test_a_window_needs_a_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         record("http://127.0.0.1:9/", tmp_path, redactor=None, headless=False),
     ):
         pass
+
+
+def test_a_short_secret_is_one_too(tmp_path: Path) -> None:
+    """Too short to be looked for inside other text, but whole it is never written."""
+    live = LiveTrace(tmp_path, Header(session="s", app="a", source="record", interface="browser"), Redactor(KEY))
+    live.secret("1234", "code")
+    live.step(Step(index=0, observation=Observation(page='textbox "Code" [eabcd]')))
+    live.step(Step(index=1, action=Action.call("fill", bid="eabcd", value="1234"), observation=Observation()))
+    for kind, body in (("application/x-www-form-urlencoded", b"code=1234"), ("application/json", b'{"a": ["1234"]}')):
+        sent = Request("POST", "/?x=1234", (("content-type", kind),), body)
+        live.exchange(Exchange("http://a.test", sent, 200, (), b"ok", "text/plain"))
+    live.finish()
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"1234" not in written
+    assert written.count(b"redacted-password-") == 5
 
 
 def test_a_session_is_never_overwritten(tmp_path: Path) -> None:

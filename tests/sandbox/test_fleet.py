@@ -93,3 +93,26 @@ def test_random_use_by_many_at_once_leaves_each_seed_its_own_state(repo: Path) -
         assert pool.recreated == 0
     assert len({clean for _, clean, _ in alone}) == 8
     assert all(clean != used for _, clean, used in alone)
+
+
+UNHELD = """
+import os, signal
+from envsim.sandbox import process
+from envsim.sandbox.runtime import get_runtime
+from envsim.sandbox.spec import find_spec
+
+process.wait_for_lease = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+get_runtime("process").start(find_spec("notes"))
+"""
+
+
+@pytest.mark.slow
+def test_a_sandbox_whose_owner_died_before_it_held_the_lease_ends_by_itself(notes: SandboxSpec) -> None:
+    known = {record.name for record in registry.records()}
+    subprocess.run([sys.executable, "-c", UNHELD], check=False)
+    (record,) = [record for record in registry.records() if record.name not in known]
+    end = time.monotonic() + 30
+    while Owner(record.pid, record.pid_start).alive():
+        assert time.monotonic() < end, "it outlived its owner by half a minute"
+        time.sleep(0.1)
+    sweep.gc()
