@@ -51,6 +51,7 @@ class SandboxPool:
         self._idle: deque[Sandbox] = deque()
         self._used = self._coming = self._waiting = 0
         self._failures: deque[BaseException] = deque()
+        self._failed: BaseException | None = None
         self._clean = ""
         self._closed = False
         self._workers = ThreadPoolExecutor(AT_ONCE, "sandbox-pool")
@@ -91,13 +92,16 @@ class SandboxPool:
 
         Raises:
             SandboxTimeout: They are not within the deadline.
+            SandboxError: No more are on their way or in use, because this start failed last.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._closed or len(self._idle) >= count, deadline_s):
+            if not self._changed.wait_for(lambda: self._closed or len(self._idle) >= count or self._stuck, deadline_s):
                 raise SandboxTimeout(
                     f"{len(self._idle)} of {count} sandboxes of {self.spec.name} were warm within {deadline_s:g} s. "
                     "Start fewer, or wait longer."
                 )
+            if self._stuck is not None and not self._closed and len(self._idle) < count:
+                raise self._stuck
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it is given back. Safe to call twice."""
@@ -116,10 +120,17 @@ class SandboxPool:
         with self._changed:
             self._used -= 1
             if not self._closed:
-                self._coming += 1
-                self._workers.submit(self._return, sandbox)
-                return
+                # At the end of the interpreter no more work is taken: then as if the pool were closed.
+                with contextlib.suppress(RuntimeError):
+                    self._workers.submit(self._return, sandbox)
+                    self._coming += 1
+                    return
         sandbox.close()
+
+    @property
+    def _stuck(self) -> BaseException | None:
+        """Why there will be no more than are idle, if a start failed and nothing is under way."""
+        return None if self._coming or self._used else self._failed
 
     # -- claiming ------------------------------------------------------------------------------------
 
@@ -139,6 +150,9 @@ class SandboxPool:
                     self._used -= 1
                     self.recreated += 1
                 _close_quietly(sandbox)
+            except BaseException:
+                self._give_back(sandbox)  # nobody has it: an interrupt must not take it out of the pool for good
+                raise
             else:
                 return sandbox
         return None
@@ -188,6 +202,7 @@ class SandboxPool:
                 raise
         except BaseException as error:
             with self._changed:
+                self._failed = error
                 if self._waiting:
                     self._failures.append(error)
         else:
