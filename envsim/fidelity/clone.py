@@ -31,6 +31,7 @@ from envsim.page.har_lines import network_path
 from envsim.sandbox.runtime import get_runtime
 from envsim.sandbox.seed import folder_hash
 from envsim.sandbox.spec import SandboxSpec
+from envsim.sandbox.surfaces import check_driver
 from envsim.task import Start
 from envsim.trace import Trace, TraceReader
 
@@ -140,10 +141,11 @@ def verify(setup: Setup, *, on_session: Callable[[str], None] = lambda name: Non
         on_session: Called with the name of each session that is done.
 
     Raises:
-        ContentError: Bugs, an account or a runtime that the clone does not have.
+        ContentError: Bugs, an account, a driver or a runtime that the clone does not have; no such key.
         TraceError: Traces that cannot be read.
         SandboxError: The clone failed.
     """
+    check_driver(setup.driver)
     rates = setup.spec.select_bugs("all")
     chosen = setup.spec.select_bugs(setup.bugs)
     sessions = [_session(setup, trace) for trace in TraceReader(setup.traces)]
@@ -176,7 +178,7 @@ class _Players:
         self._setup = setup
         self._running = running
         self._started: dict[str | None, Player] = {}
-        self._redactor = Redactor(load_key(setup.redact_key)) if setup.redact_key else None
+        self._redactor = Redactor(load_key(setup.redact_key, make=False)) if setup.redact_key else None
 
     def of(self, variant: str | None) -> Player:
         """The one of a variant; None for the one that is compared."""

@@ -302,4 +302,6 @@ def require(report: Report, expression: str) -> None:
     sign = 1 if ">" in text else -1
     worst = min(failing, key=lambda item: item[1] * sign) if failing else None
     where = f" Furthest from it: {worst[0].route} with {worst[1]:.4g}, {worst[0].responses} answers." if worst else ""
-    raise GateError(f"{report.app}: {figure} is {value:.4g}, so {text} does not hold.{where} See report.html.")
+    raise GateError(
+        f"{report.app}: {figure} is {value:.4g}, so {text} does not hold.{where} The report (-o) shows where."
+    )

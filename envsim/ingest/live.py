@@ -84,7 +84,10 @@ class LiveTrace:
         """Remove what was written: nothing was recorded."""
         self.close()
         self.path.unlink(missing_ok=True)
-        Path(self._network.name).unlink(missing_ok=True)
+        network = Path(self._network.name)
+        network.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            network.parent.rmdir()  # where nothing else is in it
 
 
 def free_name(root: Path, app: str) -> str:
@@ -136,7 +139,7 @@ def record(
         The browser, whose ``page`` is Playwright's, and the trace.
 
     Raises:
-        TraceError: The session has a file there.
+        TraceError: The session has a file there, or a name that no file can have.
         ContentError, PrerequisiteError: See `envsim.page.record.Recording`.
     """
     site = origin_of(url)
@@ -144,6 +147,8 @@ def record(
     start: dict[str, JsonValue] = {"url": _target(url)}
     if login:
         start["login"] = login
+    if session and session != session_name(session):
+        raise TraceError(f"{session!r} is no name for a trace, which is a file's. Try {session_name(session)!r}.")
     header = Header(
         session=session or free_name(out, session_name(name)), app=name, source="record", interface="browser",
         goal=goal, policy="" if headless else "person", meta={"site": site, "start": start},

@@ -51,14 +51,14 @@ _LEARN_CHARS = 6
 """Shortest secret whose other copies are looked for: shorter ones meet ordinary words."""
 
 
-def load_key(path: Path) -> bytes:
-    """The key in `path`, which is made, readable by its owner only, where there is none.
+def load_key(path: Path, *, make: bool = True) -> bytes:
+    """The key in `path`, which is made, readable by its owner only, where there is none and `make` says so.
 
     Raises:
         ContentError: Not a key of ours, or it cannot be read or written.
     """
     try:
-        if not path.exists():
+        if make and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_hex(KEY_BYTES) + "\n")

@@ -62,10 +62,8 @@ def plan(
     if image is not None and requirements:
         raise ContentError("What an app in an image requires is in the image. Leave --require away.")
     facts = look_at(client, image) if image is not None else None
-    words = tuple(shlex.split(command)) if command is not None else facts.command if facts is not None else ()
-    if not words:
-        raise ContentError(f'{image} declares no command. Say it: --command "program arguments".')
-    if socket is not None and any("{port}" in word for word in words):
+    words = _words(command, image, facts)
+    if socket is not None and (port is not None or any("{port}" in word for word in words)):
         raise ContentError(
             "It listens on a socket or on a port, not both: use {socket} in the command, or leave --socket."
         )
@@ -76,7 +74,7 @@ def plan(
         port=None if socket is not None else _port(port, facts),
         socket=socket,
         data=where,
-        database="postgres" if postgres else f"sqlite:{_below(sqlite, where)}" if sqlite else "files",
+        database="postgres" if postgres else f"sqlite:{_below(sqlite, where)}" if sqlite is not None else "files",
         image=image,
         workdir=facts.workdir if facts is not None else None,
         packages=_packages(packages, facts, postgres),
@@ -89,7 +87,8 @@ def write(planned: Plan, root: Path) -> SandboxSpec:
     """Write the folder ``sandboxes/NAME`` below `root`; its spec.
 
     Raises:
-        ContentError: It is there already, cannot be written, or would be no app; nothing is left of it then.
+        ContentError: It is there already, cannot be written, or what was planned is no valid sandbox.toml; nothing is
+            left of it then.
     """
     folder = root / "sandboxes" / planned.name
     files = {
@@ -105,21 +104,38 @@ def write(planned: Plan, root: Path) -> SandboxSpec:
             f"{folder} is there already and stays as it is. Prove it with: sandbox prove {planned.name}, or remove it."
         ) from None
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise ContentError(f"{folder} cannot be written: {error.strerror}. Name another folder with --root.") from None
     try:
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
         return load_spec(folder / "sandbox.toml")
     except BaseException as error:
-        # Whole or not at all: half of an app would stand in the way of the next try.
+        # One folder that cannot be read is in the way of all apps.
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError):
-            raise _unwritable(folder, error) from None
+            raise ContentError(f"{folder} cannot be written: {error.strerror}. Make room, and try again.") from None
+        if isinstance(error, ContentError):
+            where, what = f"{folder / 'sandbox.toml'}: ", str(error).removesuffix(" Correct or remove it.")
+            raise ContentError(
+                f"Nothing was written, as it would not be valid: {what.removeprefix(where)} Correct what you said."
+            ) from None
         raise
 
 
-def _unwritable(folder: Path, error: OSError) -> ContentError:
-    return ContentError(f"{folder} cannot be written: {error.strerror}. Name another folder with --root.")
+def _words(command: str | None, image: str | None, facts: ImageFacts | None) -> tuple[str, ...]:
+    """Program and arguments."""
+    if command is None:
+        words = facts.command if facts is not None else ()
+        if not words:
+            raise ContentError(f'{image} declares no command. Say it: --command "program arguments".')
+        return words
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError as error:
+        raise ContentError(f"--command cannot be split into words: {error}. Close it, or escape it.") from None
+    if not words:
+        raise ContentError('--command is empty. Say what runs the app: --command "program arguments".')
+    return words
 
 
 def _data(data: str | None, sqlite: str | None, facts: ImageFacts | None) -> str:
@@ -132,12 +148,9 @@ def _data(data: str | None, sqlite: str | None, facts: ImageFacts | None) -> str
     return facts.volumes[0] if facts is not None and len(facts.volumes) == 1 else STATE
 
 
-def _below(sqlite: str | None, data: str) -> str:
-    assert sqlite is not None
-    if not sqlite.startswith("/"):
-        return sqlite
-    path = PurePosixPath(sqlite)
-    if not path.is_relative_to(data):
+def _below(sqlite: str, data: str) -> str:
+    path = PurePosixPath(data, sqlite)
+    if not path.is_relative_to(data) or ".." in path.parts or str(path) == data:
         raise ContentError(f"{sqlite} is not below the data folder {data}. Name a folder that holds all state: --data.")
     return str(path.relative_to(data))
 

@@ -15,7 +15,7 @@ from envsim.sandbox.inprocess import InProcessRuntime
 from envsim.sandbox.pool import SandboxPool
 from envsim.sandbox.runtime import ResetRequest, Runtime, Sandbox, SetupCall
 from envsim.sandbox.spec import SandboxSpec
-from envsim.sandbox.surfaces import DRIVERS, PageSurface, ToolSurface, open_driver
+from envsim.sandbox.surfaces import PageSurface, ToolSurface, check_driver, open_driver
 from envsim.sandbox.tools import ToolClient
 from envsim.state import StateView
 from envsim.task import Interface, Task
@@ -76,8 +76,7 @@ class SandboxWorld:
         bugs: str | tuple[str, ...] = "production",
         faults: Faults = "none",
     ) -> None:
-        if driver not in DRIVERS:
-            raise ContentError(f"There is no page driver {driver!r}. Use one of: {', '.join(DRIVERS)}.")
+        check_driver(driver)
         if interface == "tools" and spec.tools is None:
             raise ContentError(f"{spec.name} offers no tools. Use interface='browser'.")
         spec.select_bugs(bugs)

@@ -80,11 +80,13 @@ def test_the_command_reports_gates_and_resumes(
 
 @pytest.mark.parametrize(("options", "why"), [
     ({"bugs": "no-such"}, "has no bug"), ({"login": "nobody@example.com"}, "has no account"),
-    ({"clock": "yesterday"}, "ISO 8601"),
+    ({"clock": "yesterday"}, "ISO 8601"), ({"driver": "firefox"}, "no page driver"),
+    ({"redact_key": Path("none/traces.redact-key")}, "Cannot use the redaction key"),
 ])  # fmt: skip
-def test_bad_input_is_one_sentence(differing: Path, options: dict[str, str], why: str) -> None:
+def test_bad_input_is_one_sentence(differing: Path, options: dict[str, Any], why: str) -> None:
     with pytest.raises(EnvsimError, match=why):
         verified(differing, **({"login": MAYA} | options))
+    assert not Path("none").exists()  # a key that was named is not made up
 
 
 def test_traces_that_cannot_be_made_again_are_said(tmp_path: Path) -> None:

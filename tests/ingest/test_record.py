@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from envsim.cli.sandbox import app
 from envsim.errors import ContentError, PrerequisiteError, TraceError
 from envsim.ingest.live import LiveTrace, record
 from envsim.ingest.redact import Redactor
@@ -245,7 +247,25 @@ def test_bad_addresses_leave_nothing(tmp_path: Path) -> None:
     for url, why in (("ftp://a", "no web address"), ("http://127.0.0.1:9/", "cannot be opened")):
         with pytest.raises(ContentError, match=why), record(url, tmp_path / "out", redactor=None):
             pass
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.browser
+def test_an_address_where_nothing_answers_is_one_sentence(tmp_path: Path) -> None:
+    """Chromium tells of its first page while that is being closed; Playwright would print what a handler raises."""
+    command = [sys.executable, "-m", "envsim.cli.sandbox", "record", "http://localhost:1/", "-o", str(tmp_path / "out")]
+    done = subprocess.run([*command, "--headless"], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: http://localhost:1/ cannot be opened")
+    assert done.stderr.count("\n") == 1
+
+
+def test_bad_names_and_addresses_make_no_key(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match=r"no name for a trace.* 'x'"):
+        record("http://127.0.0.1:9/", tmp_path / "out", redactor=None, session="../../x").__enter__()
+    answer = CliRunner().invoke(app, ["record", "file:///etc/passwd", "-o", str(tmp_path / "out"), "--headless"])
+    assert isinstance(answer.exception, ContentError)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_window_needs_a_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,13 +71,6 @@ def test_braces_of_the_program_are_its_own(tmp_path: Path) -> None:
     assert listed[1] == '["run", f"--set={{{{x}}}}={data}/{{y}}", f"{data}"]'
 
 
-def test_what_would_be_no_app_leaves_nothing_in_the_way(tmp_path: Path) -> None:
-    with pytest.raises(ContentError, match=r"hosted\.data"):
-        write(plan("mine", command="run", data="/state; touch /x"), tmp_path)
-    assert not (tmp_path / "sandboxes" / "mine").exists()
-    assert write(plan("mine", command="run", data="/state"), tmp_path).name == "mine"
-
-
 QUOTED = ["it's", 'say "x"', "back\\slash", "tab\t"]
 
 
@@ -107,11 +100,37 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
         (lambda: plan("mine", command="x", sqlite="a.db", postgres=True), "one database"),
         (lambda: plan("mine", command="x", sqlite="/a/b.db", data="/c"), "not below the data folder"),
         (lambda: plan("mine", command="x", data="state"), "must be a whole path"),
+        (lambda: plan("mine", command="x", socket="a.sock", port=80), "listens on a socket"),
+        (lambda: plan("mine", command="x 'y"), "cannot be split into words: No closing quotation"),
+        (lambda: plan("mine", command=" "), "--command is empty"),
+        (lambda: plan("mine", command="x", sqlite="../a.db"), "not below the data folder"),
+        (lambda: plan("mine", command="x", sqlite="b/../../a.db"), "not below the data folder"),
+        (lambda: plan("mine", command="x", sqlite=""), "not below the data folder"),
     ],
 )
 def test_what_does_not_fit_together_is_said(call: Callable[[], object], said: str) -> None:
     with pytest.raises(ContentError, match=said):
         call()
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        ({"packages": ["git; rm -rf /"]}, "packages.0"),
+        ({"requirements": ["--index-url=http://mine.example"]}, "requirements.0"),
+        ({"requirements": ["-rother.txt"]}, "requirements.0"),
+        ({"requirements": ["flask\n--pre"]}, "requirements.0"),
+        ({"requirements": ["no such==1"]}, "requirements.0"),
+        ({"data": "/"}, "hosted.data"),
+        ({"socket": "../a.sock"}, "hosted.socket"),
+    ],
+)
+def test_what_would_not_be_valid_is_not_written(tmp_path: Path, options: dict[str, object], key: str) -> None:
+    planned = plan("mine", command="serve", **options)  # type: ignore[arg-type]
+    with pytest.raises(ContentError, match=rf"^Nothing was written.* {re.escape(key)}: .* Correct what you said\.$"):
+        write(planned, tmp_path)
+    assert list((tmp_path / "sandboxes").iterdir()) == []
+    assert write(plan("mine", command="serve", requirements=["flask[async] >=3; python_version>'3'"]), tmp_path).hosted
 
 
 def test_tables_are_suggested_for_the_state_view() -> None:
