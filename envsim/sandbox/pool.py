@@ -191,26 +191,25 @@ class SandboxPool:
 
     def _bring(self) -> None:
         """Start one and put it with the idle; its failure goes to somebody who waits."""
+        sandbox = None
         try:
-            if self._closed:
-                return
-            sandbox = self.runtime.start(self.spec)
-            try:
-                self._check(sandbox)
-            except BaseException:
-                _close_quietly(sandbox)
-                raise
+            if not self._closed:
+                sandbox = self._begin()
         except BaseException as error:
             with self._changed:
                 self._failed = error
                 if self._waiting:
                     self._failures.append(error)
-        else:
-            self._arrive(sandbox)
-        finally:
-            with self._changed:
-                self._coming -= 1
-                self._changed.notify_all()
+        self._arrive(sandbox)
+
+    def _begin(self) -> Sandbox:
+        sandbox = self.runtime.start(self.spec)
+        try:
+            self._check(sandbox)
+        except BaseException:
+            _close_quietly(sandbox)
+            raise
+        return sandbox
 
     def _return(self, sandbox: Sandbox) -> None:
         try:
@@ -220,11 +219,8 @@ class SandboxPool:
                 self.recreated += 1
             _close_quietly(sandbox)
             self._bring()
-            return
-        self._arrive(sandbox)
-        with self._changed:
-            self._coming -= 1
-            self._changed.notify_all()
+        else:
+            self._arrive(sandbox)
 
     def _check(self, sandbox: Sandbox) -> None:
         """Reset it, and hold its state against that of the first one of this pool."""
@@ -238,12 +234,16 @@ class SandboxPool:
                     f"all its state where a reset undoes it: sandbox check {self.spec.name}."
                 )
 
-    def _arrive(self, sandbox: Sandbox) -> None:
+    def _arrive(self, sandbox: Sandbox | None) -> None:
+        """What was under way is here, or nothing has come of it; at once, so that nobody counts it twice."""
         with self._changed:
-            if not self._closed:
+            self._coming -= 1
+            kept = not self._closed
+            if sandbox is not None and kept:
                 self._idle.append(sandbox)
-                return
-        _close_quietly(sandbox)
+            self._changed.notify_all()
+        if sandbox is not None and not kept:
+            _close_quietly(sandbox)
 
 
 def _close_quietly(sandbox: Sandbox) -> None:
