@@ -112,6 +112,10 @@ class SandboxAround:
         """See `Sandbox.url`."""
         return self.live.url()
 
+    def hide(self) -> None:
+        """See `Sandbox.hide`."""
+        self.live.hide()
+
     def restart(self) -> None:
         """See `Sandbox.restart`."""
         self.live.restart()

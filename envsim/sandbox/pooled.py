@@ -24,6 +24,7 @@ class PooledSandbox(SandboxAround):
         self._give_back = give_back
         self._lock = threading.Lock()
         self._closed = False
+        self._shown = False
 
     @property
     def live(self) -> Sandbox:
@@ -38,14 +39,35 @@ class PooledSandbox(SandboxAround):
         self._transports.append(transport)
         return transport
 
+    def url(self) -> str:
+        """See `Sandbox.url`."""
+        with self._lock:
+            url = super().url()
+            self._shown = True
+            return url
+
+    def hide(self) -> None:
+        """See `Sandbox.hide`."""
+        with self._lock:
+            super().hide()
+
+    def restart(self) -> None:
+        """See `Sandbox.restart`."""
+        with self._lock:  # what is being restarted cannot be given back
+            super().restart()
+
     def close(self) -> None:
         """Give it back; safe to call twice."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
-        super().close()
-        self._give_back(self._sandbox)
+        try:
+            super().close()
+            if self._shown:
+                self._sandbox.hide()  # whoever still has the URL must not meet the next borrower there
+        finally:
+            self._give_back(self._sandbox)
 
 
 class _LentTransport:
