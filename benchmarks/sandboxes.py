@@ -26,6 +26,7 @@ PARTS = {
     "faults": "24 classes of failure",
     "containment": "what a hostile app would meet",
     "apps": "bug oracles of every app and variant",
+    "own": "apps that are commands of their own: resets, forks, proofs",
 }
 
 

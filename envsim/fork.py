@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import gymnasium
 
 from envsim.errors import ContentError, EnvsimError
 from envsim.spaces import action_space, observation_space
-from envsim.world import ForkableWorld
+from envsim.world import ForkableWorld, World
 
 if TYPE_CHECKING:
     from envsim.env import TaskEnv
+
+AT_ONCE = 2
+"""How many worlds load an episode at the same time, where that is waited for."""
 
 
 def fork(env: TaskEnv, count: int) -> list[TaskEnv]:
@@ -48,7 +52,10 @@ def fork(env: TaskEnv, count: int) -> list[TaskEnv]:
             twin.action_space = action_space()  # one that is shared would share its random state
             twin.observation_space = observation_space(screenshot="screenshot" in env.observation_space)
             twin.np_random = copy.deepcopy(env.np_random)
-            take_over(twin, env, token)
+            _begin(twin, env)
+        _load_all([twin.world for twin in twins], token)
+        for twin in twins:
+            _finish(twin, env)
     except BaseException:
         for twin in twins:
             with contextlib.suppress(EnvsimError):
@@ -84,12 +91,29 @@ def take_over(twin: TaskEnv, env: TaskEnv, token: object) -> None:
         ContentError: A user that cannot be forked.
         SandboxError: Its sandbox failed; it needs a reset.
     """
+    _begin(twin, env)
+    _load_all([twin.world], token)
+    _finish(twin, env)
+
+
+def _begin(twin: TaskEnv, env: TaskEnv) -> None:
     # Until all of it has worked there is no episode to step.
     twin.task, twin.outcome = None, None
-    assert isinstance(twin.world, ForkableWorld)
     talks = env.task is not None and env.task.user is not None
     twin._conversation = env._conversation.fork(twin.world) if talks and env._conversation is not None else None
-    twin.world.load(token)
+
+
+def _load_all(worlds: list[World], token: object) -> None:
+    places = [world for world in worlds if isinstance(world, ForkableWorld)]
+    if len(places) > 1 and getattr(places[0], "apart", False):
+        with ThreadPoolExecutor(min(len(places), AT_ONCE)) as loaders:
+            list(loaders.map(lambda place: place.load(token), places))
+    else:
+        for place in places:
+            place.load(token)
+
+
+def _finish(twin: TaskEnv, env: TaskEnv) -> None:
     if twin._recorder is not env._recorder:
         twin._recorder.close()
     twin._recorder = env._recorder.fork()

@@ -11,6 +11,7 @@ import typer
 from envsim.cli.common import JsonFlag, fail, new_app, note, print_json, print_table, progress, run
 from envsim.cli.sandbox_check import check
 from envsim.cli.sandbox_from_har import from_har
+from envsim.cli.sandbox_new import new, prove_
 from envsim.cli.sandbox_record import record
 from envsim.cli.sandbox_verify import verify
 from envsim.content import list_apps
@@ -26,6 +27,8 @@ from envsim.sandbox.spec import SandboxSpec, find_spec, load_spec
 app = new_app("Clones of web apps, with their bugs, one command away.")
 app.command()(check)
 app.command()(record)
+app.command()(new)
+app.command("prove")(prove_)
 app.command()(verify)
 app.command("from-har")(from_har)
 

@@ -18,6 +18,7 @@ from envsim.ingest.live import LiveTrace
 from envsim.ingest.live import record as record_session
 from envsim.ingest.redact import Redactor, load_key
 from envsim.page.record import Recording
+from envsim.page.record_network import origin_of
 
 
 def record(
@@ -44,6 +45,7 @@ def record(
     """
     if not redact and redact_key is not None:
         raise ContentError("--no-redact and --redact-key exclude each other. Leave one out.")
+    origin_of(url)  # before a key is made
     key = redact_key or out.resolve().with_name(out.resolve().name + ".redact-key")
     redactor = Redactor(load_key(key)) if redact else None
     end = None if seconds is None else time.monotonic() + seconds

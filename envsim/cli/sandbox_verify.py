@@ -19,6 +19,7 @@ def verify(
     traces: Annotated[Path, typer.Option(metavar="DIR", help="Recorded sessions of production.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="For report.json and .html.")] = None,
     variant: Annotated[str | None, typer.Option(metavar="NAME", help="Version of the app.")] = None,
+    variants: Annotated[bool, typer.Option("--variants", help="Where answers differ, try its other versions.")] = False,
     bugs: Annotated[str, typer.Option(help="What the clone has: production, none, all, or ids a,b.")] = "production",
     require: Annotated[list[str] | None, typer.Option(help="FIGURE>=NUMBER; exit code 1 if it does not hold.")] = None,
     runtime: Annotated[str, typer.Option(help="inprocess, process or docker.")] = "process",
@@ -43,12 +44,21 @@ def verify(
     setup = clone.Setup(
         spec=spec, traces=traces, bugs=bugs, seed=seed, runtime=runtime, driver=driver, login=login, password=password,
         clock=clock, redact_key=redact_key or (beside if beside.is_file() else None),
-        work=out / "sessions" if out else None,
+        variants=variants, work=out / "sessions" if out else None,
     )  # fmt: skip
     with progress(f"verifying {spec.ref}", total=len(TraceReader(traces))) as advance:
         result = clone.verify(setup, on_session=lambda session: advance(1, session))
     command = ["sandbox", "verify", spec.ref, "--traces", "DIR", "--bugs", bugs, "--seed", str(seed)]
-    command += ["--driver", driver, *(["--clock", clock] if clock else []), "-o", "REPORT"]
+    for option, value, default in (
+        ("--driver", driver, "http"), ("--runtime", runtime, "process"), ("--clock", clock, ""), ("--login", login, ""),
+    ):  # fmt: skip
+        command += [option, value] if value != default else []
+    command += [
+        *(["--variants"] if variants else []),
+        *(["--redact-key", "FILE"] if redact_key else []),
+        "-o",
+        "REPORT",
+    ]
     facts = {"bugs of the clone": bugs, "driver": driver, "runtime": runtime, "seed": str(seed)}
     report = clone_report.summarise(result, spec, facts=facts, command=shlex.join(command))
     if out is not None:

@@ -8,6 +8,8 @@ that differ do not count.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -21,13 +23,15 @@ from envsim.errors import ContentError, TraceError
 from envsim.fidelity.clone_answers import Answer, Verdict, counted, learn, recorded, replayed
 from envsim.fidelity.clone_bugs import Attempt, Explained, Explainer
 from envsim.fidelity.clone_lines import Mask, compare
-from envsim.fidelity.clone_replay import Config, Player, Session
+from envsim.fidelity.clone_replay import Player
+from envsim.fidelity.clone_session import Config, Session
 from envsim.ingest.redact import Redactor, load_key
 from envsim.page.har import Exchange, read_capture
 from envsim.page.har_lines import network_path
 from envsim.sandbox.runtime import get_runtime
 from envsim.sandbox.seed import folder_hash
 from envsim.sandbox.spec import SandboxSpec
+from envsim.sandbox.surfaces import check_driver
 from envsim.task import Start
 from envsim.trace import Trace, TraceReader
 
@@ -54,6 +58,7 @@ class Setup:
         password: Typed where a password was redacted.
         clock: Time that sessions start at; "" for the clone's own.
         redact_key: Key of the recordings' pseudonyms; None where they are as they were.
+        variants: Whether the app's other variants are tried, too, where answers differ.
         work: Where results are kept, session by session, to be resumed; None for nowhere.
     """
 
@@ -67,12 +72,13 @@ class Setup:
     password: str = ""
     clock: str = ""
     redact_key: Path | None = None
+    variants: bool = False
     work: Path | None = None
 
     def fingerprint(self) -> str:
         """Changes whenever results may."""
         told = [VERSION, self.spec.ref, folder_hash(self.spec.root), self.bugs, self.seed, self.driver, self.login]
-        told += [self.password, self.clock, str(self.redact_key)]
+        told += [self.password, self.clock, str(self.redact_key), self.variants]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
@@ -135,39 +141,61 @@ def verify(setup: Setup, *, on_session: Callable[[str], None] = lambda name: Non
         on_session: Called with the name of each session that is done.
 
     Raises:
-        ContentError: Bugs, an account or a runtime that the clone does not have.
+        ContentError: Bugs, an account, a driver or a runtime that the clone does not have; no such key.
         TraceError: Traces that cannot be read.
         SandboxError: The clone failed.
     """
+    check_driver(setup.driver)
     rates = setup.spec.select_bugs("all")
     chosen = setup.spec.select_bugs(setup.bugs)
-    redactor = Redactor(load_key(setup.redact_key)) if setup.redact_key else None
     sessions = [_session(setup, trace) for trace in TraceReader(setup.traces)]
     result = Result(sessions=len(sessions))
-    sandbox = get_runtime(setup.runtime).start(setup.spec)
-    try:
-        player = Player(
-            sandbox, driver=setup.driver, redactor=redactor, password=setup.password, clock=setup.clock or None
-        )
+    with contextlib.ExitStack() as running:
+        players = _Players(setup, running)
+        player = players.of(None)
         for session in sessions:
             if why := _cannot(session):
                 result.skipped[session.name] = why
             else:
                 stored = _Stored(setup, session)
-                part = stored.read() or stored.write(
-                    _Comparison(player, session, sessions, rates).run(chosen, setup.seed)
-                )
+                comparison = _Comparison(player, session, sessions, rates, players.others())
+                part = stored.read() or stored.write(comparison.run(chosen, setup.seed))
                 result.cases += part[0]
                 result.masked += part[1]
             on_session(session.name)
-    finally:
-        sandbox.close()
     if not result.cases:
         why = next(iter(result.skipped.values()), "they hold no answer of the app")
         raise TraceError(
             f"No session in {setup.traces} can be made again ({why}). Record some with: sandbox record URL"
         )
     return result
+
+
+class _Players:
+    """The sandboxes that sessions are played in, each started when it is first needed."""
+
+    def __init__(self, setup: Setup, running: contextlib.ExitStack) -> None:
+        self._setup = setup
+        self._running = running
+        self._started: dict[str | None, Player] = {}
+        self._redactor = Redactor(load_key(setup.redact_key, make=False)) if setup.redact_key else None
+
+    def of(self, variant: str | None) -> Player:
+        """The one of a variant; None for the one that is compared."""
+        if variant not in self._started:
+            setup = self._setup
+            spec = setup.spec if variant is None else setup.spec.with_variant(variant)
+            sandbox = self._running.enter_context(contextlib.closing(get_runtime(setup.runtime).start(spec)))
+            self._started[variant] = Player(
+                sandbox, driver=setup.driver, redactor=self._redactor, password=setup.password,
+                clock=setup.clock or None,
+            )  # fmt: skip
+        return self._started[variant]
+
+    def others(self) -> dict[str, Callable[[], Player]]:
+        """The variants that may be tried."""
+        names = [name for name in self._setup.spec.variants if name != self._setup.spec.variant]
+        return {name: functools.partial(self.of, name) for name in names} if self._setup.variants else {}
 
 
 def _session(setup: Setup, trace: Trace) -> Session:
@@ -206,7 +234,15 @@ def _cannot(session: Session) -> str:
 class _Comparison:
     """One session against the clone."""
 
-    def __init__(self, player: Player, session: Session, others: Sequence[Session], rates: dict[str, float]) -> None:
+    def __init__(
+        self,
+        player: Player,
+        session: Session,
+        others: Sequence[Session],
+        rates: dict[str, float],
+        variants: dict[str, Callable[[], Player]],
+    ) -> None:
+        self._variants = variants
         self._player = player
         self._session = session
         self._production = recorded(session)
@@ -223,7 +259,7 @@ class _Comparison:
                 learn(mask, one, two)
         if not session.exact:
             self._find_volatile(masks, seed)
-        explainer = Explainer(self._player, session, self._production, masks, self._rates)
+        explainer = Explainer(self._player, session, self._production, masks, self._rates, self._variants)
         clean = explainer.attempt(Config(seed=seed))
         explained = explainer.explain(Config(tuple(sorted(chosen.items())), seed), clean)
         return self._cases(explained), sum(len(mask.patterns) for mask in masks)
@@ -246,7 +282,8 @@ class _Comparison:
         ):
             kind, bugs = explained.kinds.get(step, ("", ()))
             agrees = verdict.agrees or kind == "chance"
-            if not (counted(theirs, ours) or step == 0) or (theirs.lines is None and theirs.statuses is None):
+            first = step == 0 and self._session.pages
+            if not (counted(theirs, ours) or first) or (theirs.lines is None and theirs.statuses is None):
                 continue
             case = self._case(step, theirs, ours, verdict, attempt)
             cases.append(replace(case, agrees=agrees, kind=kind, bugs=bugs, first=not agrees and not failed))

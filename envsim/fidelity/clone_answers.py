@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from envsim.fidelity.clone_lines import Difference, Mask, compare, delta_lines, json_lines, page_lines
-from envsim.fidelity.clone_replay import Replay, Session
+from envsim.fidelity.clone_session import Replay, Session
 from envsim.page.har import Exchange
 from envsim.trace import Step
 
 ASPECTS = ("done", "status", "redirect", "page", "delta")
 """What is compared, in the order in which it is reported."""
+_NUMBER = re.compile(r"(?<![^\W_])([A-Za-z]{3,}(?=\d+(?![^\W_])))?[^\W_]*\d[^\W_]*")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Verdict:
 
 def recorded(session: Session) -> list[Answer]:
     """Production's answers, one a step."""
-    browser = session.trace.header.interface == "browser"
+    browser = session.pages
     known = bool(session.network)
     deltas = session.exact or any(step.delta for step in session.trace.steps)
     before = ""
@@ -81,7 +82,7 @@ def recorded(session: Session) -> list[Answer]:
 
 def replayed(session: Session, replay: Replay) -> list[Answer]:
     """The clone's answers, one a step as far as the replay went."""
-    browser = session.trace.header.interface == "browser"
+    browser = session.pages
     out = []
     before = ""
     for step in replay.steps:
@@ -192,5 +193,6 @@ class Routes:
     @staticmethod
     def _parts(path: str) -> list[str]:
         method, _, rest = path.partition(" ")
-        numbered = [re.sub(r"[^\W_]*\d[^\W_]*", "#", part) for part in rest.split("/")]
+        # issue17 is an issue; 17 and a3f9c2 are only numbers.
+        numbered = [_NUMBER.sub(r"\1#", part) for part in rest.split("/")]
         return [method, *numbered]

@@ -3,7 +3,8 @@
 A bug is *reproduced* where production's answer is the clone's with the bug and not without it, *missing* where
 production shows what the clone would show with a bug that it does not have switched on, and *invented* where the
 clone, with a bug, answers what production did not. A bug with a rate below 1 may fire in one and not in the other: that
-is *chance*, and no disagreement.
+is *chance*, and no disagreement. The bugs of an app that is not ours cannot be switched: where production answers as
+another *variant* of it does, that is said.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Literal
 
 from envsim.fidelity.clone_answers import Answer, Verdict, judge, replayed
 from envsim.fidelity.clone_lines import Mask
-from envsim.fidelity.clone_replay import Config, Player, Replay, Session
+from envsim.fidelity.clone_replay import Player
+from envsim.fidelity.clone_session import Config, Replay, Session
 
-Kind = Literal["reproduced", "missing", "invented", "chance"]
+Kind = Literal["reproduced", "missing", "invented", "chance", "variant"]
 MAX_BUGS = 3
 """Bugs that may meet in one answer and still be found."""
 MAX_SEARCHES = 6
@@ -61,7 +63,7 @@ class Explainer:
         production: Its answers.
         masks: What is volatile, a step each.
         rates: Every bug that can be switched, with its rate.
-        on_replay: Called after each replay.
+        variants: The app's other variants that may be tried, each with what starts it.
     """
 
     def __init__(
@@ -71,18 +73,20 @@ class Explainer:
         production: Sequence[Answer],
         masks: Sequence[Mask],
         rates: Mapping[str, float],
-        on_replay: Callable[[], None] = lambda: None,
+        variants: Mapping[str, Callable[[], Player]] | None = None,
     ) -> None:
         self._player = player
         self._session = session
         self._production = production
         self._masks = masks
         self._rates = rates
-        self._on_replay = on_replay
+        self._variants = variants or {}
         self._played: dict[Config, Attempt] = {}
+        self._seed = 0
 
     def explain(self, chosen: Config, clean: Attempt) -> Explained:
         """What explains each step, given the clone without bugs."""
+        self._seed = chosen.seed
         first = clean if not chosen.bugs else self.attempt(chosen)
         out = Explained(first)
         current = first
@@ -105,8 +109,8 @@ class Explainer:
         return self._played[config]
 
     def _attempt(self, config: Config) -> Attempt:
-        replay = self._player.play(self._session, config, self._masks)
-        self._on_replay()
+        player = self._player if config.variant is None else self._variants[config.variant]()
+        replay = player.play(self._session, config, self._masks)
         answers = replayed(self._session, replay)
         verdicts = [
             judge(theirs, ours, mask)
@@ -131,11 +135,23 @@ class Explainer:
         return ()
 
     def _search(self, step: int, current: Attempt, out: Explained) -> Attempt | None:
-        """The clone with few bugs switched so that it agrees at `step` and at all it agreed at before."""
-        if len(out.searched) + len({bugs for _, bugs in out.kinds.values()}) >= MAX_SEARCHES or not self._rates:
+        """The clone with few bugs switched, or another variant, that agrees at `step` and at all agreed on before."""
+        if len(out.searched) + len({bugs for _, bugs in out.kinds.values()}) >= MAX_SEARCHES:
             return None
         held = [at for at in range(step) if current.agrees(at)]
-        likely = tuple(dict.fromkeys((*self._fired(current, step), *self._at_work(out.chosen.config))))
+        return self._with_bugs(step, current, held, out.chosen.config) or self._as_variant(step, held)
+
+    def _as_variant(self, step: int, held: Sequence[int]) -> Attempt | None:
+        for variant in self._variants:
+            tried = self.attempt(Config(seed=self._seed, variant=variant))
+            if all(tried.agrees(at) for at in (*held, step)):
+                return tried
+        return None
+
+    def _with_bugs(self, step: int, current: Attempt, held: Sequence[int], chosen: Config) -> Attempt | None:
+        if not self._rates or current.config.variant is not None:
+            return None
+        likely = tuple(dict.fromkeys((*self._fired(current, step), *self._at_work(chosen))))
         best, config = _nearness(current, step), current.config
         for _ in range(MAX_BUGS):
             nearer = None
@@ -179,6 +195,8 @@ class Explainer:
 
     def _named(self, chosen: Attempt, found: Attempt, step: int) -> tuple[Kind, tuple[str, ...]]:
         """What it says of the clone that it answers right with other bugs on, and which of them show at `step`."""
+        if found.config.variant is not None:
+            return "variant", (f"@{found.config.variant}",)
         was, now = dict(chosen.config.bugs), dict(found.config.bugs)
         changed = [bug for bug in self._rates if was.get(bug) != now.get(bug)]
         added = [bug for bug in changed if bug not in was]

@@ -5,88 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import replace
 from typing import Any
 
 from envsim.errors import ContentError
 from envsim.fidelity.clone_lines import Mask, pairs
+from envsim.fidelity.clone_session import SHIFT, Config, Replay, Session
+from envsim.fidelity.clone_wire import Wire
 from envsim.guest.guest import parse_clock
 from envsim.ingest.redact import Redactor
+from envsim.page import fetched
 from envsim.page.har import Exchange
-from envsim.page.lines import Line, parse_lines
+from envsim.page.lines import Line, format_lines, parse_lines
+from envsim.page.snapshot import snapshot
 from envsim.page.tap import Tap
 from envsim.page.transport import Transport
 from envsim.page.urls import inside
 from envsim.sandbox.runtime import ResetRequest, Sandbox, SetupCall
 from envsim.sandbox.surfaces import PageSurface, ToolSurface, open_driver
 from envsim.sandbox.tools import ToolClient
-from envsim.task import Start
 from envsim.trace import Step, Trace
 from envsim.types import Action, Event, Observation
 
-SHIFT = timedelta(days=33, hours=1, minutes=1, seconds=1)
-"""How far the second replay's clock is moved: what shows a time differs in every part of it but the year."""
 PSEUDONYM = re.compile(r"redacted-[a-z-]+-[0-9a-f]{8,}|user-[0-9a-f]{10}@redacted\.invalid")
-
-
-@dataclass(frozen=True)
-class Session:
-    """One recorded session and how a clone is brought to where it starts."""
-
-    trace: Trace
-    network: tuple[Exchange, ...]
-    start: Start
-    exact: bool
-    """Recorded from a clone under a known seed and clock: then nothing is volatile."""
-
-    @property
-    def name(self) -> str:
-        """Of the trace."""
-        return self.trace.header.session
-
-
-@dataclass(frozen=True)
-class Config:
-    """How the clone runs: which bugs are on, the seed of its draws, and whether its clock is moved."""
-
-    bugs: tuple[tuple[str, float], ...] = ()
-    seed: int = 0
-    shifted: bool = False
-
-    def toggled(self, bug: str) -> Config:
-        """The same with `bug` off where it was sure to fire, and firing whenever it can where it was not."""
-        bugs = dict(self.bugs)
-        if bugs.get(bug) == 1.0:
-            del bugs[bug]
-        else:
-            bugs[bug] = 1.0
-        return Config(tuple(sorted(bugs.items())), self.seed, self.shifted)
-
-    def without(self, bug: str) -> Config:
-        """The same with `bug` off."""
-        return Config(tuple(item for item in self.bugs if item[0] != bug), self.seed, self.shifted)
-
-
-@dataclass
-class Replay:
-    """What a clone answered to a session.
-
-    Attributes:
-        steps: As recorded ones, with the same indices.
-        network: What was exchanged, with steps.
-        notes: Step -> how the replay had to help itself: ``"no such element"``, ``"opened instead"``.
-        asked: Steps at which the clone was asked something.
-    """
-
-    steps: list[Step] = field(default_factory=list)
-    network: list[Exchange] = field(default_factory=list)
-    notes: dict[int, str] = field(default_factory=dict)
-    asked: set[int] = field(default_factory=set)
-
-    def fired(self, step: int) -> tuple[str, ...]:
-        """Ids of the bugs that fired at a step."""
-        return tuple(event.id for event in self.steps[step].events if event.kind == "bug")
 
 
 class Player:
@@ -180,6 +121,7 @@ class _Actor:
         self._masks = masks
         self._surface = player.surface(session, tap)
         self._replay = Replay()
+        self._seen: list[Exchange] = []
         self._words: dict[str, str] = {}
         """What production called it -> what the clone calls it."""
 
@@ -187,12 +129,19 @@ class _Actor:
         """Make steps 0 to `until`."""
         control = self._player.sandbox.control
         control.changes()
+        self._wire = Wire(self._tap, cookies, self._spelt)
+        direct = not self._session.pages and self._session.trace.header.interface == "browser"
         for step in self._session.trace.steps[: until + 1]:
-            first = step.index == 0
-            observation = self._surface.open(self._session.start.url, cookies) if first else self._step(step)
+            if direct:
+                observation = self._said(step)
+            elif step.index == 0:
+                observation = self._surface.open(self._session.start.url, cookies)
+            else:
+                observation = self._step(step)
             changes = control.changes()
-            seen = [replace(one, step=step.index) for one in self._tap.drain() if not self._is_document_of_tools(one)]
-            self._replay.network += seen
+            self._drain()
+            seen, self._seen = self._seen, []
+            self._replay.network += [replace(one, step=step.index) for one in seen]
             if seen:
                 self._replay.asked.add(step.index)
             events = tuple(map(Event.model_validate, changes["events"]))
@@ -203,6 +152,12 @@ class _Actor:
             self._learn(step, observation)
         self._replay.steps = self._player.clean(self._session, self._replay.steps)
         return self._replay
+
+    def _drain(self) -> None:
+        """Take note of what has passed."""
+        seen = [one for one in self._tap.drain() if not self._is_document_of_tools(one)]
+        self._wire.see(seen)
+        self._seen += seen
 
     def close(self) -> None:
         """Close the connection."""
@@ -217,20 +172,45 @@ class _Actor:
                 # A page that says why it does not let a form go is an answer; an element that is not there is none.
                 if not observation.error or step.observation.error or "no element" not in observation.error:
                     return observation
-        elif action is not None and not step.raw:
+        elif action is not None:
             return self._last(step)  # said to a user: the app is not asked
-        return self._instead(step)
+        else:
+            return self._sent_again(step)
+        self._replay.notes[step.index] = "no such element"
+        return self._opened(step)
 
-    def _instead(self, step: Step) -> Observation:
-        """What was done cannot be done here: go where it led, if that was a page that can be asked for."""
-        self._replay.notes[step.index] = "no such element" if step.action else "no action of ours"
+    def _said(self, step: Step) -> Observation:
+        """What a client of the app's own interface was answered: its requests again, one by one."""
+        for exchange in self._session.sent(step.index):
+            self._wire.send(exchange)
+        self._drain()
+        last = self._seen[-1] if self._seen else None
+        body = (last.body or b"").decode("utf-8", "replace") if last else ""
+        return Observation(url=last.request.target if last else "", result=body)
+
+    def _sent_again(self, step: Step) -> Observation:
+        """What no action of ours does, a form that a script sends or a click on what is no control."""
+        asked = self._session.sent(step.index)
+        if not asked or asked[0].request.method == "GET":
+            return self._opened(step)
+        self._wire.send(asked[0])
+        self._drain()
+        last = self._seen[-1] if self._seen else None
+        if last is not None and inside(last.location) and last.location:
+            return self._surface.act(Action.call("goto", url=last.location))[0]
+        shown = fetched.interpret(asked[0].request.target, last.response) if last is not None else None
+        if not isinstance(shown, fetched.Document) or last is None:
+            return self._last(step)
+        page = snapshot(shown.source, last.request.target)
+        return Observation(url=page.url, title=page.title, page=format_lines(page.lines))
+
+    def _opened(self, step: Step) -> Observation:
+        """Where it led, if that was a page that can be asked for."""
         url = self._spelt(step.observation.url)
-        sent = {one.request.method for one in self._session.network if one.step == step.index and one.is_document}
-        if self._session.trace.header.interface == "browser" and inside(url) and url and sent <= {"GET"}:
-            moved = url != self._last(step).url
-            if moved or sent:
-                observation, _ = self._surface.act(Action.call("goto", url=url))
-                return observation
+        asked = self._session.sent(step.index)
+        known = self._session.pages and url and inside(url) and all(one.request.method == "GET" for one in asked)
+        if known and (asked or url != self._last(step).url):
+            return self._surface.act(Action.call("goto", url=url))[0]
         return self._last(step)
 
     def _last(self, step: Step) -> Observation:

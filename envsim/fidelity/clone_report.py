@@ -33,7 +33,7 @@ COLUMNS = (
     ("latency_ratio", "latency ratio"),
 )
 """Columns of the main table: key in `Row` and heading."""
-COUNTS = ("missing", "invented", "unexplained")
+COUNTS = ("missing", "invented", "variant", "unexplained")
 """Figures of the whole beside the columns: how many answers each explains."""
 EXAMPLES = 3
 """Examples kept of a route."""
@@ -128,8 +128,8 @@ def summarise(result: Result, spec: SandboxSpec, *, facts: dict[str, str], comma
         total=_row(ALL, result.cases),
         interval=rate(agreeing, len(result.cases)),
         rows=tuple(rows),
-        bugs=tuple(_bugs(result.cases, {bug.id: bug.title for bug in spec.bugs})),
-        counts={"missing": kinds["missing"], "invented": kinds["invented"], "unexplained": kinds[""]},
+        bugs=tuple(_bugs(result.cases, {bug.id: bug.title for bug in spec.bugs} | _variants(spec))),
+        counts={kind: kinds["" if kind == "unexplained" else kind] for kind in COUNTS},
         examples={row.route: wrong[row.route] for row in rows if wrong[row.route]},
         facts={
             "sessions": f"{result.sessions - len(result.skipped)} of {result.sessions}",
@@ -173,6 +173,15 @@ def _worst(cases: Iterable[Case]) -> tuple[Case, ...]:
     return tuple(sorted(differing, key=lambda case: (not case.first, case.f1, case.session, case.step))[:EXAMPLES])
 
 
+def _variants(spec: SandboxSpec) -> dict[str, str]:
+    """What it means that production answers as a variant does."""
+    having = {name: [b.id for b in spec.bugs if b.variants and b.variants.buggy == name] for name in spec.variants}
+    return {
+        f"@{name}": f"production answers as {name} does" + (f", which has {', '.join(ids)}" if ids else "")
+        for name, ids in having.items()
+    }
+
+
 def _bugs(cases: Sequence[Case], titles: dict[str, str]) -> list[BugRow]:
     found: dict[tuple[str, str], list[Case]] = {}
     for case in cases:
@@ -180,7 +189,7 @@ def _bugs(cases: Sequence[Case], titles: dict[str, str]) -> list[BugRow]:
             found.setdefault((case.kind, bug), []).append(case)
         if not case.kind and case.fails in ("production", "clone"):
             found.setdefault(("missing" if case.fails == "production" else "invented", ""), []).append(case)
-    order = ("missing", "invented", "chance", "reproduced")
+    order = ("missing", "invented", "variant", "chance", "reproduced")
     undeclared = {"missing": "production failed, and no bug declares it", "invented": "the clone failed by itself"}
     ranked = sorted(found.items(), key=lambda item: (order.index(item[0][0]), -len(item[1]), item[0]))
     return [
@@ -206,8 +215,10 @@ def _cell(key: str, value: float | None) -> str:
 
 
 def verdict(report: Report) -> str:
-    """What the figures say, in two sentences."""
+    """What the figures say, in a few sentences."""
     said = [f"The clone gives production's answer {100 * report.total.agreement:.1f}% of the time."]
+    if report.skipped:
+        said.append(f"{len(report.skipped)} of the sessions could not be made again, and nothing is said of them.")
     kinds = {kind: sorted({bug.id or "undeclared" for bug in report.bugs if bug.kind == kind}) for kind in COUNTS[:2]}
     named = [f"{', '.join(bugs)} {'is' if len(bugs) == 1 else 'are'} {kind}" for kind, bugs in kinds.items() if bugs]
     if named:
@@ -258,7 +269,8 @@ def render_html(report: Report) -> str:
 
 # -- gates ---------------------------------------------------------------------------------------------
 
-FIGURES = (*(key for key, _ in COLUMNS), *COUNTS)
+FIGURES = (*(key for key, _ in COLUMNS), *COUNTS, "skipped")
+"""What can be required; ``skipped`` counts sessions that could not be made again."""
 
 
 def parse_gate(expression: str) -> tuple[str, Callable[[float, float], bool], float, str]:
@@ -283,7 +295,7 @@ def require(report: Report, expression: str) -> None:
         GateError: It does not hold, or was not measured; names the route that is furthest from it.
     """
     figure, holds, limit, text = parse_gate(expression)
-    value = report.counts[figure] if figure in COUNTS else getattr(report.total, figure)
+    value = _figure(report, figure)
     if value is None:
         raise GateError(f"{report.app}: {figure} was not measured, so {text} does not hold.")
     if holds(value, limit):
@@ -293,4 +305,12 @@ def require(report: Report, expression: str) -> None:
     sign = 1 if ">" in text else -1
     worst = min(failing, key=lambda item: item[1] * sign) if failing else None
     where = f" Furthest from it: {worst[0].route} with {worst[1]:.4g}, {worst[0].responses} answers." if worst else ""
-    raise GateError(f"{report.app}: {figure} is {value:.4g}, so {text} does not hold.{where} See report.html.")
+    raise GateError(
+        f"{report.app}: {figure} is {value:.4g}, so {text} does not hold.{where} The report (-o) shows where."
+    )
+
+
+def _figure(report: Report, name: str) -> float | None:
+    if name == "skipped":
+        return len(report.skipped)
+    return report.counts[name] if name in COUNTS else getattr(report.total, name)

@@ -101,6 +101,9 @@ class CommandKit(StoreKit):
             self.sign_in(visit, account)
         except (OSError, http.client.HTTPException) as error:
             raise RuntimeError(f"the app failed while {account} was signed in: {error!r}") from None
+        except ValueError as error:
+            log.warning("%s could not be signed in: %s", account, error)
+            raise
         self._drop_memory()
         return visit.cookies
 
@@ -189,7 +192,7 @@ class CommandGuest(Guest):
             tick=timedelta(seconds=spec.tick_s),
             store=open_store(hosted["database"], seed, data, timed),
             assets=tuple(hosted["assets"]),
-            child=Child(_command(hosted, data), folder, address, _variables(hosted, folder, data, faketime)),
+            child=_child(hosted, folder, data, address, faketime),
             address=address,
             faketime=faketime,
             restart=hosted["restart"],
@@ -230,7 +233,7 @@ def build_command_seed(spec: GuestSpec, folder: Path, path: Path, data: Path) ->
     with seeding(hosted["database"], data, start.timestamp(), timed) as found:
         kept, cwd = dict(os.environ), Path.cwd()
         os.environ |= {**_variables(hosted, folder, data, faketime), **found, **timed}
-        os.chdir(folder)
+        os.chdir(_workdir(hosted, folder))
         try:
             build(data)
         finally:
@@ -253,8 +256,13 @@ def _variables(hosted: Mapping[str, Any], folder: Path, data: Path, faketime: Fa
     return variables | {"PYTHONPATH": ":".join(modules)}
 
 
-def _command(hosted: Mapping[str, Any], data: Path) -> list[str]:
-    return [_fill(part, hosted, data) for part in hosted["command"]]
+def _child(hosted: Mapping[str, Any], folder: Path, data: Path, address: Address, faketime: Faketime | None) -> Child:
+    command = [_fill(part, hosted, data) for part in hosted["command"]]
+    return Child(command, _workdir(hosted, folder), address, _variables(hosted, folder, data, faketime))
+
+
+def _workdir(hosted: Mapping[str, Any], folder: Path) -> Path:
+    return Path(hosted["workdir"] or folder)
 
 
 def _fill(text: str, hosted: Mapping[str, Any], data: Path) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envsim.errors import SandboxError
+from envsim.guest.faketime import forget
 from envsim.guest.relay import Address, connect
 
 READY_S = 40.0
@@ -112,6 +113,7 @@ class Child:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self._reap(process.pid)
+        forget(process.pid)
 
     def _reap(self, group: int) -> None:
         """Take in what it left to us: in a container we are every orphan's parent."""

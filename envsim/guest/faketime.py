@@ -15,6 +15,7 @@ from pathlib import Path
 from envsim.errors import ContentError
 
 PLACES = ("/usr/lib/*/faketime", "/usr/lib/faketime", "/usr/lib64/faketime", "/usr/local/lib/faketime")
+SHARED = Path("/dev/shm")  # noqa: S108 -- where the C library puts what processes share
 LIBRARY = "libfaketimeMT.so.1"
 
 SHIM = '''"""Python under libfaketime 0.9.10: its clock_nanosleep refuses what `time.sleep` asks of it."""
@@ -47,6 +48,15 @@ def find_library() -> Path:
         "libfaketime is not installed where this app runs, so its clock cannot be held. Add libfaketime to the image, "
         'or say clock = "real" under [hosted].'
     )
+
+
+def forget(pid: int) -> None:
+    """Remove what libfaketime shared among the process `pid` and its children, which have ended.
+
+    It does so itself only where a process ends in order; what stays would fill the memory of the sandbox.
+    """
+    for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
+        SHARED.joinpath(name).unlink(missing_ok=True)
 
 
 class Faketime:

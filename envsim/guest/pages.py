@@ -60,6 +60,9 @@ class Visit(Generic[A]):
         """Whether the sent form is one of this session's."""
         return self.form.get("csrf") == self.csrf
 
+    def check_name(self, name: str) -> None:
+        """Whether a new account may have this name; `Refusal` where a site wants more than a name."""
+
     @property
     def path(self) -> str:
         """Path of the request."""

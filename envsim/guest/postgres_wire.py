@@ -1,7 +1,7 @@
 """A client for PostgreSQL over its unix socket, as small as control of a database needs.
 
 Protocol 3.0, simple queries and COPY, text format; see "Frontend/Backend Protocol" in PostgreSQL's manual. Written here
-because what runs in images brings no driver: a query over a connection that stays open takes 0.1 ms, a ``psql`` 15.
+because what runs in images brings no driver, and ``psql`` would be a process per query.
 
 Standard library only: this package also runs inside images, without the rest of envsim.
 """

@@ -50,6 +50,7 @@ def register(v: AnyVisit) -> Response:
     sent = v.form
     if sent.get("password") != sent.get("again"):
         raise Refusal("password_mismatch", "The two passwords are not the same.")
+    v.check_name(sent.get("name", "").strip())
     v.actor.sid = members.register(v.actor, sent.get("name", ""), sent.get("email", ""), sent.get("password", ""))
     return v.redirect("/", "registered")
 

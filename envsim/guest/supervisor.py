@@ -16,12 +16,14 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from envsim.errors import ContentError
+from envsim.errors import ContentError, EnvsimError
 from envsim.guest.exchange import Message, Receive, Send
 from envsim.guest.guest import Guest, GuestSpec
 from envsim.guest.load import open_guest, write_seed
@@ -42,8 +44,13 @@ class Lease:
 
     def __init__(self, grace_s: float, lease_s: float) -> None:
         self._held = 0
-        self._free_at = time.monotonic() + grace_s
+        self._free_at = float("inf")
+        self._grace_s = grace_s
         self._lease_s = lease_s
+
+    def offer(self) -> None:
+        """From now on it can be taken: an owner that lives takes it at once."""
+        self._free_at = time.monotonic() + self._grace_s
 
     async def hold(self, receive: Receive, send: Send) -> None:
         """Answer at once and keep the exchange open until the owner hangs up."""
@@ -143,6 +150,7 @@ async def supervise(guest: Guest, directory: Path, lease: Lease) -> None:
     tasks: list[asyncio.Task[Any]] = [asyncio.create_task(app.serve())]
     while not app.started:
         await asyncio.sleep(0.001)
+    lease.offer()
     # Last, because an answering control plane means that all of it is up.
     tasks.append(asyncio.create_task(plane.serve()))
     tasks += [asyncio.create_task(stop.wait()), asyncio.create_task(lease.expired())]
@@ -157,15 +165,24 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="the clone's folder")
     parser.add_argument("--seed-db", type=Path, required=True, help="its seed: a database, or a hosted app's folder")
     parser.add_argument("--build-seed", action="store_true", help="write the seed and exit")
+    parser.add_argument("--as", type=int, dest="user", help="user and group id that the seed is built as")
     parser.add_argument("--data", type=Path, default=DATA, help="where a hosted app keeps its state")
     parser.add_argument("--directory", type=Path, help="where the sockets go")
     parser.add_argument("--lease", type=float, default=10.0, help="seconds it stays up without an owner")
-    parser.add_argument("--grace", type=float, default=60.0, help="seconds an owner has to show up at first")
+    parser.add_argument("--grace", type=float, default=60.0, help="seconds an owner has to show up once it is healthy")
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     spec = GuestSpec.from_json(args.spec.read_text(encoding="utf-8"))
     if args.build_seed:
-        write_seed(spec, args.folder, args.seed_db, args.data)
+        if args.user is not None:
+            # Not by a Dockerfile's USER: a folder declared as a volume changes hands for one build step only.
+            os.setgroups([])
+            os.setgid(args.user)
+            os.setuid(args.user)
+        try:
+            write_seed(spec, args.folder, args.seed_db, args.data)
+        except (EnvsimError, subprocess.CalledProcessError) as error:
+            sys.exit(f"error: {error}")
         return
     lease = Lease(args.grace, args.lease)
     guest = open_guest(spec, args.folder, args.seed_db, args.data)

@@ -45,7 +45,13 @@ class LiveTrace:
         self.path = self._writer.path
         self._page = ""
         self.steps = self.exchanges = 0
-        self._network: TextIO = _open(network_path(root, header.session))
+        try:
+            self._network: TextIO = _open(network_path(root, header.session))
+        except BaseException:
+            # A trace of nothing would keep its name from whoever tries again.
+            self._writer.close()
+            self.path.unlink()
+            raise
 
     def step(self, step: Step) -> None:
         """Append one step."""
@@ -67,6 +73,7 @@ class LiveTrace:
         """Have `value`, and whatever is sent in a field called `field`, replaced from now on."""
         if self._session is not None and value:
             self._session.names.add(field)
+            self._session.typed.add(value)
             self._session.secret(value, "password")
 
     def finish(self, outcome: Outcome | None = None) -> None:
@@ -83,7 +90,10 @@ class LiveTrace:
         """Remove what was written: nothing was recorded."""
         self.close()
         self.path.unlink(missing_ok=True)
-        Path(self._network.name).unlink(missing_ok=True)
+        network = Path(self._network.name)
+        network.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            network.parent.rmdir()  # where nothing else is in it
 
 
 def free_name(root: Path, app: str) -> str:
@@ -135,7 +145,7 @@ def record(
         The browser, whose ``page`` is Playwright's, and the trace.
 
     Raises:
-        TraceError: The session has a file there.
+        TraceError: The session has a file there, or a name that no file can have.
         ContentError, PrerequisiteError: See `envsim.page.record.Recording`.
     """
     site = origin_of(url)
@@ -143,6 +153,8 @@ def record(
     start: dict[str, JsonValue] = {"url": _target(url)}
     if login:
         start["login"] = login
+    if session and session != session_name(session):
+        raise TraceError(f"{session!r} is no name for a trace, which is a file's. Try {session_name(session)!r}.")
     header = Header(
         session=session or free_name(out, session_name(name)), app=name, source="record", interface="browser",
         goal=goal, policy="" if headless else "person", meta={"site": site, "start": start},

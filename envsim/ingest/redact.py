@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import html
 import itertools
 import json
 import os
@@ -25,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from envsim.errors import ContentError
 from envsim.ingest.patterns import DETECTORS, digits_of, phone
@@ -49,14 +51,14 @@ _LEARN_CHARS = 6
 """Shortest secret whose other copies are looked for: shorter ones meet ordinary words."""
 
 
-def load_key(path: Path) -> bytes:
-    """The key in `path`, which is made, readable by its owner only, where there is none.
+def load_key(path: Path, *, make: bool = True) -> bytes:
+    """The key in `path`, which is made, readable by its owner only, where there is none and `make` says so.
 
     Raises:
         ContentError: Not a key of ours, or it cannot be read or written.
     """
     try:
-        if not path.exists():
+        if make and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_hex(KEY_BYTES) + "\n")
@@ -175,6 +177,8 @@ class RedactedSession:
         self._learned: dict[str, str] = {}
         self.names: set[str] = set()
         """Names of form fields that take secrets, beside those that tell it."""
+        self.typed: set[str] = set()
+        """What was typed into password fields: secret wherever it is a whole value, however short."""
 
     # -- values ------------------------------------------------------------------------------
 
@@ -188,6 +192,8 @@ class RedactedSession:
             return value
         if (key in _SECRET_KEYS and isinstance(value, str) and value) or key in _NUMERIC_SECRETS:
             return self.secret(value, key)
+        if isinstance(value, str) and value in self.typed:
+            return self.secret(value, "password")
         if isinstance(value, str):
             return self._string(value, key)
         # A card number may be kept as a number.
@@ -230,7 +236,10 @@ class RedactedSession:
         """Have `again` replace every copy of `secret`, unless it may be an ordinary word."""
         # Only what cannot be an ordinary word or label may be replaced wherever it stands.
         if len(secret) >= _LEARN_CHARS and re.search(r"[^A-Za-z ]", secret):
-            self._learned[secret] = new
+            # Pages, forms and links spell the same value in ways of their own.
+            escaped = html.escape(secret)
+            for spelt in (secret, escaped, escaped.replace("&#x27;", "&#39;"), quote(secret), quote_plus(secret)):
+                self._learned[spelt] = new
 
     def _string(self, text: str, key: str) -> str:
         if text.lstrip()[:1] in ("{", "["):

@@ -6,7 +6,7 @@ import html
 import re
 from dataclasses import replace
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from envsim.page.har import Exchange, is_text
 from envsim.page.transport import Header
@@ -111,24 +111,8 @@ def _form(session: Cleaner, text: str) -> str:
 
 def _field(session: Cleaner, name: str, value: str) -> str:
     if value and (TOKENS.fullmatch(name) or name in session.names):
-        return _secret(session, value, "password" if name in session.names else "token")
-    clean = str(session.value(value, re.sub(r"[^a-z0-9]", "", name.lower())))
-    if clean.startswith("redacted-") and clean != value:
-        _learn(session, value, clean)
-    return clean
-
-
-def _secret(session: Cleaner, value: str, key: str) -> str:
-    new = str(session.secret(value, key))
-    _learn(session, value, new)
-    return new
-
-
-def _learn(session: Cleaner, value: str, new: str) -> None:
-    # The other ways in which the same value is spelt in pages, forms and links.
-    for spelt in {html.escape(value), html.escape(value).replace("&#x27;", "&#39;"), quote_plus(value), quote(value)}:
-        if spelt != value:
-            session.learn(spelt, new)
+        return str(session.secret(value, "password" if name in session.names else "token"))
+    return str(session.value(value, re.sub(r"[^a-z0-9]", "", name.lower())))
 
 
 def _headers(session: Cleaner, headers: tuple[Header, ...]) -> tuple[Header, ...]:
@@ -144,7 +128,7 @@ def _header(session: Cleaner, name: str, value: str) -> str:
     if name in _URLS:
         return redact_url(session, value)
     if _SECRET_HEADERS.fullmatch(name) and value:
-        return _secret(session, value, "authorization")
+        return str(session.secret(value, "authorization"))
     return session.text(value)
 
 
@@ -152,7 +136,7 @@ def _cookie(session: Cleaner, pair: str) -> str:
     name, equals, value = pair.strip().partition("=")
     # Names stay: which cookies an app sets is what it does, not whose they are.
     quoted = value.strip('"')
-    return f"{name}{equals}{_secret(session, quoted, 'cookie') if quoted else value}"
+    return f"{name}{equals}{session.secret(quoted, 'cookie') if quoted else value}"
 
 
 def _body(session: Cleaner, body: bytes, mime: str) -> bytes:
@@ -164,7 +148,7 @@ def _body(session: Cleaner, body: bytes, mime: str) -> bytes:
     if mime == "application/x-www-form-urlencoded":
         return _form(session, text).encode()
     if mime in ("text/html", "application/xhtml+xml"):
-        text = _META.sub(lambda found: found[1] + _secret(session, found[2], "token"), text)
+        text = _META.sub(lambda found: found[1] + str(session.secret(found[2], "token")), text)
         text = _INPUT.sub(lambda found: _input(session, found[0]), text)
     return str(session.value(text)).encode()
 
@@ -176,5 +160,5 @@ def _input(session: Cleaner, tag: str) -> str:
     secret = attrs.get("type", "").lower() == "password" or TOKENS.fullmatch(attrs.get("name", ""))
     if not secret or not value:
         return tag
-    new = _secret(session, value, "token" if attrs.get("type", "").lower() != "password" else "password")
+    new = str(session.secret(value, "token" if attrs.get("type", "").lower() != "password" else "password"))
     return tag.replace(attrs["value"], new)

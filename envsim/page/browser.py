@@ -53,6 +53,28 @@ ARGS = (
 )
 
 
+CONTEXTS_ENV = "ENVSIM_CHROMIUM_CONTEXTS"
+"""Environment variable with how many sessions one browser holds at once."""
+
+CONTEXTS_PER_CORE = 4
+"""Unless that says otherwise: more would share the same cores, at about 100 MB each."""
+
+PLACE_S = 60.0
+"""Longest wait for another session to close."""
+
+
+def max_contexts() -> int:
+    """Sessions that the browser of this process holds at once; one at least.
+
+    Raises:
+        PrerequisiteError: ``$ENVSIM_CHROMIUM_CONTEXTS`` is not a number.
+    """
+    given = os.environ.get(CONTEXTS_ENV, "")
+    if given and not given.isdecimal():
+        raise PrerequisiteError(f"{CONTEXTS_ENV}={given} is not a number.", command=f"export {CONTEXTS_ENV}=8")
+    return max(1, int(given) if given else CONTEXTS_PER_CORE * (os.cpu_count() or 1))
+
+
 def find_chromium() -> str:
     """Path of the browser to drive.
 
@@ -83,6 +105,9 @@ class Browser:
         self.pid = 0
         """Process id of the browser, 0 until it runs."""
         self._executable = find_chromium()
+        self.limit = max_contexts()
+        self.places = threading.BoundedSemaphore(self.limit)
+        """One for each session there may be."""
         self._jobs: queue.SimpleQueue[tuple[Callable[[Any], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="chromium", daemon=True)
@@ -168,6 +193,37 @@ class Browser:
                 done.set_exception(error)
                 if not browser.is_connected():
                     return
+
+
+class Place:
+    """A session's place in a browser, which has `max_contexts` of them."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._taken = False
+
+    def take(self) -> None:
+        """Wait for another session to close if there is no place; nothing, if this one has its place already.
+
+        Raises:
+            PrerequisiteError: All places were taken for `PLACE_S`.
+        """
+        if self._taken:
+            return
+        if not self._browser.places.acquire(timeout=PLACE_S):
+            limit = self._browser.limit
+            raise PrerequisiteError(
+                f"This process has {limit} browser sessions open, and none closed within {PLACE_S:g} s. Close "
+                "environments that are done, use fewer at once, or allow for more",
+                command=f"export {CONTEXTS_ENV}={2 * limit}",
+            )
+        self._taken = True
+
+    def give_back(self) -> None:
+        """Let another session have it; safe to call twice."""
+        if self._taken:
+            self._taken = False
+            self._browser.places.release()
 
 
 def _pid_of(browser: Any) -> int:

@@ -31,7 +31,8 @@ EDITING = frozenset({"click", "dblclick", "fill", "clear", "select_option", "pre
 class ChromiumDriver(BaseDriver):
     """Implements `PageDriver` with Playwright over a Chromium found on this machine.
 
-    The browser reaches the app and nothing else (see `AppProxy`). Scripts run, styles apply.
+    The browser reaches the app and nothing else (see `AppProxy`). Scripts run, styles apply. All drivers of a process
+    share one browser; one too many waits for another to close, see `browser.Place`.
 
     Args:
         app: Base URL of the app (``http://127.0.0.1:PORT``), or a transport that reaches it.
@@ -45,6 +46,7 @@ class ChromiumDriver(BaseDriver):
         self._browser = browsers.shared()
         self._proxy = AppProxy(SocketTransport(base_url=app) if isinstance(app, str) else app)
         self._context: Any = None
+        self._place = browsers.Place(self._browser)
         self._open_tabs: list[Tab] = []
         self._active = 0
         self._seen: Page | None = None
@@ -60,6 +62,7 @@ class ChromiumDriver(BaseDriver):
 
     def open(self, target: str, cookies: Mapping[str, str]) -> None:
         """See `PageDriver.open`."""
+        self._place.take()
         self._call(lambda browser: self._start(browser, resolve(target), cookies))
 
     def act(self, action: Action) -> str:
@@ -83,6 +86,7 @@ class ChromiumDriver(BaseDriver):
         """
         if not isinstance(token, Session):
             raise UncertainError("This is not a session saved by the chromium driver. Save one with save().")
+        self._place.take()
         self._call(lambda browser: self._load(browser, token))
 
     def screenshot(self) -> bytes | None:
@@ -96,6 +100,7 @@ class ChromiumDriver(BaseDriver):
         if context is not None and self._browser.alive:
             with contextlib.suppress(Exception):
                 self._browser.call(lambda _: context.close())
+        self._place.give_back()
         self._proxy.close()
 
     def _call(self, work: Any) -> Any:
@@ -379,9 +384,10 @@ class ChromiumDriver(BaseDriver):
                 self._proxy.replay, self._proxy.posted = dict(token.sources), set(token.posted)
                 if token.storage or saved.storage:
                     self._page_now.goto(ORIGIN + EMPTY, wait_until="load")
-                    self._tab.store("localStorage", token.storage)
-                    self._tab.store("sessionStorage", saved.storage)
+                    self._tab.store(token.storage, saved.storage)
                 self._tab.load(saved, self._proxy.replay, _target)
+                # The pages' scripts have just written there once more.
+                self._tab.store(token.storage, saved.storage)
         finally:
             self._proxy.replay = None
         self._proxy.sources.update(token.sources)

@@ -128,15 +128,18 @@ class Tab:
             self.page.go_back(wait_until="load")
         self.page.evaluate(probe.RESTORE, [list(edit) for edit in saved.edits])
         entries, _ = self._entries()
-        self.edits = {entries[at]["id"]: edits for at, edits in saved.past.items()}
+        edited = {**saved.past, saved.at: [list(edit) for edit in saved.edits]}
+        # A page that followed itself in the history takes its own place when it is opened by its address.
+        self.edits = {entries[at]["id"]: edits for at, edits in edited.items() if at < len(entries)}
 
     def stored(self, storage: str) -> dict[str, str]:
         """What the page's scripts have put into ``localStorage`` or ``sessionStorage``; nothing on a page of no app."""
         return dict(self.page.evaluate(probe.STORED, storage))
 
-    def store(self, storage: str, values: Mapping[str, str]) -> None:
-        """The counterpart of `stored`; the tab must show a page of the app."""
-        self.page.evaluate(probe.STORE, [storage, dict(values)])
+    def store(self, local: Mapping[str, str], session: Mapping[str, str]) -> None:
+        """Fill both storages, and drop what was in them; does nothing on a page of no app."""
+        for name, values in (("localStorage", local), ("sessionStorage", session)):
+            self.page.evaluate(probe.STORE, [name, dict(values)])
 
 
 def is_playwright(error: Exception) -> bool:

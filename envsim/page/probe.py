@@ -99,6 +99,7 @@ STORED = """name => {
 """All of ``localStorage`` or ``sessionStorage``, which pages without an origin do not have."""
 
 STORE = """([name, values]) => {
+  try { window[name].clear(); } catch { return; }
   for (const [key, value] of Object.entries(values)) window[name].setItem(key, value);
 }"""
 """The counterpart of `STORED`."""

@@ -192,13 +192,21 @@ class Recording:
                 if page.opener() is None:
                     self._begin(Action.call("new_tab"))
             self._active = len(self._tabs) - 1
-        session = self._context.new_cdp_session(page)
+        page.on("close", lambda _: self._closed(tab))
+        try:
+            self._watch(tab)
+        except Exception:
+            # Told by a page that was closed meanwhile, as the first one is where nothing answers.
+            if self._context is not None and not page.is_closed():
+                raise
+
+    def _watch(self, tab: _Tab) -> None:
+        session = self._context.new_cdp_session(tab.page)
         session.send("Page.enable")
         # Going back asks the app again, as it does in every driver: what is recorded is what the app answered.
         session.send("Network.enable")
         session.send("Network.setCacheDisabled", {"cacheDisabled": True})
         session.on("Page.frameRequestedNavigation", lambda event: setattr(tab, "asked", True))
-        page.on("close", lambda _: self._closed(tab))
 
     def _closed(self, tab: _Tab) -> None:
         if tab not in self._tabs:

@@ -20,6 +20,10 @@ HOSTED_REQUIREMENTS = ("time-machine>=2.16",)
 """What apps hosted in the supervisor's own process run on beside those."""
 
 
+CLOSED = "# closed"
+"""First line of requirements that name everything: a comment to pip, which whoever calls it must tell."""
+
+
 def guest_files() -> dict[str, bytes]:
     """Path below an import root -> content."""
     files = {"envsim/__init__.py": b""}
@@ -29,9 +33,11 @@ def guest_files() -> dict[str, bytes]:
 
 
 def all_requirements(spec: SandboxSpec) -> list[str]:
-    """Everything pip installs beside the bundle for the app of `spec`, sorted."""
+    """Everything pip installs beside the bundle for the app of `spec`, sorted; after `CLOSED` where that is all."""
     hosted = HOSTED_REQUIREMENTS if spec.hosted is not None and spec.hosted.kind == "wsgi" else ()
-    return sorted({*spec.requirements, *REQUIREMENTS, *hosted})
+    lines = sorted({*spec.requirements, *REQUIREMENTS, *hosted})
+    closed = spec.variant is not None and spec.variants[spec.variant].closed
+    return [CLOSED, *lines] if closed else lines
 
 
 def files_hash(files: dict[str, bytes], *more: str) -> str:

@@ -6,6 +6,7 @@ the base image is run for it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -14,7 +15,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +105,9 @@ def _facts(client: Any, base: str) -> tuple[bytes, str]:
             command="sandbox up APP --runtime docker --base IMAGE_WITH_THE_PACKAGES",
         )
     image = client.images.get(base)
-    container = client.containers.create(base, ["true"], network_mode="none")
-    try:
+    with _created(client, base) as container:
         status, release = _read(container, STATUS), _read(container, RELEASE)
-    finally:
-        container.remove(force=True, v=True)
-    theirs, ours = _codename(release.decode("utf-8", "replace")), _codename(_host_release())
+    theirs, ours = _codename(release.decode("utf-8", "replace")), host_release()
     if not status or theirs != ours:
         raise PrerequisiteError(
             f"The image {base} is {theirs or 'no Debian'} and this machine is {ours or 'no Debian'}: packages of one "
@@ -119,11 +117,28 @@ def _facts(client: Any, base: str) -> tuple[bytes, str]:
     return status, str(image.attrs["Architecture"])
 
 
-def _host_release() -> str:
+def host_release() -> str:
+    """The Debian release of this machine, e.g. ``"bookworm"``; "" if it has no name of that kind."""
     try:
-        return HOST_RELEASE.read_text(encoding="utf-8")
+        return _codename(HOST_RELEASE.read_text(encoding="utf-8"))
     except OSError:
         return ""
+
+
+def image_release(client: Any, name: str) -> str:
+    """The same of an image."""
+    with _created(client, name) as container:
+        return _codename(_read(container, RELEASE).decode("utf-8", "replace"))
+
+
+@contextlib.contextmanager
+def _created(client: Any, name: str) -> Iterator[Any]:
+    """A container of an image that is never started: its files can be read."""
+    container = client.containers.create(name, ["true"], network_mode="none")
+    try:
+        yield container
+    finally:
+        container.remove(force=True, v=True)
 
 
 def _codename(text: str) -> str:

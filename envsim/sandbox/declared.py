@@ -13,6 +13,10 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
 Entry = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
 RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")]
 DebianPackage = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$")]
+Requirement = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._, -]*\])? *([<>=!~@;(].*)?$")]
+"""Begins with a name: what begins with a dash, pip would take for an option of its own."""
+_BELOW = r"\.?[A-Za-z0-9_][A-Za-z0-9._-]*"
+Database = Annotated[str, Field(pattern=rf"^(sqlite:{_BELOW}(/{_BELOW})*|postgres|files)$")]
 VariantName = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._+-]{0,31}$")]
 
 BugClass = Literal[
@@ -98,7 +102,14 @@ class Clock(Strict):
 class Variant(Strict):
     """One version of an app, or one way to configure it."""
 
-    requirements: tuple[str, ...] = Field(default=(), description="pip requirements beside those of all variants")
+    requirements: tuple[Requirement, ...] = Field(
+        default=(), description="pip requirements beside those of all variants"
+    )
+    closed: bool = Field(
+        default=False,
+        description="the requirements name all that is installed, and what those ask for is not looked at: for an old "
+        "version that pins something without a wheel for Pythons of today",
+    )
     note: str = Field(default="", description="what sets it apart, for people")
 
 
@@ -122,6 +133,9 @@ class Hosted(Strict):
         default=str(DATA),
         description="command: the data folder inside; the seed starts from what an image has there",
     )
+    workdir: Annotated[str, Field(pattern=r"^/.*$")] | None = Field(
+        default=None, description="command: where it is started inside; None: in the app's folder"
+    )
     restart: bool = Field(
         default=False,
         description="command: a reset starts the app again, for one that keeps state in its memory; its chance, as far "
@@ -135,7 +149,7 @@ class Hosted(Strict):
         description="command: module:function below the folder, (envsim.guest.visit.Visit, account) -> None",
     )
     environment: dict[str, str] = Field(default={}, description="command: variables; {data} and so on as in `command`")
-    database: Annotated[str, Field(pattern=r"^(sqlite:[^/].*|postgres|files)$")] = Field(
+    database: Database = Field(
         description="sqlite:PATH below the data folder, postgres, or files alone; the state view is read from it"
     )
     assets: tuple[str, ...] = Field(
@@ -157,7 +171,17 @@ class Hosted(Strict):
             raise ValueError("kind 'wsgi' needs app = \"module:function\"")
         if not self.database.startswith("sqlite:"):
             raise ValueError("kind 'wsgi' keeps its state in sqlite:PATH; serve the app with a command for others")
-        own = {"command", "port", "socket", "data", "restart", "clock", "login", "environment"} & self.model_fields_set
+        own = {
+            "command",
+            "port",
+            "socket",
+            "data",
+            "workdir",
+            "restart",
+            "clock",
+            "login",
+            "environment",
+        } & self.model_fields_set
         if own:
             raise ValueError(f"{min(own)} is for kind 'command'")
 

@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import os
+import re
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
@@ -31,6 +32,8 @@ LOCAL_BASE = "envsim-base:bookworm"
 
 Progress = Callable[[str], None]
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_NOISE = re.compile(r" --->|Removing intermediate")
 _FACTS = "import json, platform, sys; print(json.dumps([sys.version_info[:2], platform.machine()]))"
 
 
@@ -195,7 +198,11 @@ def _image_id(client: Any, name: str) -> str:
 
 
 def build_context(spec: SandboxSpec) -> dict[str, bytes]:
-    """The build context but for the wheels: path -> content."""
+    """The build context but for the wheels: path -> content.
+
+    Raises:
+        ContentError: The app has no Dockerfile, or a link to a file elsewhere, which its agent could then read.
+    """
     dockerfile = spec.root / "Dockerfile"
     if not dockerfile.is_file():
         raise ContentError(f"{spec.root} has no Dockerfile. Copy the shop's: it serves any clone written on the kit.")
@@ -208,10 +215,14 @@ def build_context(spec: SandboxSpec) -> dict[str, bytes]:
     if spec.packages or (spec.hosted is not None and spec.hosted.kind == "command"):
         files["debs/install.sh"] = INSTALL.encode()
         files["debs/packages.txt"] = "".join(f"{name}\n" for name in sorted(spec.packages)).encode()
+    inside = spec.root.resolve()
     for path in folder_files(spec.root):
         name = path.relative_to(spec.root).as_posix()
-        if not spec.is_host_only(name):
-            files[f"app/{name}"] = path.read_bytes()
+        if spec.is_host_only(name):
+            continue
+        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            raise ContentError(f"{path} is a link that leads out of the app's folder. Put the file itself there.")
+        files[f"app/{name}"] = path.read_bytes()
     return files
 
 
@@ -253,6 +264,7 @@ def _build(client: Any, context: io.BytesIO, tag: str, base: str, app: str) -> N
     for message in stream:
         output += message.get("stream", "")
         if "error" in message:
-            raise SandboxStartError(
-                f"The image of {app} cannot be built: {message['error']} Its output ends: {output[-1500:]}"
-            )
+            # What matters is what the last step said, not how the ones before it went.
+            lines = _COLOUR.sub("", output).rpartition("\nStep ")[2].splitlines()[1:]
+            said = "\n".join(line for line in lines if not _NOISE.match(line))[-1500:].strip() or "(nothing)"
+            raise SandboxStartError(f"The image of {app} cannot be built: {message['error']} Its output ends: {said}")

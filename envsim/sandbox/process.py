@@ -128,7 +128,7 @@ def _await(spec: SandboxSpec, process: subprocess.Popen[bytes], record: Record) 
 def _spawn(spec: SandboxSpec, python: Path, seed: Path, folder: Path) -> subprocess.Popen[bytes]:
     command = [str(python), "-m", "envsim.guest.supervisor", "--spec", str(folder / "guest.json")]
     command += ["--folder", str(spec.root.resolve()), "--seed-db", str(seed), "--data", str(folder / DATA)]
-    command += ["--directory", str(folder), "--lease", str(LEASE_S), "--grace", str(START_S)]
+    command += ["--directory", str(folder), "--lease", str(LEASE_S), "--grace", str(LEASE_S)]
     with (folder / "log").open("ab") as log:
         # Its own session: an interrupt at the terminal is for the owner, who then closes it.
         process = subprocess.Popen(

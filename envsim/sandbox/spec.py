@@ -17,6 +17,7 @@ from envsim.sandbox.declared import (
     Entry,
     Hosted,
     Identifier,
+    Requirement,
     Strict,
     Variant,
     VariantName,
@@ -45,7 +46,9 @@ class SandboxSpec(Strict):
     title: str
     description: str
     base: Identifier | None = Field(default=None, description="the app that this one is, seen from another side")
-    requirements: tuple[str, ...] = Field(default=(), description="pip requirements of the app, its variant's included")
+    requirements: tuple[Requirement, ...] = Field(
+        default=(), description="pip requirements of the app, its variant's included"
+    )
     packages: tuple[DebianPackage, ...] = Field(default=(), description="Debian packages of the app, for its image")
     image: str | None = Field(default=None, description="image that holds the app; None: our base image")
     variants: dict[VariantName, Variant] = Field(default={}, description="versions of the app, by name")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from envsim.errors import ContentError
 from envsim.page.driver import PageDriver
 from envsim.page.http import HttpDriver
 from envsim.page.lines import format_lines
@@ -96,8 +97,23 @@ class ToolSurface:
         self._client.close()
 
 
+def check_driver(name: str) -> None:
+    """Refuse what is none of `DRIVERS`.
+
+    Raises:
+        ContentError: There is none of that name.
+    """
+    if name not in DRIVERS:
+        raise ContentError(f"There is no page driver {name!r}. Use one of: {', '.join(DRIVERS)}.")
+
+
 def open_driver(name: str, transport: Transport) -> PageDriver:
-    """The page driver called `name`, one of `DRIVERS`, over `transport`, which it closes."""
+    """The page driver called `name`, one of `DRIVERS`, over `transport`, which it closes.
+
+    Raises:
+        ContentError: There is none of that name.
+    """
+    check_driver(name)
     if name == "http":
         return HttpDriver(transport)
     # Playwright is an extra: the module that needs it is loaded only when asked for.

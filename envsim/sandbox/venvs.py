@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from envsim.errors import ContentError, PrerequisiteError
-from envsim.sandbox.bundle import all_requirements, guest_root
+from envsim.sandbox.bundle import CLOSED, all_requirements, guest_root
 from envsim.sandbox.seed import cache_dir, folder_hash, guest_spec, seed_database
 from envsim.sandbox.spec import SandboxSpec
 
@@ -77,7 +77,7 @@ def _install(folder: Path, requirements: list[str]) -> None:
         [sys.executable, "-m", "venv", "--without-pip", str(folder)],
         [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--quiet"],
     ]
-    steps[1] += ["--disable-pip-version-check", *requirements]
+    steps[1] += ["--disable-pip-version-check", *("--no-deps" if line == CLOSED else line for line in requirements)]
     for command in steps:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:

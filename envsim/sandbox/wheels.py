@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from envsim.errors import PrerequisiteError
+from envsim.sandbox.bundle import CLOSED
 from envsim.sandbox.seed import cache_dir
 
 GLIBC = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34", "manylinux_2_36")
@@ -48,7 +49,7 @@ def get_wheels(requirements: str, python: str, machine: str) -> list[Path]:
 
 def _download(folder: Path, python: str, machine: str) -> list[str]:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", str(folder)]
-    command += ["--requirement", str(folder / "requirements.txt"), "--find-links", str(folder)]
+    command += ["--requirement", str(folder / "requirements.txt"), "--find-links", str(folder), *_alone(folder)]
     command += ["--implementation", "cp", "--python-version", python]
     for abi in (f"cp{python.replace('.', '')}", "abi3", "none"):
         command += ["--abi", abi]
@@ -57,11 +58,17 @@ def _download(folder: Path, python: str, machine: str) -> list[str]:
     return command
 
 
+def _alone(folder: Path) -> list[str]:
+    """What tells pip that the requirements in `folder` name everything."""
+    first = (folder / "requirements.txt").read_text(encoding="utf-8").partition("\n")[0]
+    return ["--no-deps"] if first == CLOSED else []
+
+
 def _build_pure(folder: Path, requirements: str, failure: str) -> None:
     """Put a wheel of everything that is Python alone beside the rest, for a second try at the download."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", scratch]
-        if reason := _run([*command, "--requirement", str(folder / "requirements.txt")]):
+        if reason := _run([*command, "--requirement", str(folder / "requirements.txt"), *_alone(folder)]):
             raise _unavailable(requirements, f"{failure}; and built from source: {reason}")
         for wheel in Path(scratch).glob("*-none-any.whl"):
             shutil.move(wheel, folder / wheel.name)

@@ -11,10 +11,11 @@ from envsim.errors import ContentError, SandboxError, UncertainError
 from envsim.page.transport import Transport
 from envsim.sandbox.faults import Faults, read_faults
 from envsim.sandbox.faults_wire import FaultTransport
+from envsim.sandbox.inprocess import InProcessRuntime
 from envsim.sandbox.pool import SandboxPool
 from envsim.sandbox.runtime import ResetRequest, Runtime, Sandbox, SetupCall
 from envsim.sandbox.spec import SandboxSpec
-from envsim.sandbox.surfaces import DRIVERS, PageSurface, ToolSurface, open_driver
+from envsim.sandbox.surfaces import PageSurface, ToolSurface, check_driver, open_driver
 from envsim.sandbox.tools import ToolClient
 from envsim.state import StateView
 from envsim.task import Interface, Task
@@ -75,8 +76,7 @@ class SandboxWorld:
         bugs: str | tuple[str, ...] = "production",
         faults: Faults = "none",
     ) -> None:
-        if driver not in DRIVERS:
-            raise ContentError(f"There is no page driver {driver!r}. Use one of: {', '.join(DRIVERS)}.")
+        check_driver(driver)
         if interface == "tools" and spec.tools is None:
             raise ContentError(f"{spec.name} offers no tools. Use interface='browser'.")
         spec.select_bugs(bugs)
@@ -158,6 +158,12 @@ class SandboxWorld:
             self._wire.load(wire)
         if self._user is not None:
             self._user.load(users)
+
+    @property
+    def apart(self) -> bool:
+        """Whether its sandbox is in another process, so that what it does is waited for."""
+        runtime = self._runtime.runtime if isinstance(self._runtime, SandboxPool) else self._runtime
+        return not isinstance(runtime, InProcessRuntime)
 
     def spawn(self, count: int) -> list[SandboxWorld]:
         """See `ForkableWorld.spawn`. Their sandboxes come from one pool and are being warmed when this returns.

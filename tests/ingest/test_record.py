@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from envsim.cli.sandbox import app
 from envsim.errors import ContentError, PrerequisiteError, TraceError
 from envsim.ingest.live import LiveTrace, record
 from envsim.ingest.redact import Redactor
@@ -24,9 +26,11 @@ from envsim.page.har_lines import network_path
 from envsim.page.http import HttpDriver
 from envsim.page.lines import format_lines, without_focus
 from envsim.page.record import Recording
+from envsim.page.transport import Request
 from envsim.sandbox.runtime import ResetRequest, Sandbox, get_runtime
 from envsim.sandbox.spec import find_spec
 from envsim.trace import Header, Step, Trace, TraceReader
+from envsim.types import Action, Observation
 
 KEY = bytes(32)
 MAIL, PASSWORD = "someone.new@example.com", "zanzibar & 42"
@@ -243,7 +247,25 @@ def test_bad_addresses_leave_nothing(tmp_path: Path) -> None:
     for url, why in (("ftp://a", "no web address"), ("http://127.0.0.1:9/", "cannot be opened")):
         with pytest.raises(ContentError, match=why), record(url, tmp_path / "out", redactor=None):
             pass
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.browser
+def test_an_address_where_nothing_answers_is_one_sentence(tmp_path: Path) -> None:
+    """Chromium tells of its first page while that is being closed; Playwright would print what a handler raises."""
+    command = [sys.executable, "-m", "envsim.cli.sandbox", "record", "http://localhost:1/", "-o", str(tmp_path / "out")]
+    done = subprocess.run([*command, "--headless"], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: http://localhost:1/ cannot be opened")
+    assert done.stderr.count("\n") == 1
+
+
+def test_bad_names_and_addresses_make_no_key(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match=r"no name for a trace.* 'x'"):
+        record("http://127.0.0.1:9/", tmp_path / "out", redactor=None, session="../../x").__enter__()
+    answer = CliRunner().invoke(app, ["record", "file:///etc/passwd", "-o", str(tmp_path / "out"), "--headless"])
+    assert isinstance(answer.exception, ContentError)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_window_needs_a_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,6 +278,21 @@ def test_a_window_needs_a_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         pass
 
 
+def test_a_short_secret_is_one_too(tmp_path: Path) -> None:
+    """Too short to be looked for inside other text, but whole it is never written."""
+    live = LiveTrace(tmp_path, Header(session="s", app="a", source="record", interface="browser"), Redactor(KEY))
+    live.secret("1234", "code")
+    live.step(Step(index=0, observation=Observation(page='textbox "Code" [eabcd]')))
+    live.step(Step(index=1, action=Action.call("fill", bid="eabcd", value="1234"), observation=Observation()))
+    for kind, body in (("application/x-www-form-urlencoded", b"code=1234"), ("application/json", b'{"a": ["1234"]}')):
+        sent = Request("POST", "/?x=1234", (("content-type", kind),), body)
+        live.exchange(Exchange("http://a.test", sent, 200, (), b"ok", "text/plain"))
+    live.finish()
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"1234" not in written
+    assert written.count(b"redacted-password-") == 5
+
+
 def test_a_session_is_never_overwritten(tmp_path: Path) -> None:
     header = Header(session="s", app="a", source="record", interface="browser")
     LiveTrace(tmp_path, header, None).finish()
@@ -263,6 +300,16 @@ def test_a_session_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="exists"):
         LiveTrace(tmp_path, header, None)
     assert (tmp_path / "s.jsonl").read_bytes() == before
+
+
+def test_where_only_the_network_is_in_the_way_no_trace_is_left(tmp_path: Path) -> None:
+    header = Header(session="s", app="a", source="record", interface="browser")
+    (tmp_path / "network").mkdir()
+    (tmp_path / "network" / "s.jsonl").write_text("theirs", encoding="utf-8")
+    with pytest.raises(TraceError, match=r"Cannot write .*s\.jsonl"):
+        LiveTrace(tmp_path, header, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["network"]
+    assert (tmp_path / "network" / "s.jsonl").read_text(encoding="utf-8") == "theirs"
 
 
 class Static:

@@ -135,3 +135,9 @@ def driver_pair(request: pytest.FixtureRequest, http_driver: HttpDriver) -> Iter
     other = _chromium() if request.param == "chromium" else HttpDriver(AsgiTransport(build_site()))
     with closing(other):
         yield http_driver, other
+
+
+@pytest.fixture
+def site() -> Asgi:
+    """The site itself, which keeps nothing between requests: its drivers may share it."""
+    return build_site()

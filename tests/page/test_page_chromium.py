@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request as StarletteRequest
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
@@ -223,3 +224,41 @@ def test_a_missing_browser_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PrerequisiteError, match="apt-get install"):
         browser.find_chromium()
+
+
+def test_a_session_goes_on_in_another_browser_context() -> None:
+    """What only the browser holds: storage of both kinds, what was typed on pages before, and what was posted."""
+    shown = """<form method=post action=/post><input aria-label=Word name=word><button>Post</button></form>
+      <p id=seen></p><a href="/next">Next</a><script>
+        localStorage.both = (localStorage.both || '') + 'L'; sessionStorage.one = (sessionStorage.one || '') + 'S';
+        seen.textContent = `${localStorage.both} ${sessionStorage.one}`;
+      </script>"""
+    asked: list[str] = []
+
+    async def page(request: StarletteRequest) -> Response:
+        asked.append(f"{request.method} {request.url.path}")
+        return HTMLResponse(shown if request.method == "GET" else "<p>posted</p><a href='/next'>Next</a>")
+
+    routes = [Route("/", page), Route("/post", page, methods=["POST"])]
+    routes.append(Route("/next", lambda _: HTMLResponse("<p>next</p>")))
+    app = AsgiTransport(Starlette(routes=routes))
+    with closing(ChromiumDriver(app)) as first, closing(ChromiumDriver(app)) as second:
+        first.open("/", {})
+        word = next(line.ref for line in first.observe().lines if line.name == "Word")
+        first.act(Action.call("fill", bid=word, value="typed"))
+        click(first, "Post")
+        click(first, "Next")
+        token, before = first.save(), list(asked)
+        second.load(token)
+        assert asked == before  # nothing was asked again, least of all posted
+        assert second.observe() == first.observe()
+        walks = []
+        for driver in (first, second):
+            driver.act(Action.call("go_back"))
+            posted = names(driver)
+            driver.act(Action.call("go_back"))
+            walks.append((posted, driver.observe(), [n for n in names(driver) if n.startswith("L")]))
+        assert walks[0] == walks[1]
+        assert walks[0][0] == ["posted", "Next"]
+        assert "typed" in str(walks[0][1])
+        assert walks[0][2] == ["LL SS"]

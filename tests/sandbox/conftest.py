@@ -26,6 +26,9 @@ def user_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         shared = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "envsim" / "wheels"
         shared.mkdir(parents=True, exist_ok=True)
         (cache / "wheels").symlink_to(shared)
+        packages = shared.with_name("debs")
+        packages.mkdir(exist_ok=True)
+        (cache / "debs").symlink_to(packages)
         environments = shared.with_name("venvs")  # nor do virtual environments
         environments.mkdir(exist_ok=True)
         (cache / "venvs").symlink_to(environments)

@@ -88,6 +88,15 @@ def test_its_memory_and_chance_are_the_seeds(sandbox: DockerSandbox) -> None:
     assert facts(sandbox)[3] != first[0][3]
 
 
+def test_restarts_leave_neither_processes_nor_shared_memory(sandbox: DockerSandbox) -> None:
+    for seed in range(5):
+        sandbox.control.reset(ResetRequest(seed=seed))
+    shared = sandbox.container.exec_run(["ls", "/dev/shm"]).output.decode().split()
+    assert len(shared) == 2
+    processes = sandbox.container.exec_run(["sh", "-c", "ls -d /proc/[0-9]*"]).output.decode().split()
+    assert len(processes) <= 4  # the supervisor, the app, and these two
+
+
 def test_an_account_is_signed_in_by_its_own_form(sandbox: DockerSandbox) -> None:
     cookies = sandbox.control.reset(ANN)
     assert facts(sandbox, cookies)[0] == "ann"

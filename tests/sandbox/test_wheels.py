@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from envsim.errors import PrerequisiteError
+from envsim.sandbox.bundle import CLOSED, all_requirements
+from envsim.sandbox.spec import find_spec
 from envsim.sandbox.wheels import get_wheels
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -76,3 +78,18 @@ def test_what_is_nowhere_is_refused_in_one_sentence(index: Path) -> None:
     with pytest.raises(PrerequisiteError, match=r"envsim-source-only.*cannot be had.*Run: ") as refused:
         get_wheels("envsim-source-only==1.0\n", PYTHON, "x86_64")
     assert "\n" not in str(refused.value)
+
+
+def test_requirements_that_name_everything_bring_nothing_else(index: Path) -> None:
+    wanting = PROJECT.replace('version = "1.0"\n', 'version = "1.0"\ndependencies = ["envsim-nowhere"]\n')
+    publish(index, **{"pyproject.toml": wanting, "source_only.py": "X = 1\n"})
+    with pytest.raises(PrerequisiteError, match="envsim-nowhere"):
+        get_wheels("envsim-source-only==1.0\n", PYTHON, "x86_64")
+    wheels = get_wheels(f"{CLOSED}\nenvsim-source-only==1.0\n", PYTHON, "x86_64")
+    assert [wheel.name for wheel in wheels] == ["envsim_source_only-1.0-py2.py3-none-any.whl"]
+
+
+def test_only_closed_variants_say_so() -> None:
+    pinned, current = (all_requirements(find_spec("spirit", variant=name)) for name in ("0.12.1", "0.14.3"))
+    assert (pinned[0], "Pillow==9.5.0" in pinned) == (CLOSED, True)
+    assert CLOSED not in current

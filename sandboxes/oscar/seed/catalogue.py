@@ -124,7 +124,7 @@ def _product(family: Family, name: str, number: int, rng: Rng, kind: Any) -> Any
         structure="parent" if family.variants else "standalone",
         is_public=name not in HIDDEN,
         product_class=kind,
-        description=f"<p>{said}</p>\n<p>{family.maker}. {closer}</p>",
+        description=f"<p>{said}</p><p>{family.maker}. {closer}</p>",
         is_discountable=family.kind != "Gift card",
     )
 

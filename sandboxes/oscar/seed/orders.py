@@ -108,9 +108,9 @@ def _cents(amount: Decimal) -> Decimal:
 
 
 def _status(rng: Rng, age: timedelta) -> str:
-    if age < timedelta(days=3):
+    if age < timedelta(days=6):
         return rng.choice(("Pending", "Pending", "Being processed"))
-    if age < timedelta(days=8):
+    if age < timedelta(days=21):
         return rng.choice(("Pending", "Being processed", "Shipped"))
     return rng.choice(("Shipped",) * 8 + ("Cancelled", "Returned"))
 

@@ -156,14 +156,14 @@ def _ordering(sort_by: Iterable[str]) -> list[Any]:
 def _facets(found: QuerySet[Any], ranges: Iterable[tuple[str, str]]) -> dict[str, Any]:
     kinds = found.order_by().values_list("product_class__name").annotate(n=Count("pk", distinct=True))
     stars = found.order_by().exclude(rating=None).values_list("stars").annotate(n=Count("pk", distinct=True))
-    counted = {f"{name}:{text}": found.filter(price_filter(text)).count() for name, text in ranges}
+    counted = {f"price:{text}": found.filter(price_filter(text)).count() for _, text in ranges}
     return {
         "fields": {
             "product_class": sorted(kinds, key=lambda row: (-row[1], row[0])),
             "rating": sorted(((str(value), n) for value, n in stars), reverse=True),
         },
         "dates": {},
-        # Up to 3.2 Oscar asks for these by the name of the exact field.
+        # Some versions ask for these by the name of the exact field; all of them are about the price.
         "queries": counted | {key.replace(":", "_exact:", 1): n for key, n in counted.items()},
     }
 

@@ -117,7 +117,7 @@ def _plants() -> Iterator[Draft]:
     for name, latin, sow, plant, space, harvest, likes, note, enemy, kind in table:
         head = f"# {name}\n\n*{latin}*, see [[{kind.capitalize()}|Plants/{kind.capitalize()}]].\n"
         facts = (
-            f"\n| | |\n|---|---|\n| Sow | {sow} |\n| Plant out | {plant} |\n| Spacing | {space} |\n"
+            f"\n| What | How |\n|---|---|\n| Sow | {sow} |\n| Plant out | {plant} |\n| Spacing | {space} |\n"
             f"| Harvest | {harvest} |\n| Likes | {likes} |\n"
         )
         notes = f"\n## Notes\n\n{note}\n"
@@ -185,8 +185,8 @@ def _plots() -> Iterator[Draft]:
         side = "lower" if number > 9 else "upper"
         soil = rng.choice(("heavy loam", "sandy loam", "loam over gravel", "black and wet"))
         text = (
-            f"# Plot {number}\n\n| | |\n|---|---|\n| Size | {size} square metres |\n| Rent | {rent}.00 a year |\n"
-            f"| Side | {side} |\n| Soil | {soil} |\n| Holder | {MEMBERS[number - 1]} |\n"
+            f"# Plot {number}\n\n| What | Measured |\n|---|---|\n| Size | {size} square metres |\n"
+            f"| Rent | {rent}.00 a year |\n| Side | {side} |\n| Soil | {soil} |\n| Holder | {MEMBERS[number - 1]} |\n"
         )
         remark = rng.choice(
             ("The tap drips.", "Shares a shed with its neighbour.", "The apple tree belongs to the plot.",

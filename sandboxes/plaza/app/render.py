@@ -11,7 +11,7 @@ from envsim.guest.text import RowsFirst, day, initials, moment, plural
 from envsim.guest.zones import ZONES
 
 from .service.markup import to_html
-from .service.moderation import ACTIONS, REASONS
+from .service.moderation import LOG_WORDS, REASONS
 from .service.ranking import COMMENT_SORTS, PERIODS, SORTS
 
 NOTICES = {
@@ -77,7 +77,12 @@ def _compile() -> Environment:
     for function in (day, initials, moment, plural, points, snippet, to_html):
         found.filters[function.__name__] = function
     found.globals.update(
-        actions=ACTIONS, reasons=REASONS, sorts=SORTS, periods=PERIODS, comment_sorts=COMMENT_SORTS, zones=sorted(ZONES)
+        log_words=LOG_WORDS,
+        reasons=REASONS,
+        sorts=SORTS,
+        periods=PERIODS,
+        comment_sorts=COMMENT_SORTS,
+        zones=sorted(ZONES),
     )
     return found
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from envsim.guest import pages
 from envsim.guest.kit import Kit
 from envsim.guest.members import load_actor
-from envsim.guest.service import Refusal
+from envsim.guest.service import Refusal, scalar
 
 from .render import NOTICES, page
 from .service.people import Actor, unread
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{2,30}")
 
 
 class Visit(pages.Visit[Actor]):
@@ -42,6 +45,17 @@ class Visit(pages.Visit[Actor]):
         if "body" in self.form and self.kit.bug("form-rotation", self.path):
             raise Refusal("form_rotated", "This form has expired. Your text is still here; please send it again.", 403)
         return True
+
+    def check_name(self, name: str) -> None:
+        """Whether a new account may have this name.
+
+        Raises:
+            Refusal: It cannot stand in an address, or somebody has it.
+        """
+        if not _NAME.fullmatch(name):
+            raise Refusal("invalid_name", "Choose a name of 2 to 30 letters, digits, hyphens and underscores.")
+        if scalar(self.kit, "SELECT 1 FROM members WHERE name = ? COLLATE NOCASE", name):
+            raise Refusal("name_taken", "Somebody has this name already.")
 
     def print_page(self, template: str, notice: str, values: dict[str, Any]) -> str:
         """The HTML of a template."""

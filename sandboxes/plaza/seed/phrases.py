@@ -6,7 +6,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+_BARE = re.compile(r"\b([Aa]) (?=[aeio]|u(?!s|ni[^n]))")
+
+
+def with_article(text: str) -> str:
+    """`text` with *an* where a noun that begins with a vowel was put after an *a*."""
+    return _BARE.sub(r"\1n ", text)
 
 
 def _read() -> dict[str, list[tuple[str, ...]]]:

@@ -12,7 +12,7 @@ from envsim.guest.text import plain
 from envsim.rng import Rng
 
 from ..app.service.ranking import heat, hot
-from .phrases import FRAMES, LINKS, POSTS, REPLIES, ROOTS
+from .phrases import FRAMES, LINKS, POSTS, REPLIES, ROOTS, with_article
 from .texts import Forum, Written
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -45,11 +45,23 @@ def fill(db: sqlite3.Connection, forums: list[Forum]) -> None:
     _insert_votes(db, members)
 
 
-def _filled(rng: Rng, forum: Forum, text: str) -> str:
+def forum_words(rng: Rng, forum: Forum) -> dict[str, str]:
+    """What stands in for the names in braces of `phrases.txt`."""
     say = rng.choice(forum.says)
-    # A saying after a colon goes on in lower case, unless it begins with "I".
-    lower = say if say.startswith(("I ", "I’")) else say[0].lower() + say[1:]
-    return text.format(thing=rng.choice(forum.things), trouble=rng.choice(forum.troubles), say=say, say_=lower)
+    return {
+        "thing": rng.choice(forum.things),
+        "trouble": rng.choice(forum.troubles),
+        "say": say,
+        # A saying after a colon goes on in lower case, unless it begins with "I".
+        "say_": say if say.startswith(("I ", "I’")) else say[0].lower() + say[1:],
+        "topic": forum.title,
+        "topic_": forum.title.lower(),
+    }
+
+
+def filled(rng: Rng, forum: Forum, text: str) -> str:
+    """`text` with the forum's own words in it."""
+    return with_article(text.format(**forum_words(rng, forum)))
 
 
 def _posts(forum: Forum) -> Iterator[Post]:
@@ -73,12 +85,18 @@ def _posts(forum: Forum) -> Iterator[Post]:
     for written in forum.threads:
         yield Post(forum, written, "text", "", flair(), at())
     for title, body in rng.sample(POSTS, MADE - 1):
-        thing, trouble, say = rng.choice(forum.things), rng.choice(forum.troubles), rng.choice(forum.says)
-        words = {"thing": thing, "trouble": trouble, "say": say}
-        yield Post(forum, Written(title.format(**words), body.format(**words)), "text", "", flair(), at())
+        words = forum_words(rng, forum)
+        yield Post(
+            forum,
+            Written(with_article(title.format(**words)), with_article(body.format(**words))),
+            "text",
+            "",
+            flair(),
+            at(),
+        )
     title, path = rng.choice(LINKS)
     link = f"https://{forum.slug}-review.example/2026/{path}"
-    yield Post(forum, Written(_filled(rng, forum, title)), "link", link, flair(), at())
+    yield Post(forum, Written(filled(rng, forum, title)), "link", link, flair(), at())
 
 
 def _insert(db: sqlite3.Connection, post: Post, members: list[int]) -> None:
@@ -140,9 +158,9 @@ def _insert_comments(db: sqlite3.Connection, rng: Rng, post: Post, number: int, 
     wanted = len(said) + 1 + int(rng.uniform() ** 2 * 11) + rng.integer(4)
     while len(said) < wanted:
         parent = rng.choice(said) if said and rng.chance(0.48) else None
-        if parent and parent[1] > 5:
+        if parent and parent[1] > 4:
             continue
-        text = _filled(rng, post.forum, rng.choice(REPLIES if parent else ROOTS if rng.chance(0.3) else FRAMES))
+        text = filled(rng, post.forum, rng.choice(REPLIES if parent else ROOTS if rng.chance(0.3) else FRAMES))
         if text in known:
             continue
         known.add(text)

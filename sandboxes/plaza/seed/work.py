@@ -9,10 +9,10 @@ from envsim.guest.service import utc_text
 from envsim.guest.text import plain
 from envsim.rng import Rng
 
-from ..app.service.ranking import hot
-from .phrases import HELD, MESSAGES, POSTS, REASONS, REPORTED
+from ..app.service.ranking import heat, hot
+from .phrases import HELD, MESSAGES, POSTS, REASONS, REPORTED, with_article
 from .texts import Forum
-from .threads import NOW
+from .threads import NOW, filled, forum_words
 
 
 def fill(db: sqlite3.Connection, forums: list[Forum]) -> None:
@@ -41,11 +41,12 @@ def _others(db: sqlite3.Connection, forum: Forum, members: list[int]) -> list[in
 def _insert_reports(db: sqlite3.Connection, rng: Rng, forum: Forum, members: list[int]) -> None:
     """Two or three things that should not be there, reported by one or two members; and one that is fine."""
     others = _others(db, forum, members)
-    for kind, text, body in rng.sample(REPORTED, 2 + rng.integer(2)):
+    for kind, title, rest in rng.sample(REPORTED, 2 + rng.integer(2)):
         author, *reporters = rng.sample(others, 3)
-        when = NOW - timedelta(hours=3 + rng.integer(30), minutes=rng.integer(60))
+        text, body = filled(rng, forum, title), filled(rng, forum, rest)
+        when = NOW - timedelta(hours=3 + rng.integer(150), minutes=rng.integer(60))
         target = (
-            _post(db, forum, author, text, body, when, 2, 4)
+            _post(db, forum, author, text, body, when, 2, 12)
             if kind == "post"
             else _comment(db, rng, forum, author, text, when)
         )
@@ -75,8 +76,8 @@ def _post(
 ) -> int:
     stored = utc_text(when)  # type: ignore[arg-type]
     made = db.execute(
-        "INSERT INTO posts (forum, author_id, kind, title, body, ups, downs, hot, created_at, status, search)"
-        " VALUES (?, ?, 'text', ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO posts (forum, author_id, kind, title, body, ups, downs, hot, heat, created_at, status, search)"
+        " VALUES (?, ?, 'text', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             forum.slug,
             author,
@@ -85,6 +86,7 @@ def _post(
             ups,
             downs,
             hot(ups, downs, stored),
+            heat(ups, downs),
             stored,
             status,
             plain(f"{title} {body}"),
@@ -122,7 +124,17 @@ def _insert_held(db: sqlite3.Connection, rng: Rng, forum: Forum, members: list[i
         title, body = rng.choice(HELD)
         word, author = rng.choice(forum.words), rng.choice(_others(db, forum, members))
         when = NOW - timedelta(hours=2 + rng.integer(20))
-        _post(db, forum, author, title.format(word=word), body.format(word=word), when, 1, 0, "held")
+        _post(
+            db,
+            forum,
+            author,
+            with_article(title.format(word=word)),
+            with_article(body.format(word=word)),
+            when,
+            1,
+            0,
+            "held",
+        )
 
 
 def _insert_bans(db: sqlite3.Connection, rng: Rng, forum: Forum, members: list[int]) -> None:
@@ -167,9 +179,12 @@ def _log(db: sqlite3.Connection, rng: Rng, forum: Forum, action: str, member: in
 def _insert_messages(db: sqlite3.Connection, rng: Rng, member: int, members: list[int], forums: list[Forum]) -> None:
     for other in rng.sample([m for m in members if m != member], 1 + rng.integer(2)):
         forum, (ask, answer) = rng.choice(forums), rng.choice(MESSAGES)
-        words = {"thing": rng.choice(forum.things), "trouble": rng.choice(forum.troubles)}
+        words = forum_words(rng, forum)
         moment = NOW - timedelta(days=rng.integer(60), minutes=90 + rng.integer(1200))
-        lines = [(other, member, ask.format(**words)), (member, other, answer.format(**words))]
+        lines = [
+            (other, member, with_article(ask.format(**words))),
+            (member, other, with_article(answer.format(**words))),
+        ]
         unseen = rng.chance(0.35)
         for turn, (sender, recipient, body) in enumerate(lines[: 1 if unseen else 2]):
             db.execute(
@@ -202,9 +217,9 @@ def _insert_notices(db: sqlite3.Connection, rng: Rng, member: int) -> None:
 
 def _insert_draft(db: sqlite3.Connection, rng: Rng, member: int, forum: Forum) -> None:
     title, body = rng.choice(POSTS)
-    words = {"thing": rng.choice(forum.things), "trouble": rng.choice(forum.troubles), "say": rng.choice(forum.says)}
+    words = forum_words(rng, forum)
     when = NOW - timedelta(days=1 + rng.integer(20), minutes=rng.integer(600))
     db.execute(
         "INSERT INTO drafts (member_id, forum, kind, title, body, url, saved_at) VALUES (?, ?, 'text', ?, ?, '', ?)",
-        (member, forum.slug, title.format(**words), body.format(**words), utc_text(when)),
+        (member, forum.slug, with_article(title.format(**words)), with_article(body.format(**words)), utc_text(when)),
     )

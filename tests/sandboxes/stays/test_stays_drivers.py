@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from envsim.page.conformance import Difference, compare, perform, walk
-from envsim.page.driver import PageDriver
-from envsim.page.http import HttpDriver
-from envsim.sandbox.inprocess import InProcessRuntime
+from envsim.page.conformance import compare, perform, walk
 from envsim.sandbox.runtime import ResetRequest
 from envsim.sandbox.spec import load_spec
 from envsim.types import Action
+from tests.sandboxes.sites import both, told
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
 
 SPEC = load_spec(Path(__file__).resolve().parents[3] / "sandboxes" / "stays" / "sandbox.toml")
 GUEST, HOST = "maya.okonkwo@example.com", "tomas.ferreira@example.com"
 MONTHS = "?month="
-
-
-@contextmanager
-def both(request: ResetRequest) -> Iterator[tuple[PageDriver, PageDriver]]:
-    """The http driver and a browser, each on a site of its own in the same state."""
-    from envsim.page.chromium import ChromiumDriver
-
-    with contextlib.ExitStack() as stack:
-        drivers = []
-        for driver in (HttpDriver, ChromiumDriver):
-            sandbox = stack.enter_context(closing(InProcessRuntime().start(SPEC)))
-            drivers.append(stack.enter_context(closing(driver(sandbox.transport()))))
-            drivers[-1].open("/", sandbox.control.reset(request))
-        yield drivers[0], drivers[1]
-
-
-def told(differences: list[Difference]) -> str:
-    return "\n".join(f"{d.page} {d.action}\n{d.detail}" for d in differences[:5])
 
 
 @pytest.mark.parametrize(
@@ -58,7 +35,7 @@ def test_both_drivers_read_every_page_alike(login: str | None, bugs: str, limit:
     chosen = (
         [bug.id for bug in SPEC.bugs if bug.id not in ("cookie-consent", "slow-calendar")] if bugs == "loose" else bugs
     )
-    with both(ResetRequest(seed=5, login=login, bugs=SPEC.select_bugs(chosen))) as (first, second):
+    with both(SPEC, ResetRequest(seed=5, login=login, bugs=SPEC.select_bugs(chosen))) as (first, second):
         differences, opened = walk(first, second, SPEC.pages, limit=limit, avoid=avoid)
         assert not differences, told(differences)
         assert len(opened) >= min(limit, 25)
@@ -66,7 +43,7 @@ def test_both_drivers_read_every_page_alike(login: str | None, bugs: str, limit:
 
 def test_both_drivers_book_alike_through_every_trouble_on_the_way() -> None:
     bugs = SPEC.select_bugs(["cookie-consent", "booking-expiry", "pay-timeout", "slow-calendar"])
-    with both(ResetRequest(seed=5, login=GUEST, bugs=bugs | {"pay-timeout": 1.0, "booking-expiry": 0.5})) as pair:
+    with both(SPEC, ResetRequest(seed=5, login=GUEST, bugs=bugs | {"pay-timeout": 1.0, "booking-expiry": 0.5})) as pair:
         differences = compare(*pair, "/", "open")
 
         def do(name: str, **arguments: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envsim.guest import challenge
+from envsim.guest import challenge, members
 from envsim.guest.operations import FLAG, TEXT, WHOLE, Tool, component, listing_of, one_of, shape
 from envsim.guest.service import Refusal, Row
 from envsim.guest.zones import ZONES
@@ -23,6 +23,12 @@ def create_post(actor: Actor, args: Args) -> Row:
         actor, args["forum"], kind, args["title"], args["body"] or "", args["url"] or "", args["flair"] or ""
     )
     return {"post_id": made, "status": posts.find_post(actor.kit, made)["status"]}
+
+
+def resume_session(actor: Actor, args: Args) -> Row:
+    """Go on after the session ran out."""
+    members.resume(actor)
+    return OK
 
 
 def answer_challenge(actor: Actor, args: Args) -> Row:
@@ -165,6 +171,8 @@ TOOLS: list[Tool[Actor]] = [
          shape(post_id=WHOLE, status=TEXT)),
     Tool("answer_challenge", "POST", "/api/challenge", "Answer the question that stands before a post.",
          answer_challenge, {"answer": body(TEXT)}, DONE),
+    Tool("resume_session", "POST", "/api/session", "Go on with your session after it ended; nothing that was refused"
+         " meanwhile was published.", resume_session, result=DONE),
     Tool("edit_post", "PATCH", "/api/posts/{post_id}", "Change title or text of your own post.", edit_post,
          {**POST, "title": body(TEXT, "Title.", optional=True), "body": body(TEXT, "Text.", optional=True)}, DONE),
     Tool("set_flair", "PUT", "/api/posts/{post_id}/flair", "Give your post, or one of a forum you moderate, a flair.",

@@ -29,9 +29,7 @@ def _query(v: Visit, **fixed: object) -> feeds.Query:
 
 def _feed(v: Visit, template: str, query: feeds.Query, **values: object) -> Response:
     found = feeds.find_posts(v.actor, query)
-    kept = [
-        (name, text) for name, text in v.request.query_pairs if name in ("sort", "t", "flair", "q", "forum", "inside")
-    ]
+    kept = [(name, text) for name, text in v.request.query_pairs if name in KEPT]
 
     def link(page: int) -> str:
         return f"{v.path}?{urlencode([*kept, ('page', page), ('until', found.until)])}"

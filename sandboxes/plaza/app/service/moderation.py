@@ -22,6 +22,11 @@ ACTIONS = {
     "dismiss": "dismissed the reports of",
 }
 
+LOG_WORDS = {
+    **ACTIONS, "ban": "banned", "unban": "unbanned", "word added": "put on the list the word",
+    "word removed": "took off the list the word", "rule added": "added the rule", "rule removed": "removed the rule",
+}  # fmt: skip
+
 
 def report(actor: Actor, kind: str, target: int, reason: str, more: str = "") -> int:
     """Tell a forum's moderators about a post or comment; the report's number.
