@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from envsim.errors import ContentError
+
 Mark = tuple[int, int, int, int]
 """Inode, size, and times of change in ns: of the content, which programs can set, and of the inode, which none can."""
 
@@ -86,9 +88,13 @@ class Folder:
         }
 
     def load(self, parts: Mapping[str, bytes]) -> None:
-        """Take over what `dump` returned."""
+        """Take over what `dump` returned.
+
+        Raises:
+            ContentError: It names what is not a file of this folder; nothing is changed.
+        """
+        index = self._index(parts)
         self.reset()
-        index = json.loads(parts["folder"])
         for path in [*index["gone"], *self._start.links]:
             (self._data / path).unlink()
         for path in sorted(self._start.folders.keys() - index["folders"].keys(), reverse=True):
@@ -100,6 +106,27 @@ class Folder:
         for path, target in index["links"].items():
             (self._data / path).symlink_to(target)
         self._age(index["times"] | index["folders"], self._settled)
+
+    def _index(self, parts: Mapping[str, bytes]) -> dict[str, Any]:
+        """What a dump says of itself, looked at before anything is touched: it may come from anywhere."""
+        try:
+            index: dict[str, Any] = json.loads(parts["folder"])
+            named = [path for kind in ("gone", "folders", "times", "links") for path in index[kind]]
+            whole = set(index["gone"]) <= self._start.files.keys() and all(
+                f"file:{path}" in parts for path in index["times"]
+            )
+            fits = whole and all(self._is_inside(path) for path in named)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise ContentError("The files of this state are not those of the app's data folder. Export it again.")
+        return index
+
+    def _is_inside(self, path: str) -> bool:
+        """Whether `path` is one below this folder that nobody else puts back."""
+        names = path.split("/")
+        above = {"/".join(names[:count]) for count in range(1, len(names) + 1)}
+        return not {"", ".", ".."} & set(names) and "\0" not in path and not self._without & above
 
     def settle(self, moment: float) -> None:
         """Give what was written since the last call the time `moment` (s since the epoch)."""

@@ -23,6 +23,7 @@ from envsim.errors import ContentError
 VERSION = 1
 _MAGIC = b"envsim-state "
 _DIGITS = 64
+_DAMAGED = "This state is damaged or was written only in part. Export it again."
 
 
 def fingerprint(*texts: str) -> str:
@@ -64,9 +65,9 @@ def unpack(data: bytes, app: str, spec: str) -> tuple[dict[str, Any], dict[str, 
     # A view: a state may be large, and is looked at more than once.
     body = memoryview(rest)[_DIGITS + 1 :]
     if hashlib.sha256(body).hexdigest().encode() != digest or rest[_DIGITS : _DIGITS + 1] != b"\n":
-        raise ContentError("This state is damaged or was written only in part. Export it again.")
-    end = rest.index(b"\n", _DIGITS + 1)
-    header = json.loads(rest[_DIGITS + 1 : end])
+        raise ContentError(_DAMAGED)
+    end = rest.find(b"\n", _DIGITS + 1)
+    header = _header(rest[_DIGITS + 1 : max(end, 0)], len(rest) - end - 1)
     if header["app"] != app or header["spec"] != spec:
         what = f"app {header['app']!r}" if header["app"] != app else f"another version of {app}"
         raise ContentError(f"This state was exported from {what}, and cannot be loaded here. Export one of {app}.")
@@ -75,3 +76,18 @@ def unpack(data: bytes, app: str, spec: str) -> tuple[dict[str, Any], dict[str, 
         parts[name] = rest[at : at + length]
         at += length
     return header["meta"], parts
+
+
+def _header(text: bytes, size: int) -> dict[str, Any]:
+    """The header of a state with `size` bytes of parts. Whoever made the bytes made their checksum too."""
+    try:
+        header: dict[str, Any] = json.loads(text)
+        lengths = [length for name, length in header["parts"] if isinstance(name, str)]
+        fits = all(type(length) is int and length >= 0 for length in lengths) and sum(lengths) == size
+        fits = fits and len(lengths) == len(header["parts"]) and isinstance(header["meta"], dict)
+        fits = fits and {"app", "spec"} <= header.keys()
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise ContentError(_DAMAGED)
+    return header

@@ -173,20 +173,20 @@ class SqliteStore:
         self._pristine = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         with contextlib.closing(sqlite3.connect(f"file:{seed / database}?mode=ro&immutable=1", uri=True)) as source:
             source.backup(self._pristine)
+        self._path = data / database
+        self._opened = 0
         self._folder.reset()
-        self._live = sqlite3.connect(data / database, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
-        # The seed outlives a crash of the machine; the live file need not.
-        self._live.execute("PRAGMA synchronous = OFF")
+        self._open()
         self.reset()
 
     def reset(self) -> None:
         """See `Store.reset`."""
         self._folder.reset()
-        _copy(self._pristine, self._live)
+        _copy(self._pristine, self._current())
 
     def dump(self) -> dict[str, bytes]:
         """See `Store.dump`. ``db`` is an SQLite file; of the files, only what differs from the seed."""
-        image = bytearray(self._live.serialize())
+        image = bytearray(self._current().serialize())
         # The journal's mode is the live file's affair; an image in memory that asks for a WAL cannot be opened.
         image[18:20] = b"\x01\x01"
         return {"db": bytes(image), **self._folder.dump()}
@@ -196,25 +196,25 @@ class SqliteStore:
         self._folder.load(parts)
         with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as source:
             source.deserialize(parts["db"])
-            _copy(source, self._live)
+            _copy(source, self._current())
 
     def digest(self) -> str:
         """See `Store.digest`."""
         digest = hashlib.sha256()
-        for statement in self._live.iterdump():
+        for statement in self._current().iterdump():
             digest.update(statement.encode("utf-8", "surrogatepass"))
         self._folder.add_to(digest)
         return digest.hexdigest()
 
     def query(self, sql: str) -> tuple[list[str], Rows]:
         """See `Store.query`."""
-        cursor = self._live.execute(sql)
+        cursor = self._current().execute(sql)
         return [column[0] for column in cursor.description], cursor.fetchall()
 
     def mark(self) -> int:
         """See `Store.mark`. SQLite counts the commits of everybody but this connection."""
-        version: int = self._live.execute("PRAGMA data_version").fetchone()[0]
-        return version
+        version: int = self._current().execute("PRAGMA data_version").fetchone()[0]
+        return self._opened << 32 | version
 
     def settle(self, moment: float) -> None:
         """See `Store.settle`."""
@@ -224,6 +224,25 @@ class SqliteStore:
         """See `Store.close`."""
         self._live.close()
         self._pristine.close()
+
+    def _open(self) -> None:
+        self._path.touch()
+        self._live = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
+        # The seed outlives a crash of the machine; the live file need not.
+        self._live.execute("PRAGMA synchronous = OFF")
+        self._file = self._path.stat().st_ino
+        self._opened += 1
+
+    def _current(self) -> sqlite3.Connection:
+        """The connection to what the app has: it may put another file in the place of this one, as a restore does."""
+        try:
+            there = self._path.stat().st_ino
+        except FileNotFoundError:
+            there = 0
+        if there != self._file:
+            self._live.close()
+            self._open()
+        return self._live
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:

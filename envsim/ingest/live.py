@@ -45,7 +45,13 @@ class LiveTrace:
         self.path = self._writer.path
         self._page = ""
         self.steps = self.exchanges = 0
-        self._network: TextIO = _open(network_path(root, header.session))
+        try:
+            self._network: TextIO = _open(network_path(root, header.session))
+        except BaseException:
+            # A trace of nothing would keep its name from whoever tries again.
+            self._writer.close()
+            self.path.unlink()
+            raise
 
     def step(self, step: Step) -> None:
         """Append one step."""

@@ -28,6 +28,8 @@ MAX_HAR = 1024**3
 """Largest archive read, in bytes: it is one JSON value and must be held in memory."""
 DOCUMENT = "document"
 _TEXT = re.compile(r"text/|.*[/+](?:json|xml|javascript|ecmascript|x-www-form-urlencoded)\b|image/svg")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A header's name (RFC 9110, 5.1)."""
 _LOCATION = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\\]+", re.IGNORECASE)
 _NAVIGATES = {"sec-fetch-dest": "document", "sec-fetch-mode": "navigate", "upgrade-insecure-requests": "1"}
 
@@ -275,8 +277,9 @@ def _headers(message: dict[str, Any]) -> tuple[Header, ...]:
     for item in found if isinstance(found, list) else ():
         name, value = (_text(item.get(key)) for key in ("name", "value")) if isinstance(item, dict) else ("", "")
         # Pseudo-headers of HTTP/2 repeat the URL; line ends would be further headers.
-        if name and not name.startswith(":") and not set(name + value) & set("\r\n\0"):
-            out.append((name.lower(), value))
+        if _TOKEN.fullmatch(name) and not set(value) & set("\r\n\0"):
+            # Space around a value is no part of it (RFC 9110, 5.5), and nobody may send it.
+            out.append((name.lower(), value.strip(" \t")))
         elif name.lower() == "set-cookie":
             # Several in one value, as Chromium exports them.
             out += [(name.lower(), part) for part in value.split("\n") if part.strip() and not set(part) & set("\r\0")]

@@ -113,20 +113,28 @@ class DockerRuntime:
             with disk_errors(what), engine_errors(SandboxStartError, what):
                 io.mkdir()
                 io.chmod(0o777)
-                container = _run(self._client, spec, image, record.name, io)
+                # Not `run`, which forgets a container that is there but cannot be started.
+                container = _create(self._client, spec, image, record.name, io)
+                container.start()
                 record = replace(record, container_id=str(container.id))
                 registry.write(record)
                 lease = _await(spec, container, io)
         except BaseException:
-            with contextlib.suppress(SandboxLost):  # what stopped us says more
-                if container is not None:
-                    _remove(container)
+            if container is not None:
+                self._discard(container)
             registry.forget(record)
             raise
         control = SocketControl(record.name, io / CONTROL_SOCKET, explain=functools.partial(_explain, container))
         sandbox = DockerSandbox(spec, record, io, lease, control)
         sandbox.container, sandbox.left = container, self._left
         return sandbox
+
+    def _discard(self, container: Any) -> None:
+        """Remove what a start that failed has left, or note it for later: what stopped it says more."""
+        try:
+            _remove(container)
+        except SandboxLost:
+            self._left.append(container)
 
     def _remove_left(self) -> None:
         """Remove what could not be removed before: while its owner lives, no sweep takes it."""
@@ -181,14 +189,13 @@ def _await(spec: SandboxSpec, container: Any, io: Path) -> Lease:
     return wait_for_lease(io / CONTROL_SOCKET, START_S, _Watch(spec, container), lambda: read_log(container))
 
 
-def _run(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any:
+def _create(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any:
     owner, hosted = Owner.current(), spec.origin.hosted
     data = [hosted.data] if hosted is not None else []
-    return client.containers.run(
+    return client.containers.create(
         image,
         ["--lease", str(LEASE_S), "--grace", str(LEASE_S), *(f"--data={folder}" for folder in data)],
         name=f"envsim-{name}",
-        detach=True,
         network_mode="none",
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],

@@ -198,7 +198,11 @@ def _image_id(client: Any, name: str) -> str:
 
 
 def build_context(spec: SandboxSpec) -> dict[str, bytes]:
-    """The build context but for the wheels: path -> content."""
+    """The build context but for the wheels: path -> content.
+
+    Raises:
+        ContentError: The app has no Dockerfile, or a link to a file elsewhere, which its agent could then read.
+    """
     dockerfile = spec.root / "Dockerfile"
     if not dockerfile.is_file():
         raise ContentError(f"{spec.root} has no Dockerfile. Copy the shop's: it serves any clone written on the kit.")
@@ -211,10 +215,14 @@ def build_context(spec: SandboxSpec) -> dict[str, bytes]:
     if spec.packages or (spec.hosted is not None and spec.hosted.kind == "command"):
         files["debs/install.sh"] = INSTALL.encode()
         files["debs/packages.txt"] = "".join(f"{name}\n" for name in sorted(spec.packages)).encode()
+    inside = spec.root.resolve()
     for path in folder_files(spec.root):
         name = path.relative_to(spec.root).as_posix()
-        if not spec.is_host_only(name):
-            files[f"app/{name}"] = path.read_bytes()
+        if spec.is_host_only(name):
+            continue
+        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            raise ContentError(f"{path} is a link that leads out of the app's folder. Put the file itself there.")
+        files[f"app/{name}"] = path.read_bytes()
     return files
 
 

@@ -160,6 +160,12 @@ class InProcessSandbox:
             self._forwarder = Forwarder(one_at_a_time(self._guest.asgi, _Turn(self._lock)))
         return self._forwarder.url
 
+    def hide(self) -> None:
+        """See `Sandbox.hide`."""
+        forwarder, self._forwarder = self._forwarder, None
+        if forwarder is not None:
+            forwarder.close()
+
     def restart(self) -> None:
         """See `Sandbox.restart`.
 
@@ -170,8 +176,7 @@ class InProcessSandbox:
 
     def close(self) -> None:
         """See `Sandbox.close`."""
-        if self._forwarder is not None:
-            self._forwarder.close()
+        self.hide()
         with self._lock:
             self._loop.close()
         self._guest.close()

@@ -203,7 +203,11 @@ def readme(plan: Plan) -> str:
 def _word(word: str, socket: str) -> str:
     """A word of the command as Python for seed.py, where the data folder is a variable."""
     inner = _text(word.replace("{socket}", f"{{data}}/{socket}"))
-    return f"f{inner}" if "{data}" in inner else inner
+    if "{data}" not in inner:
+        return inner
+    # Other braces are the program's own.
+    doubled = inner.replace("{", "{{").replace("}", "}}")
+    return "f" + doubled.replace("{{data}}", "{data}")
 
 
 def _text(text: str) -> str:

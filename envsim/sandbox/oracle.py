@@ -204,6 +204,10 @@ class HeldSandbox:
         """See `Sandbox.url`."""
         return self._sandbox.url()
 
+    def hide(self) -> None:
+        """See `Sandbox.hide`."""
+        self._sandbox.hide()
+
     def restart(self) -> None:
         """See `Sandbox.restart`."""
         self._sandbox.restart()

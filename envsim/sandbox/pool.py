@@ -51,6 +51,7 @@ class SandboxPool:
         self._idle: deque[Sandbox] = deque()
         self._used = self._coming = self._waiting = 0
         self._failures: deque[BaseException] = deque()
+        self._failed: BaseException | None = None
         self._clean = ""
         self._closed = False
         self._workers = ThreadPoolExecutor(AT_ONCE, "sandbox-pool")
@@ -91,13 +92,16 @@ class SandboxPool:
 
         Raises:
             SandboxTimeout: They are not within the deadline.
+            SandboxError: No more are on their way or in use, because this start failed last.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._closed or len(self._idle) >= count, deadline_s):
+            if not self._changed.wait_for(lambda: self._closed or len(self._idle) >= count or self._stuck, deadline_s):
                 raise SandboxTimeout(
                     f"{len(self._idle)} of {count} sandboxes of {self.spec.name} were warm within {deadline_s:g} s. "
                     "Start fewer, or wait longer."
                 )
+            if self._stuck is not None and not self._closed and len(self._idle) < count:
+                raise self._stuck
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it is given back. Safe to call twice."""
@@ -116,10 +120,17 @@ class SandboxPool:
         with self._changed:
             self._used -= 1
             if not self._closed:
-                self._coming += 1
-                self._workers.submit(self._return, sandbox)
-                return
+                # At the end of the interpreter no more work is taken: then as if the pool were closed.
+                with contextlib.suppress(RuntimeError):
+                    self._workers.submit(self._return, sandbox)
+                    self._coming += 1
+                    return
         sandbox.close()
+
+    @property
+    def _stuck(self) -> BaseException | None:
+        """Why there will be no more than are idle, if a start failed and nothing is under way."""
+        return None if self._coming or self._used else self._failed
 
     # -- claiming ------------------------------------------------------------------------------------
 
@@ -139,6 +150,9 @@ class SandboxPool:
                     self._used -= 1
                     self.recreated += 1
                 _close_quietly(sandbox)
+            except BaseException:
+                self._give_back(sandbox)  # nobody has it: an interrupt must not take it out of the pool for good
+                raise
             else:
                 return sandbox
         return None
@@ -177,25 +191,25 @@ class SandboxPool:
 
     def _bring(self) -> None:
         """Start one and put it with the idle; its failure goes to somebody who waits."""
+        sandbox = None
         try:
-            if self._closed:
-                return
-            sandbox = self.runtime.start(self.spec)
-            try:
-                self._check(sandbox)
-            except BaseException:
-                _close_quietly(sandbox)
-                raise
+            if not self._closed:
+                sandbox = self._begin()
         except BaseException as error:
             with self._changed:
+                self._failed = error
                 if self._waiting:
                     self._failures.append(error)
-        else:
-            self._arrive(sandbox)
-        finally:
-            with self._changed:
-                self._coming -= 1
-                self._changed.notify_all()
+        self._arrive(sandbox)
+
+    def _begin(self) -> Sandbox:
+        sandbox = self.runtime.start(self.spec)
+        try:
+            self._check(sandbox)
+        except BaseException:
+            _close_quietly(sandbox)
+            raise
+        return sandbox
 
     def _return(self, sandbox: Sandbox) -> None:
         try:
@@ -205,11 +219,8 @@ class SandboxPool:
                 self.recreated += 1
             _close_quietly(sandbox)
             self._bring()
-            return
-        self._arrive(sandbox)
-        with self._changed:
-            self._coming -= 1
-            self._changed.notify_all()
+        else:
+            self._arrive(sandbox)
 
     def _check(self, sandbox: Sandbox) -> None:
         """Reset it, and hold its state against that of the first one of this pool."""
@@ -223,12 +234,16 @@ class SandboxPool:
                     f"all its state where a reset undoes it: sandbox check {self.spec.name}."
                 )
 
-    def _arrive(self, sandbox: Sandbox) -> None:
+    def _arrive(self, sandbox: Sandbox | None) -> None:
+        """What was under way is here, or nothing has come of it; at once, so that nobody counts it twice."""
         with self._changed:
-            if not self._closed:
+            self._coming -= 1
+            kept = not self._closed
+            if sandbox is not None and kept:
                 self._idle.append(sandbox)
-                return
-        _close_quietly(sandbox)
+            self._changed.notify_all()
+        if sandbox is not None and not kept:
+            _close_quietly(sandbox)
 
 
 def _close_quietly(sandbox: Sandbox) -> None:

@@ -29,6 +29,7 @@ class PooledSandbox:
         self._control = _LentControl(sandbox)
         self.control: Control = self._control
         self._transports: list[_LentTransport] = []
+        self._shown = False
 
     @property
     def name(self) -> str:
@@ -53,13 +54,22 @@ class PooledSandbox:
 
     def url(self) -> str:
         """See `Sandbox.url`."""
-        return self._sandbox.url()
+        with self._lock:
+            self._live()
+            self._shown = True
+            return self._sandbox.url()
+
+    def hide(self) -> None:
+        """See `Sandbox.hide`."""
+        with self._lock:
+            self._live()
+            self._sandbox.hide()
 
     def restart(self) -> None:
         """See `Sandbox.restart`."""
-        if self._closed:
-            raise SandboxLost(f"Sandbox {self.name} was given back to its pool. Claim another.")
-        self._sandbox.restart()
+        with self._lock:  # what is being restarted cannot be given back
+            self._live()
+            self._sandbox.restart()
 
     def close(self) -> None:
         """Give it back; safe to call twice."""
@@ -68,9 +78,17 @@ class PooledSandbox:
                 return
             self._closed = True
         self._control.closed = True
-        for transport in self._transports:
-            transport.close()
-        self._give_back(self._sandbox)
+        try:
+            for transport in self._transports:
+                transport.close()
+            if self._shown:
+                self._sandbox.hide()  # whoever still has the URL must not meet the next borrower there
+        finally:
+            self._give_back(self._sandbox)
+
+    def _live(self) -> None:
+        if self._closed:
+            raise SandboxLost(f"Sandbox {self.name} was given back to its pool. Claim another.")
 
 
 class _LentTransport:

@@ -154,6 +154,10 @@ class Sandbox(Protocol):
         """A loopback URL a browser can open, forwarded to the app on first use."""
         ...
 
+    def hide(self) -> None:
+        """Let the loopback URL lead nowhere any more; `url` then gives another."""
+        ...
+
     def restart(self) -> None:
         """End the app, however it hangs, and start it again in its place: name, sockets and `url` stay.
 

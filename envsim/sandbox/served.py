@@ -147,6 +147,14 @@ class ServedSandbox:
             registry.write(self.record)
         return self._forwarder.url
 
+    def hide(self) -> None:
+        """See `Sandbox.hide`."""
+        forwarder, self._forwarder = self._forwarder, None
+        if forwarder is not None:
+            forwarder.close()
+            self.record = replace(self.record, url="")
+            registry.write(self.record)
+
     def put_behind(self, faults: FaultProfile, seed: int) -> None:
         """Let `url` lead through faults instead of to the app itself; before the first use of `url`."""
         self._forwarder = FaultServer(self.transport(), faults, seed, Path(self.record.folder))

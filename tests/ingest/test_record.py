@@ -302,6 +302,16 @@ def test_a_session_is_never_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "s.jsonl").read_bytes() == before
 
 
+def test_where_only_the_network_is_in_the_way_no_trace_is_left(tmp_path: Path) -> None:
+    header = Header(session="s", app="a", source="record", interface="browser")
+    (tmp_path / "network").mkdir()
+    (tmp_path / "network" / "s.jsonl").write_text("theirs", encoding="utf-8")
+    with pytest.raises(TraceError, match=r"Cannot write .*s\.jsonl"):
+        LiveTrace(tmp_path, header, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["network"]
+    assert (tmp_path / "network" / "s.jsonl").read_text(encoding="utf-8") == "theirs"
+
+
 class Static:
     """A few pages on a loopback port."""
 

@@ -51,7 +51,7 @@ get_runtime({runtime!r}).start(load_spec(find_app("notes") / "sandbox.toml"))
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize("patch", ["process._spawn = docker._run = die", "registry.write = die_later"])
+@pytest.mark.parametrize("patch", ["process._spawn = docker._create = die", "registry.write = die_later"])
 def test_killed_in_the_middle_of_a_start_it_leaves_nothing_after_gc(
     user_root: Path, short_tmp: Path, runtime: str, patch: str
 ) -> None:
@@ -76,6 +76,11 @@ def test_names_differ_where_pids_and_counts_do_not(monkeypatch: pytest.MonkeyPat
     assert all(name.startswith("shop-7-1-") for name in names)
 
 
+def _ours(client: Any) -> list[Any]:
+    found: list[Any] = client.containers.list(all=True, filters={"label": f"envsim.owner_pid={os.getpid()}"})
+    return found
+
+
 def failing(error: Exception) -> Callable[..., Any]:
     def fail(*args: object, **options: object) -> Any:
         raise error
@@ -96,7 +101,7 @@ def test_an_engine_that_fails_is_an_error_of_ours(notes: SandboxSpec, monkeypatc
     runtime.prepare(notes)
     before = set(registry.run_dir().iterdir())
     with monkeypatch.context() as patch:
-        patch.setattr(ContainerCollection, "run", failing(docker.errors.APIError("no space left on device")))
+        patch.setattr(ContainerCollection, "create", failing(docker.errors.APIError("no space left on device")))
         with pytest.raises(SandboxStartError, match=r"notes container cannot be started: no space left .* docker info"):
             runtime.start(notes)
     with monkeypatch.context() as patch:
@@ -104,8 +109,18 @@ def test_an_engine_that_fails_is_an_error_of_ours(notes: SandboxSpec, monkeypatc
         with pytest.raises(SandboxError, match="cannot be listed: the engine went away"):
             sweep_containers(runtime._client)
     assert set(registry.run_dir().iterdir()) == before
-    sandbox = runtime.start(notes)
+    with monkeypatch.context() as patch:
+        patch.setattr(Container, "start", failing(docker.errors.APIError("no such cgroup")))
+        with pytest.raises(SandboxStartError, match="no such cgroup"):
+            runtime.start(notes)
+        assert not _ours(runtime._client)
+        patch.setattr(Container, "remove", failing(gone))
+        with pytest.raises(SandboxStartError, match="no such cgroup"):
+            runtime.start(notes)
+        assert len(_ours(runtime._client)) == 1
+    sandbox = runtime.start(notes)  # with the engine well again, it takes away what was left
     try:
+        assert [container.id for container in _ours(runtime._client)] == [sandbox.container.id]
         with monkeypatch.context() as patch:
             for name in ("exec_run", "logs", "reload"):
                 patch.setattr(Container, name, failing(gone))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from envsim.errors import ContentError
 from envsim.guest import statefile
+from envsim.guest.folder import Folder
 from envsim.page.transport import Request
 from envsim.sandbox.runtime import ResetRequest, Sandbox, get_runtime
 from envsim.sandbox.spec import SandboxSpec
@@ -54,6 +57,56 @@ def test_a_state_of_another_version_is_refused() -> None:
     data = statefile.pack("notes", "v", {}, {}).replace(b"envsim-state 1", b"envsim-state 2", 1)
     with pytest.raises(ContentError, match="version 2, and version 1 is read here"):
         statefile.unpack(data, "notes", "v")
+
+
+def sealed(header: str, rest: bytes = b"") -> bytes:
+    """What somebody could make who knows the format."""
+    body = header.encode() + b"\n" + rest
+    return b"envsim-state 1\n" + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+HEADERS = [
+    "", "{", "[]", "{}", "[" * 100_000,
+    '{"app": "notes", "spec": "v", "meta": {}}',
+    '{"app": "notes", "spec": "v", "meta": {}, "parts": [["db", -1], ["db", 5]]}',
+    '{"app": "notes", "spec": "v", "meta": {}, "parts": [["db", 5]]}',
+    '{"app": "notes", "spec": "v", "meta": {}, "parts": [["db", true]]}',
+    '{"app": "notes", "spec": "v", "meta": {}, "parts": [[7, 4]]}',
+    '{"app": "notes", "spec": "v", "meta": [], "parts": [["db", 4]]}',
+    '{"spec": "v", "meta": {}, "parts": [["db", 4]]}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_forged_header_is_refused_in_a_sentence(header: str) -> None:
+    with pytest.raises(ContentError, match="damaged"):
+        statefile.unpack(sealed(header, b"abcd"), "notes", "v")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    (tmp_path / "seed" / "media").mkdir(parents=True)
+    (tmp_path / "seed" / "media" / "a.txt").write_text("a", encoding="utf-8")
+    (tmp_path / "mine").write_text("mine", encoding="utf-8")
+    found = Folder(tmp_path / "seed", tmp_path / "data", ["app.db"])
+    found.reset()
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", ["../mine", "media/../../mine", "{tmp}/mine", "", ".", "app.db", "app.db/x", "a\0b", "a//b"]
+)
+@pytest.mark.parametrize("kind", ["times", "folders", "links", "gone"])
+def test_a_forged_state_reaches_no_file_but_the_apps(folder: Folder, tmp_path: Path, kind: str, path: str) -> None:
+    path = path.replace("{tmp}", str(tmp_path))
+    kept = folder.dump()
+    index = json.loads(kept["folder"])
+    index[kind] = [path] if kind == "gone" else index[kind] | {path: "/etc" if kind == "links" else 1}
+    with pytest.raises(ContentError, match="not those of the app's data folder"):
+        folder.load({**kept, "folder": json.dumps(index).encode(), f"file:{path}": b"theirs"})
+    assert (tmp_path / "mine").read_text(encoding="utf-8") == "mine"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["data", "mine", "seed"]
+    assert folder.dump() == kept
 
 
 def ask(sandbox: Sandbox, method: str, path: str, cookies: dict[str, str], body: object = None) -> bytes:

@@ -15,7 +15,7 @@ from envsim.errors import ContentError
 from envsim.ingest.redact import Redactor
 from envsim.page.chromium import ChromiumDriver
 from envsim.page.driver import PageDriver
-from envsim.page.har import Exchange
+from envsim.page.har import Exchange, parse_har
 from envsim.page.http import HttpDriver
 from envsim.page.lines import format_lines
 from envsim.page.tap import Tap
@@ -247,3 +247,24 @@ def test_bodies_are_compared_whatever_their_order(start: Start) -> None:
     assert status(b'{"b":[2],"a":1}', "application/json; charset=utf-8") == 200
     assert status(b'{"b":[2],"a":2}', "application/json") == 501
     assert status(b"y=2&x=1", FORM) == 200
+
+
+def test_headers_that_nobody_may_send_do_not_break_an_answer(start: Start) -> None:
+    sent = [("x-kept", " padded\t"), ("bad name", "v"), ("", "v"), (":status", "200"), ("x-split", "a\r\nb: c")]
+    entry = {
+        "startedDateTime": "2026-03-02T09:00:00Z",
+        "request": {"method": "GET", "url": "https://a.example/", "headers": []},
+        "response": {
+            "status": 200,
+            "headers": [{"name": name, "value": value} for name, value in sent],
+            "content": {"mimeType": "text/html", "text": "<h1>Here</h1>"},
+        },
+        "_resourceType": "document",
+    }
+    capture = parse_har(json.dumps({"log": {"entries": [entry]}}).encode())
+    with closing(start(capture.of_app(), "process").transport()) as transport:
+        answer = transport.send(Request("GET", "/", (), b""))
+    assert (answer.status, answer.body) == (200, b"<h1>Here</h1>")
+    assert [header for header in answer.headers if header[0] not in ("content-type", "content-length")] == [
+        ("x-kept", "padded")
+    ]

@@ -63,6 +63,14 @@ def test_the_seed_that_is_written_is_python_that_starts_the_app(tmp_path: Path) 
     subprocess.run([sys.executable, "-m", "py_compile", str(spec.root / "seed.py")], check=True)
 
 
+def test_braces_of_the_program_are_its_own(tmp_path: Path) -> None:
+    spec = write(plan("mine", command="run '--set={{x}}={data}/{y}' '{data}'"), tmp_path)
+    source = (spec.root / "seed.py").read_text(encoding="utf-8")
+    listed = re.search(r"start_once\((\[.*\]), 8000\)", source)
+    assert listed is not None
+    assert listed[1] == '["run", f"--set={{{{x}}}}={data}/{{y}}", f"{data}"]'
+
+
 QUOTED = ["it's", 'say "x"', "back\\slash", "tab\t"]
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -96,6 +99,8 @@ def test_what_comes_back_is_clean_for_the_next(pool: SandboxPool, notes: Sandbox
 def test_what_was_given_back_reaches_nothing(pool: SandboxPool, notes: SandboxSpec) -> None:
     lent = pool.start(notes)
     cookies, transport, control = reset(lent), lent.transport(), lent.control
+    url = lent.url()
+    assert urlopen(url, timeout=10).status == 200
     lent.close()
     lent.close()
     pool.wait(1)
@@ -103,13 +108,16 @@ def test_what_was_given_back_reaches_nothing(pool: SandboxPool, notes: SandboxSp
     before = successor.control.hash()
     calls = [control.health, control.state, control.seed_view, control.changes, control.hash, control.snapshot]
     calls += [control.export, lambda: control.load(b""), lambda: control.restore("s1"), lambda: control.sign_in(ANN)]
-    for call in [*calls, lambda: control.reset(ResetRequest()), lent.restart]:
+    for call in [*calls, lambda: control.reset(ResetRequest()), lent.restart, lent.url, lent.hide]:
         with pytest.raises(SandboxLost, match="given back to its pool"):
             call()
     with pytest.raises(WireFault, match="reset"):
         transport.send(PAGE)
+    with pytest.raises(OSError, match="refused"):
+        urlopen(url, timeout=10)
     assert cookies
     assert successor.control.hash() == before
+    assert urlopen(successor.url(), timeout=10).status == 200
 
 
 LEAKY = """
@@ -199,6 +207,52 @@ def test_a_start_that_fails_is_the_claimers_to_know(notes: SandboxSpec) -> None:
             time.sleep(0.01)
         assert runtime.failures == pool.idle == 0
         assert pool.start(notes).control.health()["app"] == "notes"
+
+
+def test_waiting_for_what_failed_to_start_says_why_at_once(notes: SandboxSpec) -> None:
+    runtime = Unsteady(get_runtime("inprocess"), failures=2)
+    with Tidy(runtime, notes) as pool:
+        pool.prewarm(2)
+        with pytest.raises(SandboxStartError, match="The engine is tired"):
+            pool.wait(2)
+        pool.prewarm(2)
+        pool.wait(2)
+
+
+def test_an_interrupted_claim_gives_its_sandbox_back(notes: SandboxSpec) -> None:
+    with Tidy(get_runtime("inprocess"), notes, limit=1) as pool:
+        pool.prewarm(1)
+        pool.wait(1)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(pool._idle[0].control), "health", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                pool.start(notes)
+        pool.wait(1)
+        assert (pool.used, pool.recreated) == (0, 0)
+
+
+def interrupt(control: object) -> None:
+    raise KeyboardInterrupt
+
+
+LAST = """
+import atexit
+from envsim.sandbox.pool import SandboxPool
+from envsim.sandbox.runtime import get_runtime
+from envsim.sandbox.spec import find_spec
+
+spec = find_spec("notes")
+lent = SandboxPool(get_runtime("process"), spec).start(spec)
+pid = lent.control.health()["pid"]
+atexit.register(lambda: (lent.close(), print(pid)))
+"""
+
+
+def test_what_is_given_back_at_the_very_end_is_closed(notes: SandboxSpec) -> None:
+    ended = subprocess.run([sys.executable, "-c", LAST], capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(ended.stdout), 0)
 
 
 def test_closing_closes_what_is_idle_now_and_the_rest_when_it_is_given_back(notes: SandboxSpec) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,17 @@ def test_each_variant_has_an_image_of_its_own() -> None:
     assert differing == {"requirements.txt", "guest/guest.json"}
     assert b"humanize==4.2.0" in old["requirements.txt"]
     assert not any(name.startswith("app/oracles") for name in old)
+
+
+def test_a_link_carries_no_file_of_this_machine_into_an_image(tmp_path: Path) -> None:
+    shutil.copytree(find_app("notes"), tmp_path / "notes")
+    (tmp_path / "key").write_text("secret", encoding="utf-8")
+    (tmp_path / "notes" / "twin.py").symlink_to("app.py")
+    files = build_context(load_spec(tmp_path / "notes" / "sandbox.toml"))
+    assert files["app/twin.py"] == files["app/app.py"]
+    (tmp_path / "notes" / "readable").symlink_to(tmp_path / "key")
+    with pytest.raises(ContentError, match="readable is a link that leads out of the app's folder"):
+        build_context(load_spec(tmp_path / "notes" / "sandbox.toml"))
 
 
 def test_a_real_bug_cannot_be_switched(two: Path) -> None:
