@@ -49,7 +49,16 @@ def verify(
     with progress(f"verifying {spec.ref}", total=len(TraceReader(traces))) as advance:
         result = clone.verify(setup, on_session=lambda session: advance(1, session))
     command = ["sandbox", "verify", spec.ref, "--traces", "DIR", "--bugs", bugs, "--seed", str(seed)]
-    command += ["--driver", driver, *(["--clock", clock] if clock else []), "-o", "REPORT"]
+    for option, value, default in (
+        ("--driver", driver, "http"), ("--runtime", runtime, "process"), ("--clock", clock, ""), ("--login", login, ""),
+    ):  # fmt: skip
+        command += [option, value] if value != default else []
+    command += [
+        *(["--variants"] if variants else []),
+        *(["--redact-key", "FILE"] if redact_key else []),
+        "-o",
+        "REPORT",
+    ]
     facts = {"bugs of the clone": bugs, "driver": driver, "runtime": runtime, "seed": str(seed)}
     report = clone_report.summarise(result, spec, facts=facts, command=shlex.join(command))
     if out is not None:

@@ -215,8 +215,10 @@ def _cell(key: str, value: float | None) -> str:
 
 
 def verdict(report: Report) -> str:
-    """What the figures say, in two sentences."""
+    """What the figures say, in a few sentences."""
     said = [f"The clone gives production's answer {100 * report.total.agreement:.1f}% of the time."]
+    if report.skipped:
+        said.append(f"{len(report.skipped)} of the sessions could not be made again, and nothing is said of them.")
     kinds = {kind: sorted({bug.id or "undeclared" for bug in report.bugs if bug.kind == kind}) for kind in COUNTS[:2]}
     named = [f"{', '.join(bugs)} {'is' if len(bugs) == 1 else 'are'} {kind}" for kind, bugs in kinds.items() if bugs]
     if named:
@@ -267,7 +269,8 @@ def render_html(report: Report) -> str:
 
 # -- gates ---------------------------------------------------------------------------------------------
 
-FIGURES = (*(key for key, _ in COLUMNS), *COUNTS)
+FIGURES = (*(key for key, _ in COLUMNS), *COUNTS, "skipped")
+"""What can be required; ``skipped`` counts sessions that could not be made again."""
 
 
 def parse_gate(expression: str) -> tuple[str, Callable[[float, float], bool], float, str]:
@@ -292,7 +295,7 @@ def require(report: Report, expression: str) -> None:
         GateError: It does not hold, or was not measured; names the route that is furthest from it.
     """
     figure, holds, limit, text = parse_gate(expression)
-    value = report.counts[figure] if figure in COUNTS else getattr(report.total, figure)
+    value = _figure(report, figure)
     if value is None:
         raise GateError(f"{report.app}: {figure} was not measured, so {text} does not hold.")
     if holds(value, limit):
@@ -305,3 +308,9 @@ def require(report: Report, expression: str) -> None:
     raise GateError(
         f"{report.app}: {figure} is {value:.4g}, so {text} does not hold.{where} The report (-o) shows where."
     )
+
+
+def _figure(report: Report, name: str) -> float | None:
+    if name == "skipped":
+        return len(report.skipped)
+    return report.counts[name] if name in COUNTS else getattr(report.total, name)

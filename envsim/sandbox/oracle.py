@@ -12,15 +12,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypedDict, cast
+from typing import TypedDict, cast
 
 from envsim.content import load_entry
 from envsim.errors import ContentError
-from envsim.page.transport import Transport, WireFault
+from envsim.page.transport import WireFault
+from envsim.sandbox.around import ControlAround, SandboxAround
 from envsim.sandbox.declared import Bug
-from envsim.sandbox.runtime import Changes, Control, ResetRequest, Runtime, Sandbox
+from envsim.sandbox.runtime import Control, ResetRequest, Runtime, Sandbox
 from envsim.sandbox.spec import SandboxSpec
-from envsim.state import StateView
 
 
 class OracleFailure(Exception):  # noqa: N818 -- a finding, not an error of ours
@@ -131,88 +131,19 @@ def _fails(sandbox: Sandbox, bug: Bug, bugs: Mapping[str, float]) -> bool:
     return False
 
 
-class _HeldControl:
+class _HeldControl(ControlAround):
     """A control plane whose resets all switch on the same bugs."""
 
     def __init__(self, control: Control, bugs: Mapping[str, float]) -> None:
-        self._control = control
+        super().__init__(control)
         self._bugs = bugs
 
     def reset(self, request: ResetRequest) -> dict[str, str]:
-        return self._control.reset(replace(request, bugs=self._bugs))
-
-    def sign_in(self, account: str) -> dict[str, str]:
-        return self._control.sign_in(account)
-
-    def health(self) -> dict[str, Any]:
-        return self._control.health()
-
-    def state(self) -> StateView:
-        return self._control.state()
-
-    def seed_view(self) -> StateView:
-        return self._control.seed_view()
-
-    def changes(self) -> Changes:
-        return self._control.changes()
-
-    def hash(self) -> str:
-        return self._control.hash()
-
-    def snapshot(self) -> str:
-        return self._control.snapshot()
-
-    def restore(self, snapshot_id: str) -> None:
-        self._control.restore(snapshot_id)
-
-    def export(self) -> bytes:
-        return self._control.export()
-
-    def load(self, data: bytes) -> None:
-        self._control.load(data)
+        return super().reset(replace(request, bugs=self._bugs))
 
 
-class HeldSandbox:
+class HeldSandbox(SandboxAround):
     """`sandbox` with its bugs held fixed; see `Sandbox`. Closing it closes its transports and leaves the sandbox up."""
 
     def __init__(self, sandbox: Sandbox, bugs: Mapping[str, float]) -> None:
-        self._sandbox = sandbox
-        self.control: Control = _HeldControl(sandbox.control, bugs)
-        self._transports: list[Transport] = []
-
-    @property
-    def name(self) -> str:
-        """See `Sandbox.name`."""
-        return self._sandbox.name
-
-    @property
-    def spec(self) -> SandboxSpec:
-        """See `Sandbox.spec`."""
-        return self._sandbox.spec
-
-    @property
-    def runtime(self) -> str:
-        """See `Sandbox.runtime`."""
-        return self._sandbox.runtime
-
-    def transport(self) -> Transport:
-        """See `Sandbox.transport`."""
-        self._transports.append(self._sandbox.transport())
-        return self._transports[-1]
-
-    def url(self) -> str:
-        """See `Sandbox.url`."""
-        return self._sandbox.url()
-
-    def hide(self) -> None:
-        """See `Sandbox.hide`."""
-        self._sandbox.hide()
-
-    def restart(self) -> None:
-        """See `Sandbox.restart`."""
-        self._sandbox.restart()
-
-    def close(self) -> None:
-        """Close what the oracle opened; whoever started the sandbox closes it."""
-        for transport in self._transports:
-            transport.close()
+        super().__init__(sandbox, _HeldControl(sandbox.control, bugs))

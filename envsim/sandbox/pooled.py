@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from envsim.errors import SandboxLost
 from envsim.page.transport import Request, Response, Transport, WireFault
-from envsim.sandbox.runtime import Changes, Control, ResetRequest, Sandbox
-from envsim.sandbox.spec import SandboxSpec
-from envsim.state import StateView
+from envsim.sandbox.around import ControlAround, SandboxAround
+from envsim.sandbox.runtime import Control, Sandbox
 
 
-class PooledSandbox:
+class PooledSandbox(SandboxAround):
     """See `Sandbox`. Once closed it reaches nothing any more: the sandbox behind it is somebody else's by then.
 
     Args:
@@ -22,54 +20,41 @@ class PooledSandbox:
     """
 
     def __init__(self, sandbox: Sandbox, give_back: Callable[[Sandbox], None]) -> None:
-        self._sandbox = sandbox
+        super().__init__(sandbox, _LentControl(self))
         self._give_back = give_back
         self._lock = threading.Lock()
         self._closed = False
-        self._control = _LentControl(sandbox)
-        self.control: Control = self._control
-        self._transports: list[_LentTransport] = []
         self._shown = False
 
     @property
-    def name(self) -> str:
-        """See `Sandbox.name`."""
-        return self._sandbox.name
-
-    @property
-    def spec(self) -> SandboxSpec:
-        """See `Sandbox.spec`."""
-        return self._sandbox.spec
-
-    @property
-    def runtime(self) -> str:
-        """See `Sandbox.runtime`."""
-        return self._sandbox.runtime
+    def live(self) -> Sandbox:
+        """The sandbox behind this one, while it is lent."""
+        if self._closed:
+            raise SandboxLost(f"Sandbox {self.name} was given back to its pool. Claim another.")
+        return self._sandbox
 
     def transport(self) -> Transport:
         """See `Sandbox.transport`."""
-        transport = _LentTransport(self._sandbox.transport())
+        transport = _LentTransport(self.live.transport())
         self._transports.append(transport)
         return transport
 
     def url(self) -> str:
         """See `Sandbox.url`."""
         with self._lock:
-            self._live()
+            url = super().url()
             self._shown = True
-            return self._sandbox.url()
+            return url
 
     def hide(self) -> None:
         """See `Sandbox.hide`."""
         with self._lock:
-            self._live()
-            self._sandbox.hide()
+            super().hide()
 
     def restart(self) -> None:
         """See `Sandbox.restart`."""
         with self._lock:  # what is being restarted cannot be given back
-            self._live()
-            self._sandbox.restart()
+            super().restart()
 
     def close(self) -> None:
         """Give it back; safe to call twice."""
@@ -77,18 +62,12 @@ class PooledSandbox:
             if self._closed:
                 return
             self._closed = True
-        self._control.closed = True
         try:
-            for transport in self._transports:
-                transport.close()
+            super().close()
             if self._shown:
                 self._sandbox.hide()  # whoever still has the URL must not meet the next borrower there
         finally:
             self._give_back(self._sandbox)
-
-    def _live(self) -> None:
-        if self._closed:
-            raise SandboxLost(f"Sandbox {self.name} was given back to its pool. Claim another.")
 
 
 class _LentTransport:
@@ -106,47 +85,12 @@ class _LentTransport:
         self._transport.close()
 
 
-class _LentControl:
+class _LentControl(ControlAround):
     """See `Control`."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-        self.closed = False
+    def __init__(self, lent: PooledSandbox) -> None:
+        self._lent = lent
 
-    def _live(self) -> Control:
-        if self.closed:
-            raise SandboxLost(f"Sandbox {self._sandbox.name} was given back to its pool. Claim another.")
-        return self._sandbox.control
-
-    def health(self) -> dict[str, Any]:
-        return self._live().health()
-
-    def reset(self, request: ResetRequest) -> dict[str, str]:
-        return self._live().reset(request)
-
-    def sign_in(self, account: str) -> dict[str, str]:
-        return self._live().sign_in(account)
-
-    def state(self) -> StateView:
-        return self._live().state()
-
-    def seed_view(self) -> StateView:
-        return self._live().seed_view()
-
-    def changes(self) -> Changes:
-        return self._live().changes()
-
-    def hash(self) -> str:
-        return self._live().hash()
-
-    def snapshot(self) -> str:
-        return self._live().snapshot()
-
-    def restore(self, snapshot_id: str) -> None:
-        self._live().restore(snapshot_id)
-
-    def export(self) -> bytes:
-        return self._live().export()
-
-    def load(self, data: bytes) -> None:
-        self._live().load(data)
+    @property
+    def live(self) -> Control:
+        return self._lent.live.control

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from envsim.cli.sandbox import app
 from envsim.errors import ContentError, EnvsimError, GateError, SandboxLost, TraceError
 from envsim.fidelity.clone_replay import Player
-from envsim.fidelity.clone_report import FIGURES, Report, render_html, require, table, write_report
+from envsim.fidelity.clone_report import FIGURES, Report, render_html, require, table, verdict, write_report
 from envsim.trace import TraceReader, TraceWriter
 from tests.fidelity.visits import BUY, MAYA, verified, visit
 
@@ -36,7 +36,7 @@ def reported(differing: Path) -> Report:
 
 def test_the_gate_names_the_route_that_fails_it(reported: Report) -> None:
     report = reported
-    for held in ("agreement>=0.5", "missing<=3", "invented<=0", "responses>=11", "elements_f1>0"):
+    for held in ("agreement>=0.5", "missing<=3", "invented<=0", "responses>=11", "elements_f1>0", "skipped<=0"):
         require(report, held)
     with pytest.raises(
         GateError, match=r"agreement is 0\.9\d*, .* Furthest from it: GET /p/ember-steel-lantern with 0"
@@ -97,6 +97,13 @@ def test_traces_that_cannot_be_made_again_are_said(tmp_path: Path) -> None:
     TraceWriter(tmp_path / "faulty", lone).finish(None)
     with pytest.raises(TraceError, match="nothing was recorded"):
         verified(tmp_path / "faulty")
+    TraceWriter(tmp_path / "traces", lone).finish(None)
+    report = verified(tmp_path / "traces", login=MAYA)
+    assert list(report.skipped) == ["lone"]
+    assert "1 of the sessions could not be made again" in verdict(report)
+    require(report, "agreement>=1")
+    with pytest.raises(GateError, match="skipped is 1"):
+        require(report, "skipped<=0")
 
 
 def test_a_report_that_cannot_be_written_is_one_sentence(reported: Report, tmp_path: Path) -> None:

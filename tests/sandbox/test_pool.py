@@ -108,7 +108,8 @@ def test_what_was_given_back_reaches_nothing(pool: SandboxPool, notes: SandboxSp
     before = successor.control.hash()
     calls = [control.health, control.state, control.seed_view, control.changes, control.hash, control.snapshot]
     calls += [control.export, lambda: control.load(b""), lambda: control.restore("s1"), lambda: control.sign_in(ANN)]
-    for call in [*calls, lambda: control.reset(ResetRequest()), lent.restart, lent.url, lent.hide]:
+    calls += [lent.url, lent.hide, lent.transport]
+    for call in [*calls, lambda: control.reset(ResetRequest()), lent.restart]:
         with pytest.raises(SandboxLost, match="given back to its pool"):
             call()
     with pytest.raises(WireFault, match="reset"):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+import pytest
+
+from envsim.content import load_entry
 from envsim.env import TaskEnv
 from envsim.page.conformance import Difference
 from envsim.page.driver import PageDriver
@@ -17,8 +20,10 @@ from envsim.page.lines import Line
 from envsim.policy import OraclePolicy
 from envsim.rollout import run_episode
 from envsim.sandbox.inprocess import InProcessRuntime
-from envsim.sandbox.runtime import ResetRequest
-from envsim.sandbox.spec import SandboxSpec
+from envsim.sandbox.oracle import OracleFailure
+from envsim.sandbox.process import ProcessRuntime
+from envsim.sandbox.runtime import ResetRequest, Sandbox
+from envsim.sandbox.spec import Bug, SandboxSpec, find_spec
 from envsim.sandbox.visitor import Visitor
 from envsim.task import Task
 
@@ -98,6 +103,32 @@ def misfits(document: dict[str, Any], value: Any, schema: dict[str, Any], at: st
     return out + [
         w for key in known.keys() & value.keys() for w in misfits(document, value[key], known[key], f"{at}.{key}")
     ]
+
+
+@contextmanager
+def versions(app: str) -> Iterator[Callable[[str], Sandbox]]:
+    """``get("3.2")``: the sandbox of that version of `app`, a process that is started once."""
+    started: dict[str, Sandbox] = {}
+
+    def get(variant: str) -> Sandbox:
+        if variant not in started:
+            started[variant] = ProcessRuntime().start(find_spec(app, variant=variant))
+        return started[variant]
+
+    try:
+        yield get
+    finally:
+        for sandbox in started.values():
+            sandbox.close()
+
+
+def tells_apart(spec: SandboxSpec, bug: Bug, get: Callable[[str], Sandbox]) -> None:
+    """The oracle of a real bug meets it in the version that has it, and not in the one that has it no more."""
+    assert bug.variants is not None
+    oracle: Any = load_entry(spec.root, bug.oracle)
+    with pytest.raises(OracleFailure):
+        oracle(get(bug.variants.buggy))
+    oracle(get(bug.variants.fixed))
 
 
 class Caller:

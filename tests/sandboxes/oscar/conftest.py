@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from envsim.content import load_entry
-from envsim.sandbox.process import ProcessRuntime
 from envsim.sandbox.runtime import Sandbox
 from envsim.sandbox.spec import SandboxSpec, find_spec
+from tests.sandboxes.sites import versions
 
 Shop = Callable[[str], Sandbox]
 Person = Any  # sandboxes/oscar/oracles/person.py: content, so it is loaded and not imported
@@ -25,16 +25,8 @@ def spec() -> SandboxSpec:
 @pytest.fixture(scope="session")
 def shop() -> Iterator[Shop]:
     """``shop("4.0")``: the sandbox of that version, started once."""
-    started: dict[str, Sandbox] = {}
-
-    def get(variant: str) -> Sandbox:
-        if variant not in started:
-            started[variant] = ProcessRuntime().start(find_spec("oscar", variant=variant))
-        return started[variant]
-
-    yield get
-    for sandbox in started.values():
-        sandbox.close()
+    with versions("oscar") as get:
+        yield get
 
 
 @pytest.fixture

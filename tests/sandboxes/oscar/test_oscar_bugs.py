@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from envsim.content import load_entry
-from envsim.sandbox.oracle import OracleFailure
 from envsim.sandbox.spec import Bug, find_spec
+from tests.sandboxes.sites import tells_apart
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("oscar"), pytest.mark.timeout(600)]
 
@@ -18,11 +17,7 @@ HERE = [bug for bug in SPEC.bugs if bug.variants and {bug.variants.buggy, bug.va
 
 @pytest.mark.parametrize("bug", HERE, ids=lambda bug: bug.id)
 def test_the_oracle_tells_the_two_versions_apart(shop, bug: Bug) -> None:
-    assert bug.variants is not None
-    oracle = load_entry(SPEC.root, bug.oracle)
-    with pytest.raises(OracleFailure):
-        oracle(shop(bug.variants.buggy))  # type: ignore[operator]
-    oracle(shop(bug.variants.fixed))  # type: ignore[operator]
+    tells_apart(SPEC, bug, shop)
 
 
 def test_two_versions_hold_the_same_rows(shop) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,8 +10,8 @@ from envsim.audit import audit_template
 from envsim.env import TaskEnv
 from envsim.policy import OraclePolicy
 from envsim.rollout import run_episode
-from envsim.task import Task
 from envsim.task_template import TaskTemplate, find_template, load_tasks
+from tests.sandboxes.sites import Trusting
 
 pytestmark = [pytest.mark.xdist_group("oscar"), pytest.mark.timeout(600)]
 
@@ -34,20 +33,6 @@ def newest() -> Iterator[TaskEnv]:
     made.close()
 
 
-class Trusting:
-    """A policy with steps of its own, run by the oracle's interpreter."""
-
-    def __init__(self, steps: Sequence[Any]) -> None:
-        self.steps, self.oracle = tuple(steps), OraclePolicy()
-
-    def reset(self, task: Task | None, seed: int, tools: list[dict[str, Any]]) -> None:
-        assert task is not None
-        self.oracle.reset(task.model_copy(update={"oracle": self.steps}), seed, tools)
-
-    def act(self, observation: Any) -> Any:
-        return self.oracle.act(observation)
-
-
 @each_template
 def test_the_oracle_solves_it(template: TaskTemplate, env: TaskEnv) -> None:
     assert run_episode(env, OraclePolicy(), seed=3, task=template.id).outcome.reward == 1.0
@@ -60,7 +45,7 @@ def test_who_does_not_see_the_error_page_coming_fails_where_the_bug_is(
 ) -> None:
     steps = list(find_template("oscar", task).oracle)
     assert "Server Error" in str(steps.pop(dropped))
-    rewards = [run_episode(world, Trusting(steps), seed=3, task=task).outcome.reward for world in (env, newest)]
+    rewards = [run_episode(world, Trusting(*steps), seed=3, task=task).outcome.reward for world in (env, newest)]
     assert rewards == [0.0, 1.0]
 
 

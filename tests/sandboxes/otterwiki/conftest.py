@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from envsim.content import load_entry
-from envsim.sandbox.process import ProcessRuntime
 from envsim.sandbox.runtime import Sandbox
 from envsim.sandbox.spec import SandboxSpec, find_spec
+from tests.sandboxes.sites import versions
 
 Wiki = Callable[[str], Sandbox]
 
@@ -17,16 +17,8 @@ Wiki = Callable[[str], Sandbox]
 @pytest.fixture(scope="session")
 def wiki() -> Iterator[Wiki]:
     """``wiki("2.26.1")``: the sandbox of that version, started once."""
-    started: dict[str, Sandbox] = {}
-
-    def get(variant: str) -> Sandbox:
-        if variant not in started:
-            started[variant] = ProcessRuntime().start(find_spec("otterwiki", variant=variant))
-        return started[variant]
-
-    yield get
-    for sandbox in started.values():
-        sandbox.close()
+    with versions("otterwiki") as get:
+        yield get
 
 
 @pytest.fixture(scope="session")

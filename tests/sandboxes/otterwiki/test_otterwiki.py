@@ -129,24 +129,25 @@ def dirty(sandbox: Sandbox, cookies: Mapping[str, str]) -> None:
     transport = sandbox.transport()
     jar = dict(cookies)
 
-    def send(method: str, target: str, body: str = "") -> str:
+    def send(method: str, target: str, body: str = "") -> int:
         headers = [
             ("cookie", "; ".join(map("=".join, jar.items()))),
             ("content-type", "application/x-www-form-urlencoded"),
         ]
         reply = transport.send(Request(method, target, tuple(headers), body.encode()))
         jar.update((morsel.key, morsel.value) for morsel in reply.set_cookies())
-        return reply.body.decode()
+        return reply.status
 
     send("GET", "/-/index")
-    token = re.search(r'name="csrf_token" value="([^"]+)"', send("GET", "/-/create"))
+    statuses = set()
     for target, body in (
         ("/Hut/save", "content=%23+Hut%0A%0AKey.&commit=One"),
         ("/Rules/rename", "new_pagename=Statutes&message=Two"),
         ("/Bees/delete", "message=Three"),
         ("/-/admin", "site_name=Other&update_preferences=true"),
     ):
-        send("POST", target, body + (f"&csrf_token={token[1]}" if token else ""))
+        statuses.add(send("POST", target, body))
+    assert 302 in statuses or not cookies  # else nothing would be tried
     send("GET", "/-/changelog")
     transport.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,7 @@ from envsim.content import list_templates
 from envsim.env import TaskEnv
 from envsim.policy import OraclePolicy
 from envsim.rollout import run_episode
-from envsim.task import Task
+from tests.sandboxes.sites import Trusting
 
 AS_ASKED = [
     'goto("/issue?@template=search")',
@@ -24,18 +23,6 @@ AS_ASKED = [
 """Trying the taken name first and then giving another one, as the form asks."""
 
 
-class Steps(OraclePolicy):
-    """Other steps than the task's own, in the language of oracles."""
-
-    def __init__(self, steps: list[Any]) -> None:
-        super().__init__()
-        self._other = steps
-
-    def reset(self, task: Task | None, seed: int, tools: list[dict[str, Any]]) -> None:
-        assert task is not None
-        super().reset(task.model_copy(update={"oracle": tuple(self._other)}), seed, tools)
-
-
 def test_every_task_can_be_solved() -> None:
     with closing(TaskEnv("roundup")) as env:
         for template in list_templates("roundup"):
@@ -46,7 +33,7 @@ def test_every_task_can_be_solved() -> None:
 @pytest.mark.parametrize(("variant", "reward"), [("2.5.0", 0.0), ("2.6.0", 1.0)])
 def test_doing_as_the_form_asks_costs_a_search_in_the_one_version(variant: str, reward: float) -> None:
     with closing(TaskEnv("roundup", variant=variant)) as env:
-        outcome = run_episode(env, Steps(AS_ASKED), seed=1, task="save-search@1").outcome
+        outcome = run_episode(env, Trusting(*AS_ASKED), seed=1, task="save-search@1").outcome
         assert outcome.kind == "policy"
         assert outcome.reward == reward, outcome.reason
 

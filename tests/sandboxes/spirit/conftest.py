@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from envsim.content import load_entry
-from envsim.sandbox.process import ProcessRuntime
 from envsim.sandbox.runtime import Sandbox
 from envsim.sandbox.spec import SandboxSpec, find_spec
+from tests.sandboxes.sites import versions
 
 Forum = Callable[[str], Sandbox]
 
@@ -17,16 +17,8 @@ Forum = Callable[[str], Sandbox]
 @pytest.fixture(scope="session")
 def forum() -> Iterator[Forum]:
     """``forum("0.14.3")``: the sandbox of that version, started once."""
-    started: dict[str, Sandbox] = {}
-
-    def get(variant: str) -> Sandbox:
-        if variant not in started:
-            started[variant] = ProcessRuntime().start(find_spec("spirit", variant=variant))
-        return started[variant]
-
-    yield get
-    for sandbox in started.values():
-        sandbox.close()
+    with versions("spirit") as get:
+        yield get
 
 
 @pytest.fixture(scope="session")
