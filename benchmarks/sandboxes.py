@@ -1,10 +1,10 @@
-"""Measures sandboxes against every goal they have, part by part, and writes one table into `RESULTS.md`.
+"""Measures sandboxes against every goal they have, part by part, and writes a table of each into `RESULTS.md`.
 
     python benchmarks/sandboxes.py [--quick] [--only PART]... [--json]
 
 A part is a module `sandboxes_<part>.py` beside this one, with ``run(quick) -> rows`` and
-``goals(rows) -> list[Goal]``; each runs alone, too. A part that fails is said to have, and the others still run. Only a
-whole run, of all parts and not quick, is written down. The whole takes about an hour; run it alone.
+``goals(rows) -> list[Goal]``; each runs alone, too. A part that fails is said to have, and the others still run. A part
+is written down as soon as it is measured, a quick one is not. The whole takes about an hour; run it alone.
 """
 
 from __future__ import annotations
@@ -55,18 +55,21 @@ def main() -> int:
     if missing := [part for part in parts if importlib.util.find_spec(f"sandboxes_{part}") is None]:
         print(f"There is no benchmarks/sandboxes_{missing[0]}.py. Leave it out with --only.", file=sys.stderr)
         return 2
-    found = [goal for part in parts for goal in measure(part, arguments.quick)]
+    found: list[Goal] = []
+    for part in parts:
+        measured = measure(part, arguments.quick)
+        found += measured
+        if not arguments.quick:
+            update_section(f"sandboxes_{part}", section(part, measured))
     print(json.dumps([asdict(goal) for goal in found], indent=2) if arguments.json else goals_table(found))
-    if not arguments.quick and not arguments.only:
-        update_section("sandboxes", section(found))
     return 0 if all(goal.met is not False for goal in found) else 1
 
 
-def section(found: list[Goal]) -> str:
-    """The section of `RESULTS.md`."""
+def section(part: str, found: list[Goal]) -> str:
+    """The section of `RESULTS.md` about one part."""
     missed = [goal.what for goal in found if goal.met is False]
     verdict = f"Missed: {'; '.join(missed)}." if missed else "Every goal is met."
-    return f"""## Sandboxes
+    return f"""## Sandboxes: {PARTS[part]}
 
 {machine()}. Times by the wall clock: median (p95).
 
@@ -74,7 +77,7 @@ def section(found: list[Goal]) -> str:
 
 {verdict}
 
-Reproduce: `python benchmarks/sandboxes.py`
+Reproduce: `python benchmarks/sandboxes.py --only {part}`
 """
 
 

@@ -30,6 +30,8 @@ DEFAULT_BASE = "python:3.12-slim-bookworm"
 LOCAL_BASE = "envsim-base:bookworm"
 """What scripts/base-image.sh builds where the default cannot be pulled."""
 
+PYTHON_S = 60.0
+
 Progress = Callable[[str], None]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -240,11 +242,31 @@ def _tar(files: dict[str, bytes]) -> io.BytesIO:
 
 def _wheels(client: Any, base: str, requirements: bytes) -> list[Path]:
     """Wheels of `requirements` and all they need, for the Python of `base`, from the cache if they were got before."""
-    output = client.containers.run(
-        base, ["-c", _FACTS], entrypoint="python3", remove=True, network_mode="none", use_config_proxy=False
-    )
+    output = ask_python(client, base, _FACTS)
+    if output is None:
+        raise PrerequisiteError(
+            f"There is no python3 in the base image {base} that runs. Name one that has it.",
+            command="sandbox up APP --runtime docker --base IMAGE_WITH_PYTHON",
+        )
     (major, minor), machine = json.loads(output)
     return get_wheels(requirements.decode(), f"{major}.{minor}", machine)
+
+
+def ask_python(client: Any, image: str, code: str) -> bytes | None:
+    """What the python3 of `image` prints when it runs `code`; None where it has none that runs."""
+    errors = importlib.import_module("docker.errors")
+    # Not `run`: it leaves the container behind where the program cannot be started.
+    container = client.containers.create(
+        image, ["-c", code], entrypoint="python3", user="0", network_mode="none", use_config_proxy=False
+    )
+    try:
+        container.start()
+        failed = container.wait(timeout=PYTHON_S)["StatusCode"] != 0
+        return None if failed else bytes(container.logs(stdout=True, stderr=False))
+    except errors.APIError:
+        return None
+    finally:
+        container.remove(force=True, v=True)
 
 
 def _build(client: Any, context: io.BytesIO, tag: str, base: str, app: str) -> None:

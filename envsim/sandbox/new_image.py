@@ -8,12 +8,10 @@ from typing import Any
 
 from envsim.errors import ContentError, PrerequisiteError, SandboxError
 from envsim.sandbox.debs import host_release, image_release
-from envsim.sandbox.image import engine_errors
+from envsim.sandbox.image import ask_python, engine_errors
 
 OLDEST = (3, 11)
 """What the guest is written for."""
-
-PYTHON_S = 60.0
 
 _VERSION = "import sys; print(*sys.version_info[:2])"
 
@@ -67,18 +65,8 @@ def _check_python(client: Any, name: str) -> None:
         f"The guest needs Python {'.'.join(map(str, OLDEST))} or newer in the image. Add it in a Dockerfile of "
         f"your own, e.g.: FROM {name}, then RUN apt-get update && apt-get install -y python3"
     )
-    errors = importlib.import_module("docker.errors")
-    # Not `run`: it leaves the container behind where the program cannot be started.
-    container = client.containers.create(name, ["-c", _VERSION], entrypoint="python3", user="0", network_mode="none")
-    try:
-        container.start()
-        failed = container.wait(timeout=PYTHON_S)["StatusCode"] != 0
-        output = container.logs(stdout=True, stderr=False)
-    except errors.APIError:
-        failed, output = True, b""
-    finally:
-        container.remove(force=True, v=True)
-    if failed:
+    output = ask_python(client, name, _VERSION)
+    if output is None:
         raise ContentError(f"There is no python3 in {name} that runs. {how}")
     version = tuple(int(part) for part in output.split())
     if version < OLDEST:

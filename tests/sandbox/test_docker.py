@@ -43,7 +43,7 @@ def test_every_safeguard_holds(sandbox: DockerSandbox) -> None:
 
 @pytest.mark.slow
 def test_the_audit_sees_a_container_without_safeguards(notes: SandboxSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = ContainerCollection.run
+    create = ContainerCollection.create
 
     def careless(self: ContainerCollection, image: str, command: list[str], **options: Any) -> Any:
         for safeguard in ("hostname", "cap_drop", "security_opt", "read_only", "pids_limit", "mem_limit", "tmpfs"):
@@ -51,7 +51,7 @@ def test_the_audit_sees_a_container_without_safeguards(notes: SandboxSpec, monke
         del options["memswap_limit"]
         options["volumes"]["/"] = {"bind": str(notes.root.resolve()), "mode": "ro"}
         options |= {"security_opt": ["seccomp=unconfined"], "pid_mode": "host"}
-        return run(
+        return create(
             self,
             image,
             command,
@@ -60,7 +60,7 @@ def test_the_audit_sees_a_container_without_safeguards(notes: SandboxSpec, monke
 
     runtime = DockerRuntime()
     runtime.prepare(notes)
-    monkeypatch.setattr(ContainerCollection, "run", careless)
+    monkeypatch.setattr(ContainerCollection, "create", careless)
     sandbox = runtime.start(notes)
     try:
         findings = audit(sandbox)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from envsim.errors import SandboxError, SandboxLost, SandboxStartError
+from envsim.errors import PrerequisiteError, SandboxError, SandboxLost, SandboxStartError
 from envsim.sandbox import image, registry, served, sweep
 from envsim.sandbox.spec import SandboxSpec
 
@@ -137,6 +137,22 @@ def test_an_engine_that_fails_is_an_error_of_ours(notes: SandboxSpec, monkeypatc
         assert set(registry.run_dir().iterdir()) == before
     finally:
         sandbox.container.remove(force=True)
+
+
+@pytest.mark.docker
+def test_a_base_image_whose_python_cannot_be_started_leaves_no_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    import docker.errors
+    from docker.models.containers import Container, ContainerCollection
+
+    made, create = [], ContainerCollection.create
+    with closing(image.connect()) as client, monkeypatch.context() as patch:
+        patch.setattr(ContainerCollection, "create", lambda *a, **k: made.append(create(*a, **k)) or made[-1])
+        patch.setattr(Container, "start", failing(docker.errors.APIError("no such program")))
+        with pytest.raises(PrerequisiteError, match="There is no python3 in the base image"):
+            image._wheels(client, image.find_base(client), b"")
+        (container,) = made
+        with pytest.raises(docker.errors.NotFound):
+            client.containers.get(container.id)
 
 
 @pytest.mark.docker

@@ -5,8 +5,8 @@ The benchmark plays twenty seeds of each; here are a few, and proof that the kit
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,15 +25,11 @@ CLASSES: tuple[str, ...] = BugClass.__args__  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")
-def bench(repo: Path) -> ModuleType:
-    """The benchmark, which is no package."""
-    spec = importlib.util.spec_from_file_location("sandboxes_faults", repo / "benchmarks" / "sandboxes_faults.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def bench(repo: Path) -> Iterator[ModuleType]:
+    """The benchmark, which is no package: a script among others that import each other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(repo / "benchmarks")
+        yield importlib.import_module("sandboxes_faults")
 
 
 def test_the_shop_can_have_every_class() -> None:
