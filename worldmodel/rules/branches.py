@@ -17,11 +17,9 @@ from typing import Any
 from envsim.types import JsonValue
 from worldmodel.document import Lines, body, meta
 from worldmodel.requests import Request
-from worldmodel.rules.known import Known
-from worldmodel.rules.scope import Scope
+from worldmodel.rules.known import NUMBER, Known
+from worldmodel.rules.scope import QUOTED, Scope, unquoted
 
-_NUMBER = re.compile(r"\$?[0-9][0-9,]*(?:\.[0-9]+)?")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _REF = re.compile(r" \[e[a-z0-9-]+\]")
 _ANNOUNCED = ("alert ", "status ", "dialog ")
 DEPTH = 4
@@ -41,19 +39,19 @@ def operation(request: Request, known: Known) -> str:
     if head.startswith("call "):
         return head
     if head.startswith("get "):
-        return f"get {known.address(_text(head[4:])).partition('?')[0]}"
+        return f"get {known.address(unquoted(head[4:])).partition('?')[0]}"
     if not head.startswith("click "):
         return head.partition(" ")[0]
     pressed, _, page = head.rpartition(" on ")
-    names = [known.mask(_text(quoted)) for quoted in _QUOTED.findall(pressed)]
-    group = next((known.mask(_text(line[3:])) for line in rest if line.startswith("in ")), "")
-    return json.dumps(["click", *names, group, known.address(_text(page)).partition("?")[0]], ensure_ascii=False)
+    names = [known.mask(unquoted(quoted)) for quoted in re.findall(QUOTED, pressed)]
+    group = next((known.mask(unquoted(line[3:])) for line in rest if line.startswith("in ")), "")
+    return json.dumps(["click", *names, group, known.address(unquoted(page)).partition("?")[0]], ensure_ascii=False)
 
 
 def branch(target: Lines, known: Known, request: Request) -> str:
     """What kind of answer it is. What was typed is not part of it, wherever it stands."""
     for line in request.lines[1:]:
-        typed = _text(line.partition(" = ")[2]) if line[:1] == '"' else ""
+        typed = unquoted(line.partition(" = ")[2]) if line[:1] == '"' else ""
         if len(typed) > 2:
             target = tuple(
                 line.replace(typed, "*") if line.lstrip().startswith(_ANNOUNCED) else line for line in target
@@ -65,14 +63,6 @@ def branch(target: Lines, known: Known, request: Request) -> str:
     if url := meta(target, "url"):
         return f"{known.address(url)} {known.mask(first)}".strip()
     return "result " + " ".join(re.findall(r'"(?:error|status)"', " ".join(shown[:4])))
-
-
-def _text(quoted: str) -> str:
-    try:
-        value = json.loads(quoted)
-    except ValueError:
-        return quoted
-    return value if isinstance(value, str) else quoted
 
 
 # -- choosing a branch ---------------------------------------------------------------------------------
@@ -149,7 +139,7 @@ class Tree:
 
 
 def _figure(value: JsonValue) -> float | None:
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
+    if isinstance(value, str) and NUMBER.fullmatch(value):
         return float(value.replace(",", "").removeprefix("$"))
     return float(value) if type(value) is int else None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from envsim.state import StateView
 from envsim.types import JsonValue
 
-_NUMBER = re.compile(r"\$?[0-9][0-9,]*(?:\.[0-9]+)?")
+NUMBER = re.compile(r"\$?[0-9][0-9,]*(?:\.[0-9]+)?")
 _STARTS = re.compile(r"\w+")
 _SIGNS = re.compile(r"[-@0-9]")
 """What tells a name in small letters from a word such as a status."""
@@ -55,7 +55,7 @@ class Known:
             if end:
                 out, at = out + text[at:start] + "*", end
                 names.append(text[start:end])
-        return _NUMBER.sub("*", out + text[at:]), names
+        return NUMBER.sub("*", out + text[at:]), names
 
     def address(self, url: str) -> str:
         """A URL with entities as ``*``, and of its query what is not typed."""

@@ -30,9 +30,9 @@ from worldmodel.rules.readings import readings
 from worldmodel.rules.relations import Relations
 
 _ON = re.compile(r' on "([^"]*)"$')
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
-_FIELD = re.compile(rf"({_QUOTED}) = (.*)", re.DOTALL)
-_CHOICE = re.compile(rf"({_QUOTED}) checked")
+QUOTED = r'"(?:[^"\\]|\\.)*"'
+_FIELD = re.compile(rf"({QUOTED}) = (.*)", re.DOTALL)
+_CHOICE = re.compile(rf"({QUOTED}) checked")
 _ARGUMENT = re.compile(r"([^ =]+) = (.*)", re.DOTALL)
 _FIGURE = re.compile(r"\$[0-9][0-9,]*\.[0-9]{2}|\b[0-9]+\b")
 _STATES = re.compile(r" \{[^{}\"]*\}$")
@@ -150,31 +150,30 @@ def open_scope(
     request: Request, login: str, page: Lines, state: StateView, relations: Relations, known: Known
 ) -> Scope:
     """The scope of a request made on `page`."""
-    keys = {key for table in state.values() if isinstance(table, dict) for key in table}
-    values = {**_asked(request, keys, known), **_shown(page, known)}
+    values = {**_asked(request, state, known), **_shown(page, known)}
     if login:
         values["login"] = login
     return Scope(values, state, relations)
 
 
-def _asked(request: Request, keys: set[str], known: Known) -> dict[str, JsonValue]:
+def _asked(request: Request, state: StateView, known: Known) -> dict[str, JsonValue]:
     head, *rest = request.lines
     values: dict[str, JsonValue] = {}
     on = _ON.search(head)
     if head.startswith("get "):
-        values |= address(_text(head[4:]))
+        values |= address(unquoted(head[4:]))
     elif on:
         values |= address(on[1])
-    if head.startswith("click ") and (pressed := re.search(_QUOTED, head)):
-        values |= _words("button", _text(pressed[0]), keys, known)
+    if head.startswith("click ") and (pressed := re.search(QUOTED, head)):
+        values |= _words("button", unquoted(pressed[0]), state, known)
     for line in rest:
         if line.startswith("in "):
-            values |= _words("group", _text(line[3:]), keys, known)
+            values |= _words("group", unquoted(line[3:]), state, known)
         elif field := _FIELD.fullmatch(line):
-            values |= _parts(f"field.{_text(field[1])}", _value(field[2]))
+            values |= _parts(f"field.{unquoted(field[1])}", _value(field[2]))
         elif choice := _CHOICE.fullmatch(line):
             number = sum(name.startswith("choice.") and "#" not in name for name in values)
-            values |= _parts(f"choice.{number}", _text(choice[1]))
+            values |= _parts(f"choice.{number}", unquoted(choice[1]))
         elif argument := _ARGUMENT.fullmatch(line):
             values[f"argument.{argument[1]}"] = _value(argument[2])
     return values
@@ -197,9 +196,10 @@ def _parts(name: str, value: JsonValue) -> dict[str, JsonValue]:
     return values
 
 
-def _words(name: str, text: str, keys: set[str], known: Known) -> dict[str, JsonValue]:
+def _words(name: str, text: str, state: StateView, known: Known) -> dict[str, JsonValue]:
     """A label, and what it names: keys of rows that are there now, and names of things known of old."""
-    named = [word for word in _WORD.findall(text) if word in keys]
+    tables = [table for table in state.values() if isinstance(table, dict)]
+    named = [word for word in _WORD.findall(text) if any(word in table for table in tables)]
     things = known.cut(text)[1]
     return {name: text, **({f"{name}.named": named[0]} if named else {}),
             **{f"{name}.{number}": thing for number, thing in enumerate(things)}}  # fmt: skip
@@ -219,7 +219,8 @@ def _shown(page: Lines, known: Known) -> dict[str, JsonValue]:
     return {name: value for name, value in values.items() if name not in unclear}
 
 
-def _text(quoted: str) -> str:
+def unquoted(quoted: str) -> str:
+    """The text of a JSON string; what is none, as it stands."""
     value = _value(quoted)
     return value if isinstance(value, str) else quoted
 
