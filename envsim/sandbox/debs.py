@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from envsim.errors import ContentError, PrerequisiteError
+from envsim.sandbox.declared import DEBIAN_PACKAGE
 from envsim.sandbox.seed import cache_dir
 
-PACKAGE_NAME = re.compile(r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$")
+PACKAGE_NAME = re.compile(DEBIAN_PACKAGE)
 """A Debian package, or one in a version: ``fossil``, ``fossil=1:2.21-1``."""
 
 INSTALL = """\
@@ -75,7 +76,7 @@ def fetch_debs(client: Any, base: str, packages: Sequence[str], progress: Callab
         PrerequisiteError: No apt here, another release than the image's, or the packages cannot be fetched.
     """
     for name in packages:
-        if not PACKAGE_NAME.match(name):
+        if not PACKAGE_NAME.fullmatch(name):
             raise ContentError(f"{name!r} is no Debian package. Write a name, e.g. fossil, or fossil=1:2.21-1.")
     if not packages:
         return []
