@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from envsim.state import apply
 from worldmodel import render
 from worldmodel.document import Lines, body, delta_lines, dump, meta, read_delta
 from worldmodel.merge import carry_over, frame
@@ -19,6 +20,8 @@ MAX_ANSWER = 256
 ACCEPT_ALL = -1e9
 """No log-probability is less."""
 _SHAPE_OVERLAP = 0.6
+LEAST_SURE = 0.2
+"""A page program that was right less often than this is no better than a neighbour's page."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,16 @@ class Draft:
 
     lines: Lines
     source: str
-    """``"past"`` (this session), ``"near"`` (a neighbour), ``"current"`` (nothing better)."""
+    """``"rules"`` (a page program), ``"past"`` (this session), ``"near"`` (a neighbour), ``"current"`` (no better)."""
     hit: Hit | None = None
+    sure: float = 0.0
+    """Of rules: the share of such answers, in [0, 1], that came out right when they were tried."""
 
     @property
     def kind(self) -> str:
         """One of `render.KINDS`."""
         if self.source != "near" or self.hit is None:
-            return "past" if self.source == "past" else "current"
+            return self.source if self.source in ("past", "rules") else "current"
         return next(
             (name for name, holds in zip(("exact", "page", "similar"), self.hit.kind, strict=True) if holds), "other"
         )
@@ -54,11 +59,17 @@ def choose_draft(situation: Situation, memory: Memory, *, without: str | None = 
     effects = delta_lines(read_delta(near)) if near is not None else ()
     if outcome is not None and outcome.delta is not None:
         effects = delta_lines(outcome.delta)
-    if past is not None:
-        return Draft((*effects, *_seen(past)), "past", hit)
-    if near is not None:
-        return Draft((*effects, *_seen(near)), "near", hit)
-    return Draft(_seen(situation.current), "current")
+    shown = _seen(past if past is not None else near if near is not None else situation.current)
+    if outcome is not None and outcome.delta is not None and memory.pages is not None:
+        after = apply(situation.state, outcome.delta)
+        written = memory.pages.document(
+            situation, outcome, after, shown if past is not None or near is not None else ()
+        )
+        if written is not None and written.sure >= LEAST_SURE:
+            return Draft((*effects, *written.lines), "rules", hit, written.sure * outcome.sure)
+    if past is not None or near is not None:
+        return Draft((*effects, *shown), "past" if past is not None else "near", hit)
+    return Draft(shown, "current")
 
 
 def without_events(lines: Lines) -> Lines:

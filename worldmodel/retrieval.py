@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import quote_plus
 
 from worldmodel.document import Lines, body, meta
+from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, skeleton
 from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample, Situation
@@ -52,12 +53,20 @@ class Memory:
         samples: The records.
         lexicon: Decides what is wording and what a value.
         rules: Say what kind of answer a request gets and what it does to the state; None without.
+        pages: Say how an answer of a kind reads; None without.
     """
 
-    def __init__(self, samples: Sequence[Sample], lexicon: Lexicon, rules: Programs | None = None) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        lexicon: Lexicon,
+        rules: Programs | None = None,
+        pages: Pages | None = None,
+    ) -> None:
         self.samples = list(samples)
         self.lexicon = lexicon
         self.rules = rules
+        self.pages = pages
         self._branches = [rules.branch(sample) if rules is not None else "" for sample in self.samples]
         self._by_key: dict[str, list[int]] = defaultdict(list)
         self._by_skeleton: dict[str, list[int]] = defaultdict(list)

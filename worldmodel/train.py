@@ -31,6 +31,7 @@ from worldmodel.checkpoint import load_checkpoint, load_model, pick_device, save
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.examples import choose_draft, outcome_of, survival, write_answer, write_context
 from worldmodel.model import Config, WorldModel
+from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, Vocabulary
 from worldmodel.retrieval import Memory
 from worldmodel.rules.programs import Programs
@@ -116,6 +117,8 @@ def train(args: Args) -> Path:
     }
     if memory.rules is not None:
         extra["rules"] = memory.rules.to_json()
+    if memory.pages is not None:
+        extra["pages"] = memory.pages.to_json()
     save_model(args.out, network, vocabulary, stable, extra)
     for path in args.out.glob("checkpoint-*"):
         shutil.rmtree(path)
@@ -166,7 +169,9 @@ def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
     outcomes = Counter(outcome_of(sample.target) for sample in found)
     names = ["ok", *(name for name, _ in sorted(outcomes.items(), key=lambda kv: (-kv[1], kv[0])) if name != "ok")]
     rules = Programs.learn(data.view(data.manifest["seed_view"]), found, seed)
-    return Vocabulary(bpe, lexicon, names), Memory(found, lexicon, rules)
+    pages = Pages(rules.relations, rules.known)
+    pages.learn(found, {number: rules.branch(sample) for number, sample in enumerate(found)}, seed)
+    return Vocabulary(bpe, lexicon, names), Memory(found, lexicon, rules, pages)
 
 
 def encode(found: Sequence[Sample], vocabulary: Vocabulary, memory: Memory) -> tuple[list[Example], frozenset[str]]:

@@ -150,13 +150,14 @@ def open_scope(
     request: Request, login: str, page: Lines, state: StateView, relations: Relations, known: Known
 ) -> Scope:
     """The scope of a request made on `page`."""
-    values = {**_asked(request, state, known), **_shown(page, known)}
+    values = {**asked(request, state, known), **_shown(page, known)}
     if login:
         values["login"] = login
     return Scope(values, state, relations)
 
 
-def _asked(request: Request, state: StateView, known: Known) -> dict[str, JsonValue]:
+def asked(request: Request, state: StateView, known: Known) -> dict[str, JsonValue]:
+    """What a request says, by name."""
     head, *rest = request.lines
     values: dict[str, JsonValue] = {}
     on = _ON.search(head)

@@ -1,0 +1,318 @@
+"""All page programs of one app: which document an answer is, given its kind and the state after it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from envsim.rng import Rng
+from envsim.state import StateView, apply
+from envsim.types import JsonValue
+from worldmodel.document import Lines, body, dump, meta, read_delta
+from worldmodel.pages.levels import Example, Level, Memory, Writer, everywhere, learn_level, recall
+from worldmodel.pages.names import Names, open_names, sums
+from worldmodel.pages.nodes import URL, Node, read, url_of, write
+from worldmodel.pages.shape import Shape
+from worldmodel.requests import Request
+from worldmodel.rules.branches import operation
+from worldmodel.rules.known import Known
+from worldmodel.rules.programs import Outcome
+from worldmodel.rules.relations import Relations
+from worldmodel.rules.scope import address, asked, unquoted
+from worldmodel.session import Sample, Situation
+
+MOST = 72
+"""Examples that one kind of answer is learned from."""
+MOST_CHECKS = 30
+"""Further examples that a kind is tried on."""
+PER_ADDRESS = 3
+"""Of these, about the same address."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A document by page programs."""
+
+    lines: Lines
+    sure: float
+    """Share in [0, 1] of recorded answers, not learned from, that came out right with as much support."""
+    support: float = 1.0
+    """Of the least sure part, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One kind of answer."""
+
+    level: Level
+    checked: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By how sure it was (`_bin`): how many answers it did not learn from came out right, of how many."""
+
+    def sure(self, support: float) -> float:
+        """Share that comes out right where the least sure part has this support (Laplace-smoothed)."""
+        right, total = self.checked.get(_bin(support), (0, 0))
+        return (right + 2 * support) / (total + 2)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where an operation leads: where was asked (`same`), or as its level says."""
+
+    same: bool
+    level: Level
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What of `Pages` is kept on disk."""
+
+    kinds: dict[str, str]
+    pages: dict[str, Page]
+    addresses: dict[str, Address]
+    memory: Memory
+
+
+_LEARNED = TypeAdapter(Learned)
+
+
+@dataclass
+class Pages:
+    """See the module.
+
+    Attributes:
+        relations: How the state's collections belong together.
+        known: The names of things.
+        kinds: Branch -> kind of page.
+        pages: By kind.
+        addresses: By operation and kind.
+        memory: What pages showed that no rule tells.
+    """
+
+    relations: Relations
+    known: Known
+    kinds: dict[str, str] = field(default_factory=dict)
+    pages: dict[str, Page] = field(default_factory=dict)
+    addresses: dict[str, Address] = field(default_factory=dict)
+    memory: Memory = field(default_factory=dict)
+
+    # -- learning --------------------------------------------------------------------------------------
+
+    def learn(self, found: Sequence[Sample], branch: Mapping[int, str], seed: int = 0) -> None:
+        """Find programs in recorded answers; `branch` gives the kind of answer of each, by its place in `found`."""
+        by_kind: dict[str, list[int]] = defaultdict(list)
+        by_address: dict[str, list[int]] = defaultdict(list)
+        for number, sample in enumerate(found):
+            if sample.index <= 0:
+                continue
+            kind = self.kind(sample.target, sample.situation)
+            self.kinds.setdefault(branch[number], kind)
+            by_kind[kind].append(number)
+            by_address[self._operation(sample.situation.request, kind)].append(number)
+        for name, numbers in sorted(by_address.items()):
+            if not name.startswith("call "):
+                self.addresses[name] = self._learn_address([found[n] for n in numbers], Rng(seed, "address", name))
+        for kind, numbers in sorted(by_kind.items()):
+            recorded = [(found[n], branch[n]) for n in numbers]
+            picked = self._pick(recorded, Rng(seed, "page", kind))
+            self.pages[kind] = self._learn_page([recorded[i] for i in picked], kind)
+            self._remember(recorded, frozenset(picked), kind)
+
+    def kind(self, target: Lines, situation: Situation) -> str:
+        """The kind of a recorded answer: its address without entities, and what it begins with."""
+        first = next(iter(body(target)), "").partition(" ")[0]
+        if situation.interface == "tools":
+            return f"{situation.request.lines[0]} {first} {bool(meta(target, 'error'))}"
+        return f"{self.known.address(meta(target, 'url')).partition('?')[0]} {first}"
+
+    def _operation(self, request: Request, kind: str) -> str:
+        return f"{operation(request, self.known)} {kind}"
+
+    def _learn_address(self, found: Sequence[Sample], rng: Rng) -> Address:
+        chosen = [found[i] for i in sorted(rng.sample(range(len(found)), min(MOST, len(found))))]
+        if all(_asked_url(s.situation.request) == meta(s.target, "url") for s in chosen):
+            return Address(True, Level(Shape()))
+        examples = []
+        for sample in chosen:
+            names = self._names(sample.situation, apply(sample.situation.state, read_delta(sample.target)), "")
+            nodes = tuple(node for node in read(sample.target, "browser") if node.role == URL)
+            examples.append(Example(names, nodes, ""))
+        return Address(False, learn_level(examples, self._mask, "address"))
+
+    def _pick(self, found: Sequence[tuple[Sample, str]], rng: Rng) -> list[int]:
+        """Places of some of each branch, of different addresses first."""
+        order = rng.sample(range(len(found)), len(found))
+        seen: dict[tuple[str, str], int] = defaultdict(int)
+        ranked: list[tuple[bool, int, int, int]] = []
+        for at in order:
+            sample, branch = found[at]
+            verb = sample.situation.request.lines[0].partition(" ")[0]
+            kind = f"{branch} {verb} {bool(sample.situation.login)}"
+            key = (kind, _about(sample.target, sample.situation))
+            seen[key] += 1
+            seen[kind, ""] += 1
+            ranked.append((seen[key] > PER_ADDRESS, seen[kind, ""], len(ranked), at))
+        return sorted(at for *_, at in sorted(ranked)[:MOST])
+
+    def _learn_page(self, found: Sequence[tuple[Sample, str]], kind: str) -> Page:
+        examples = []
+        for sample, branch in found:
+            after = apply(sample.situation.state, read_delta(sample.target))
+            names = self._names(sample.situation, after, meta(sample.target, "url"), branch)
+            nodes = _content(read(sample.target, sample.situation.interface))
+            before = _content(read(_before(sample.situation), sample.situation.interface))
+            about = _about(sample.target, sample.situation)
+            examples.append(Example(names, nodes, about, before, everywhere(nodes, self._mask)))
+        made = sums(example.names for example in examples)
+        for example in examples:
+            example.names.add({name: example.names.value(name) for name in made})
+        return Page(learn_level(examples, self._mask, kind))
+
+    def _remember(self, found: Sequence[tuple[Sample, str]], picked: frozenset[int], kind: str) -> None:
+        """What the latest answers show; and, before it is remembered, how often programs get one right."""
+        latest: dict[str, list[int]] = defaultdict(list)
+        for number, (sample, _) in enumerate(found):
+            latest[_about(sample.target, sample.situation)].append(number)
+        shown = {number for numbers in latest.values() for number in numbers[-2:]}
+        asked_for = [number for number in range(len(found)) if number not in picked]
+        asked_for = asked_for[:: max(1, len(asked_for) // MOST_CHECKS)]
+        right: dict[str, list[int]] = {}
+        for number in sorted(shown | set(asked_for)):
+            sample, branch = found[number]
+            after = apply(sample.situation.state, read_delta(sample.target))
+            if number in asked_for:
+                written = self.document(sample.situation, Outcome(branch, None, 1.0), after)
+                if written is not None:
+                    counts = right.setdefault(_bin(written.support), [0, 0])
+                    counts[0] += written.lines == without_changes(sample.target)
+                    counts[1] += 1
+            if number in shown:
+                names = self._names(sample.situation, after, meta(sample.target, "url"), branch)
+                nodes = _content(read(sample.target, sample.situation.interface))
+                about = _about(sample.target, sample.situation)
+                recall(self.pages[kind].level, names, nodes, about, self._mask, self.memory)
+        checked = {bin_: (counts[0], counts[1]) for bin_, counts in right.items()}
+        self.pages[kind] = replace(self.pages[kind], checked=checked)
+
+    # -- on disk ---------------------------------------------------------------------------------------
+
+    def to_json(self) -> Any:
+        """The programs and what is remembered; relations and names are found again in the dataset."""
+        return _LEARNED.dump_python(Learned(self.kinds, self.pages, self.addresses, self.memory), mode="json")
+
+    def read(self, data: Any) -> None:
+        """Take over what `to_json` wrote.
+
+        Raises:
+            ValueError: It is not.
+        """
+        try:
+            found = _LEARNED.validate_python(data)
+        except (ValidationError, RecursionError) as error:
+            raise ValueError(f"no page programs: {str(error)[:200]}") from None
+        self.kinds, self.pages, self.addresses, self.memory = found.kinds, found.pages, found.addresses, found.memory
+
+    # -- names -----------------------------------------------------------------------------------------
+
+    def _names(self, situation: Situation, after: StateView, url: str, branch: str = "") -> Names:
+        values: dict[str, JsonValue] = {}
+        for name, value in asked(situation.request, situation.state, self.known).items():
+            values[f"asked.{name}" if name.startswith(("url.", "query.")) else name] = value
+        if where := _asked_url(situation.request):
+            values["asked.path"] = where.partition("?")[0]
+        if url:
+            values |= address(url)
+            values["url.path"] = url.partition("?")[0]
+        if situation.login:
+            values["login"] = situation.login
+        if branch:
+            values["branch"] = branch
+        return open_names(values, after, self.relations)
+
+    def _mask(self, text: str) -> str:
+        return self.known.mask(text)
+
+    # -- writing ---------------------------------------------------------------------------------------
+
+    def document(self, situation: Situation, outcome: Outcome, after: StateView, draft: Lines = ()) -> Written | None:
+        """The answer, without state changes; None for a kind of answer that was never seen.
+
+        Args:
+            situation: What was asked.
+            outcome: The kind of answer.
+            after: The state after the request.
+            draft: Another guess, for what no rule and no memory tells.
+        """
+        kind = self.kinds.get(outcome.branch)
+        page = self.pages.get(kind or "")
+        if kind is None or page is None:
+            return None
+        url, sure = self._url(situation, after, kind)
+        if url is None:
+            return None
+        names = self._names(situation, after, url, outcome.branch)
+        about = url.partition("?")[0] or situation.request.key
+        writer = Writer(self.memory, self._mask)
+        kept = _content(read(_before(situation), situation.interface))
+        guess = _content(read(draft, situation.interface))
+        nodes: list[Node] = []
+        for _ in range(2 if _late(page.level) else 1):
+            if nodes:
+                names.add(everywhere(nodes, self._mask))
+            nodes, one = writer.level(page.level, names, about, kept, guess)
+        if situation.interface == "browser":
+            nodes = [*(node for node in read((f"@url {dump(url)}",), "browser")), *nodes]
+        return Written(write(nodes, situation.interface), page.sure(min(sure, one)), min(sure, one))
+
+    def _url(self, situation: Situation, after: StateView, kind: str) -> tuple[str | None, float]:
+        if situation.interface == "tools":
+            return "", 1.0
+        rule = self.addresses.get(self._operation(situation.request, kind))
+        if rule is None:
+            return None, 0.0
+        if rule.same:
+            return _asked_url(situation.request), 1.0
+        names = self._names(situation, after, "")
+        nodes, sure = Writer(self.memory, self._mask).level(rule.level, names, "", (), ())
+        return (url_of(nodes[0]), sure) if nodes else (None, 0.0)
+
+
+def without_changes(target: Lines) -> Lines:
+    """What of a document an agent sees."""
+    return tuple(line for line in target if line[:1] != "!" and not line.startswith("@event "))
+
+
+def _bin(sure: float) -> str:
+    return "high" if sure >= 0.9 else "middle" if sure >= 0.6 else "low"
+
+
+def _content(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    return tuple(node for node in nodes if node.role != URL)
+
+
+def _before(situation: Situation) -> Lines:
+    return situation.past[-1][1] if situation.past else ()
+
+
+def _about(target: Lines, situation: Situation) -> str:
+    return meta(target, "url").partition("?")[0] or situation.request.key
+
+
+def _asked_url(request: Request) -> str:
+    head = request.lines[0]
+    if head.startswith("get "):
+        return unquoted(head[4:])
+    on = head.rpartition(" on ")[2]
+    return unquoted(on) if on.startswith('"') else ""
+
+
+def _late(level: Level | None) -> bool:
+    """Whether anything in it needs figures of the whole page."""
+    if level is None:
+        return False
+    return any(
+        (part.text is not None and part.text.late == 2) or _late(part.below) or _late(part.item) for part in level.parts
+    )
