@@ -12,6 +12,7 @@ from worldmodel.document import Lines, body, delta_lines, dump, meta, read_delta
 from worldmodel.merge import carry_over, frame
 from worldmodel.render import Slots, Vocabulary, apply_patch, patch, skeleton, values
 from worldmodel.retrieval import Hit, Memory, substitute, substitution
+from worldmodel.rules.programs import Outcome
 from worldmodel.session import Sample, Situation
 
 MAX_CONTEXT = 640
@@ -29,6 +30,10 @@ class Draft:
     source: str
     """``"past"`` (this session), ``"near"`` (a neighbour), ``"current"`` (nothing better)."""
     hit: Hit | None = None
+    sure: float = 1.0
+    """How far to believe what code put into it, in [0, 1]: the support of its least sure part."""
+    outcome: Outcome | None = None
+    """What the rules said; None without rules, or for an operation that was never recorded."""
 
     @property
     def kind(self) -> str:
@@ -55,10 +60,10 @@ def choose_draft(situation: Situation, memory: Memory, *, without: str | None = 
     if outcome is not None and outcome.delta is not None:
         effects = delta_lines(outcome.delta)
     if past is not None:
-        return Draft((*effects, *_seen(past)), "past", hit)
+        return Draft((*effects, *_seen(past)), "past", hit, outcome=outcome)
     if near is not None:
-        return Draft((*effects, *_seen(near)), "near", hit)
-    return Draft(_seen(situation.current), "current")
+        return Draft((*effects, *_seen(near)), "near", hit, outcome=outcome)
+    return Draft(_seen(situation.current), "current", outcome=outcome)
 
 
 def without_events(lines: Lines) -> Lines:
