@@ -60,8 +60,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         task: One template id, or one instance ``<template>@<seed>``; None for all.
         split: ``"train"`` or ``"test"``; None for both.
         interface: ``"browser"`` or ``"tools"``; None: the app's own.
-        world: ``"sandbox"``, ``"model"``, ``"replay"``, or a `World` of your own.
-        model: Model directory; worlds made from traces only.
+        world: ``"sandbox"``, ``"model"``, ``"replay"``, ``"hybrid"``, or a `World` of your own.
+        model: Model directory; worlds made from traces, and hybrid.
         runtime: ``"inprocess"``, ``"process"``, ``"docker"``, or ``"auto"``: the fastest that the app allows; or a
             runtime of your own, such as a `envsim.sandbox.pool.SandboxPool` that several environments draw from.
         driver: ``"http"`` or ``"chromium"``.

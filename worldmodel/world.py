@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from envsim.errors import ContentError, ModelError, UncertainError
 from envsim.page.primitives import tools as primitives
@@ -132,7 +132,7 @@ class TraceWorld(ABC):
             raise UncertainError("This token is not from the running episode. Take it after reset().")
         self._session, self._seed, self._step = token.session.copy(), token.seed, token.step
 
-    def spawn(self, count: int) -> list[TraceWorld]:
+    def spawn(self, count: int) -> list[Self]:
         """See `ForkableWorld.spawn`. They share the model, which is only ever read."""
         worlds = [copy.copy(self) for _ in range(count)]
         for world in worlds:
