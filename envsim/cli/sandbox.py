@@ -17,6 +17,7 @@ from envsim.cli.sandbox_verify import verify
 from envsim.content import list_apps
 from envsim.errors import ContentError, SandboxError
 from envsim.sandbox import keeper, registry, sweep
+from envsim.sandbox.dockerfile import dockerfile
 from envsim.sandbox.client import SocketControl
 from envsim.sandbox.faults import read_faults
 from envsim.sandbox.faults_serve import read_fault_log
@@ -191,6 +192,12 @@ def bugs(name: AppName, as_json: JsonFlag = False) -> None:
 
 @app.command()
 def logs(
+@app.command("dockerfile")
+def dockerfile_(name: AppName) -> None:
+    """Print the Dockerfile of an app whose folder has none; one in the folder takes its place."""
+    print(dockerfile(find_spec(name)), end="")
+
+
     name: Name,
     faults: Annotated[bool, typer.Option("--faults", help="The faults it has met, as JSON lines.")] = False,
     as_json: JsonFlag = False,

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from envsim.content import find_app
 from envsim.errors import ContentError
 from envsim.guest.replay import BODIES, RECORDED, SAFE, fields_of, key_of
 from envsim.page.har import Exchange
@@ -156,11 +155,9 @@ def _fill(
         pages=json.dumps(pages[:MAX_PAGES] or ["/"], ensure_ascii=False),
     )  # fmt: skip
     readme = README.format(name=name, site=host, answers=len(document["entries"]), pages=len(pages))
-    # The shop's serves any clone written on the kit.
-    dockerfile = (find_app("shop") / "Dockerfile").read_text(encoding="utf-8")
     (folder / "app" / BODIES).mkdir(parents=True)
     for path, text in (
-        ("sandbox.toml", toml), ("README.md", readme), ("Dockerfile", dockerfile), ("seed.py", SEED),
+        ("sandbox.toml", toml), ("README.md", readme), ("seed.py", SEED),
         ("app/__init__.py", ""), ("app/main.py", MAIN),
         (f"app/{RECORDED}", json.dumps(document, indent=1, ensure_ascii=False) + "\n"),
     ):  # fmt: skip

@@ -21,6 +21,7 @@ from typing import Any
 from envsim.content import list_apps
 from envsim.errors import ContentError, PrerequisiteError, SandboxError, SandboxStartError, missing_extra
 from envsim.sandbox.bundle import all_requirements, files_hash, guest_files
+from envsim.sandbox.dockerfile import dockerfile
 from envsim.sandbox.debs import INSTALL, fetch_debs
 from envsim.sandbox.seed import cache_dir, folder_files, guest_spec
 from envsim.sandbox.spec import SandboxSpec, load_spec
@@ -111,7 +112,7 @@ def ensure_image(client: Any, spec: SandboxSpec, base: str | None = None, progre
     """The tag of the image of `spec`, built now if nothing with the same content has been built before.
 
     Raises:
-        ContentError: The app has no Dockerfile.
+        ContentError: A link in the app's folder leads out of it.
         PrerequisiteError: No base image, or the requirements cannot be downloaded.
         SandboxStartError: The build failed; carries the end of its output.
     """
@@ -203,13 +204,11 @@ def build_context(spec: SandboxSpec) -> dict[str, bytes]:
     """The build context but for the wheels: path -> content.
 
     Raises:
-        ContentError: The app has no Dockerfile, or a link to a file elsewhere, which its agent could then read.
+        ContentError: A link in the app's folder to a file elsewhere, which its agent could then read.
     """
-    dockerfile = spec.root / "Dockerfile"
-    if not dockerfile.is_file():
-        raise ContentError(f"{spec.root} has no Dockerfile. Copy the shop's: it serves any clone written on the kit.")
+    own = spec.root / "Dockerfile"
     files = {
-        "Dockerfile": dockerfile.read_bytes(),
+        "Dockerfile": own.read_bytes() if own.is_file() else dockerfile(spec).encode(),
         "requirements.txt": "".join(f"{line}\n" for line in all_requirements(spec)).encode(),
         "guest/guest.json": guest_spec(spec).to_json().encode(),
         **{f"guest/{name}": content for name, content in guest_files().items()},

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from envsim.errors import ContentError
-from envsim.sandbox.new_files import Plan, dockerfile, readme, sandbox_toml, seed_module
+from envsim.sandbox.new_files import Plan, readme, sandbox_toml, seed_module
 from envsim.sandbox.new_image import ImageFacts, look_at
 from envsim.sandbox.spec import SandboxSpec, load_spec
 
@@ -94,7 +94,6 @@ def write(planned: Plan, root: Path) -> SandboxSpec:
     files = {
         "sandbox.toml": sandbox_toml(planned),
         "seed.py": seed_module(planned),
-        "Dockerfile": dockerfile(planned.data, planned.image),
         "README.md": readme(planned),
     }
     try:
