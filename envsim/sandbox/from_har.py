@@ -20,7 +20,7 @@ from envsim.errors import ContentError
 from envsim.guest.replay import BODIES, RECORDED, SAFE, fields_of, key_of
 from envsim.page.har import Exchange
 from envsim.page.retrace import served
-from envsim.sandbox.spec import load_spec
+from envsim.sandbox.spec import load_spec, refuse_taken
 
 MAX_PAGES = 20
 """Pages named in sandbox.toml, where walks over all pages start."""
@@ -106,16 +106,18 @@ def write_clone(network: Sequence[Exchange], name: str, root: Path, *, force: bo
         network: What was exchanged with one app, redacted, in order.
         name: The clone's.
         root: A root of `envsim.content`.
-        force: Replace a replay clone of that name.
+        force: Replace a replay clone of that name in that place, and mind no app of that name in another.
 
     Raises:
-        ContentError: A name no app can have, one that is taken, or nothing that can be served.
+        ContentError: A name no app can have, one that is taken here or elsewhere, or nothing that can be served.
     """
     folder = root / "sandboxes" / name
     if not _NAME.fullmatch(name):
         raise ContentError(f"{name!r} is no name for an app. Use lower-case letters, digits, '-' and '_'.")
     if folder.exists() and not (force and (folder / "app" / RECORDED).is_file()):
         raise ContentError(f"{folder} exists. Choose another name" + ("." if force else ", or say --force."))
+    if not force:
+        refuse_taken(name, folder)
     entries, bodies = _entries(network)
     answers = [entry for entry in entries if entry["body"] is not None]
     if not answers:
