@@ -14,6 +14,7 @@ from worldmodel.render import Slots, Vocabulary, apply_patch, patch, skeleton, v
 from worldmodel.results.calls import label_of
 from worldmodel.results.programs import Written
 from worldmodel.retrieval import Hit, Memory, substitute, substitution
+from worldmodel.rules.programs import Outcome
 from worldmodel.session import Sample, Situation
 
 MAX_CONTEXT = 640
@@ -21,6 +22,8 @@ MAX_ANSWER = 256
 ACCEPT_ALL = -1e9
 """No log-probability is less."""
 _SHAPE_OVERLAP = 0.6
+_REPEATED = 0.5
+"""How sure an earlier answer to the same call is where programs do not know what it says."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Draft:
     hit: Hit | None = None
     sure: float = 1.0
     """How far to believe what code put into it, in [0, 1]: the support of its least sure part."""
+    outcome: Outcome | None = None
+    """What the rules said; None without rules, or for an operation that was never recorded."""
 
     @property
     def kind(self) -> str:
@@ -62,12 +67,13 @@ def choose_draft(situation: Situation, memory: Memory, *, without: str | None = 
     if outcome is not None and outcome.delta is not None:
         effects = delta_lines(outcome.delta)
     if said is not None and said.lines is not None:
-        return Draft((*effects, *said.lines), "rules", hit, said.sure)
+        return Draft((*effects, *said.lines), "rules", hit, said.sure, outcome)
     if past is not None:
-        return Draft((*effects, *_seen(past)), "past", hit)
+        return Draft((*effects, *_seen(past)), "past", hit, 1.0 if said is None else _REPEATED, outcome)
     if near is not None:
-        return Draft((*effects, *_seen(near)), "near", hit)
-    return Draft(_seen(situation.current), "current")
+        # Where programs say what is not known, a neighbour has the form of the answer and not its content.
+        return Draft((*effects, *_seen(near)), "near", hit, 1.0 if said is None else 0.0, outcome)
+    return Draft(_seen(situation.current), "current", outcome=outcome)
 
 
 def without_events(lines: Lines) -> Lines:

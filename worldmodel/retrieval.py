@@ -132,6 +132,12 @@ class Memory:
         hits.sort(key=lambda hit: (*(-part for part in hit.kind), -hit.score))
         return hits[:k]
 
+    def at(self, situation: Situation, url: str) -> list[Sample]:
+        """Records of the same request, then of answers at `url` whatever its query, latest first."""
+        same = self._by_key.get(situation.request.key, ())
+        there = self._by_page.get(url.partition("?")[0], ()) if url else ()
+        return [self.samples[i] for i in (*reversed(same), *reversed(there))]
+
     def _allowed(self, pool: Sequence[int], without: str | None) -> list[int]:
         # Latest first: of equal records the most recently recorded is the one to believe.
         return [i for i in reversed(pool) if self.samples[i].group != without]
