@@ -18,7 +18,7 @@ from envsim.trace import Header, Step, Trace
 from envsim.types import Action, Observation
 from worldmodel.document import to_transition
 from worldmodel.metrics import same_result
-from worldmodel.results.calls import arguments_of, label_of, tool_of, value_of
+from worldmodel.results.calls import arguments_of, tool_of, value_of
 from worldmodel.results.choice import Question, Tree, grow
 from worldmodel.results.evaluate import evaluate
 from worldmodel.results.explain import explain

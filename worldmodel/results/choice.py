@@ -154,7 +154,7 @@ def _distinct(columns: dict[str, NDArray[Any]], numbers: bool) -> list[tuple[str
     seen: set[str] = set()
     out: list[tuple[str, NDArray[Any]]] = []
     for name in sorted(columns, key=lambda name: (far(Question(name, "has")), name)):
-        known = canonical([None if each != each else each for each in columns[name].tolist()])
+        known = canonical([repr(each) for each in columns[name].tolist()])
         if filled[name] >= 0.05 * len(columns[name]) and known not in seen:
             seen.add(known)
             out.append((name, columns[name]))
