@@ -12,7 +12,10 @@ from worldmodel import render
 from worldmodel.document import Lines, body, delta_lines, dump, meta, read_delta
 from worldmodel.merge import carry_over, frame
 from worldmodel.render import Slots, Vocabulary, apply_patch, patch, skeleton, values
+from worldmodel.results.calls import label_of
+from worldmodel.results.programs import Written
 from worldmodel.retrieval import Hit, Memory, substitute, substitution
+from worldmodel.rules.programs import Outcome
 from worldmodel.session import Sample, Situation
 
 MAX_CONTEXT = 640
@@ -20,6 +23,8 @@ MAX_ANSWER = 256
 ACCEPT_ALL = -1e9
 """No log-probability is less."""
 _SHAPE_OVERLAP = 0.6
+_REPEATED = 0.5
+"""How sure an earlier answer to the same call is where programs do not know what it says."""
 LEAST_SURE = 0.2
 """A page program that was right less often than this is no better than a neighbour's page."""
 
@@ -30,10 +35,12 @@ class Draft:
 
     lines: Lines
     source: str
-    """``"rules"`` (a page program), ``"past"`` (this session), ``"near"`` (a neighbour), ``"current"`` (no better)."""
+    """``"rules"`` (programs), ``"past"`` (this session), ``"near"`` (a neighbour), ``"current"`` (nothing better)."""
     hit: Hit | None = None
-    sure: float = 0.0
-    """Of rules: the share of such answers, in [0, 1], that came out right when they were tried."""
+    sure: float = 1.0
+    """How far to believe what code put into it, in [0, 1]: the support of its least sure part."""
+    outcome: Outcome | None = None
+    """What the rules said; None without rules, or for an operation that was never recorded."""
 
     @property
     def kind(self) -> str:
@@ -48,28 +55,34 @@ class Draft:
 def choose_draft(situation: Situation, memory: Memory, *, without: str | None = None) -> Draft:
     """The best guess that code alone can make; ground-truth events are no part of it.
 
-    The neighbour's answer with its entities replaced by ours; unless this session has seen the same
-    request, or the same kind of answer about the same entity, in which case its own earlier answer.
+    What programs write; else the neighbour's answer with its entities replaced by ours; unless this session has
+    seen the same request, or the same kind of answer about the same entity, in which case its own earlier answer.
     """
     outcome = memory.rules.outcome(situation) if memory.rules is not None else None
     kind = outcome.branch if outcome is not None else None
+    said = memory.results.answer(situation, without) if memory.results is not None else None
+    if said is not None:
+        kind = said.label
     hit = _plain(memory.nearest(situation, 8, without=without, branch=kind))
     near = _transfer(situation, memory, hit) if hit is not None else None
-    past = _from_past(situation, memory, near)
-    effects = delta_lines(read_delta(near)) if near is not None else ()
+    past = _from_past(situation, memory, near, said)
+    delta = read_delta(near) if near is not None else ()
     if outcome is not None and outcome.delta is not None:
-        effects = delta_lines(outcome.delta)
-    shown = _seen(past if past is not None else near if near is not None else situation.current)
-    if outcome is not None and outcome.delta is not None and memory.pages is not None:
-        after = apply(situation.state, outcome.delta)
-        written = memory.pages.document(
-            situation, outcome, after, shown if past is not None or near is not None else ()
-        )
-        if written is not None and written.sure >= LEAST_SURE:
-            return Draft((*effects, *written.lines), "rules", hit, written.sure * outcome.sure)
-    if past is not None or near is not None:
-        return Draft((*effects, *shown), "past" if past is not None else "near", hit)
-    return Draft(shown, "current")
+        delta = outcome.delta
+    effects = delta_lines(delta)
+    if said is not None and said.lines is not None:
+        return Draft((*effects, *said.lines), "rules", hit, said.sure, outcome)
+    if memory.pages is not None and outcome is not None and situation.interface == "browser":
+        guess = _seen(past if past is not None else near if near is not None else ())
+        page = memory.pages.document(situation, outcome, apply(situation.state, delta), guess, without)
+        if page is not None and page.sure >= LEAST_SURE:
+            return Draft((*effects, *page.lines), "rules", hit, page.sure, outcome)
+    if past is not None:
+        return Draft((*effects, *_seen(past)), "past", hit, 1.0 if said is None else _REPEATED, outcome)
+    if near is not None:
+        # Where programs say what is not known, a neighbour has the form of the answer and not its content.
+        return Draft((*effects, *_seen(near)), "near", hit, 1.0 if said is None else 0.0, outcome)
+    return Draft(_seen(situation.current), "current", outcome=outcome)
 
 
 def without_events(lines: Lines) -> Lines:
@@ -107,12 +120,12 @@ def _transfer(situation: Situation, memory: Memory, hit: Hit) -> Lines:
     return (*adapt(head), *carry_over(frame(theirs, page), frame(situation, page), page, adapt))
 
 
-def _from_past(situation: Situation, memory: Memory, near: Lines | None) -> Lines | None:
+def _from_past(situation: Situation, memory: Memory, near: Lines | None, said: Written | None) -> Lines | None:
     key = situation.request.key
     if key.startswith(("get ", "call ")):
         for at in range(len(situation.past) - 1, -1, -1):
             past_key, lines = situation.past[at]
-            if past_key == key:
+            if past_key == key and (said is None or said.label == label_of(key, lines)):
                 return _brought_up_to_date(situation, at, lines)
     if near is None or situation.interface == "browser":
         return None

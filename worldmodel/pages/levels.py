@@ -196,12 +196,20 @@ def _called(place: str, figures: Mapping[str, JsonValue]) -> dict[str, JsonValue
 
 # -- remembering ---------------------------------------------------------------------------------------
 
-Memory = dict[str, dict[str, list[Instance]]]
-"""Name of a place -> what it was about -> what stood there."""
+Memory = dict[str, dict[str, list[tuple[str, list[Instance]]]]]
+"""Name of a place -> what it was about -> what stood there and who saw it, the latest last, of two groups at most."""
 
 
-def recall(level: Level, names: Names, kids: Sequence[Node], about: str, mask: Mask, memory: Memory) -> None:
-    """Remember what an answer shows."""
+def remember(memory: Memory, place: str, about: str, group: str, instances: list[Instance]) -> None:
+    """Take note of what stood there."""
+    known = memory.setdefault(place, {}).setdefault(about, [])
+    known[:] = [*[entry for entry in known if entry[0] != group][-1:], (group, instances)]
+
+
+def recall(
+    level: Level, names: Names, kids: Sequence[Node], about: str, group: str, mask: Mask, memory: Memory
+) -> None:
+    """Remember what an answer shows to `group`."""
     divided = level.shape.divide(kids, mask)
     for number, part in enumerate(level.parts):
         instances = divided.get(number, [])
@@ -209,17 +217,17 @@ def recall(level: Level, names: Names, kids: Sequence[Node], about: str, mask: M
             if instances:
                 node = instances[0][0]
                 if part.text is None or part.text.sure < 1.0:
-                    memory.setdefault(part.memory, {})[about] = [(Node(node.role, node.text),)]
+                    remember(memory, part.memory, about, group, [(Node(node.role, node.text),)])
                 if part.below is not None:
-                    recall(part.below, names, node.kids, about, mask, memory)
+                    recall(part.below, names, node.kids, about, group, mask, memory)
             continue
         if instances and not part.always and (part.query is None or part.query.sure < BELIEVED):
-            memory.setdefault(part.memory, {})[about] = list(instances)
+            remember(memory, part.memory, about, group, list(instances))
         if part.query is not None and part.item is not None:
             found = ListExample(names, list(instances))
             keys = _keys(part.query, found)
             for key, instance in zip(keys, instances, strict=False):
-                recall(part.item, names, instance, key, mask, memory)
+                recall(part.item, names, instance, key, group, mask, memory)
 
 
 def _keys(query: ListRule, found: ListExample) -> list[str]:
@@ -239,6 +247,8 @@ class Writer:
 
     memory: Memory
     mask: Mask
+    without: str | None = None
+    """A group whose memories do not count: in training, nobody may be told their own answer."""
     lists: dict[tuple[str, str], tuple[list[Node], float, Mapping[str, JsonValue]]] = field(default_factory=dict)
 
     def level(
@@ -276,7 +286,7 @@ class Writer:
     ) -> tuple[list[Node], float]:  # fmt: skip
         if not part.there.decide(names)[0] or part.text is None:
             return [], part.held
-        known = self.memory.get(part.memory, {}).get(about)
+        known = self._known(part.memory, about)
         text, sure = part.text.render(names, _text_of(known), _text_of(before.get(number)))
         if text is None:
             text = _text_of(guess.get(number))
@@ -291,7 +301,7 @@ class Writer:
         return [Node(level.shape.places[number].role, text, tuple(kids))], min(sure, part.held)
 
     def _many(self, part: Part, names: Names, about: str, guess: list[Instance] | None) -> tuple[list[Node], float]:
-        known = self.memory.get(part.memory, {}).get(about)
+        known = self._known(part.memory, about)
         sure = part.query.sure if part.query is not None else 0.0
         if (
             part.query is not None
@@ -312,6 +322,10 @@ class Writer:
         if known is not None and asked_for:
             return [node for instance in known for node in instance], part.remember
         return [node for instance in guess or () for node in instance], 0.3
+
+    def _known(self, place: str, about: str) -> list[Instance] | None:
+        entries = self.memory.get(place, {}).get(about, ())
+        return next((instances for group, instances in reversed(entries) if group != self.without), None)
 
     def _rows(
         self, query: ListRule, item: Level, names: Names, guess: list[Instance] | None

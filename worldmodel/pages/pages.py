@@ -106,7 +106,7 @@ class Pages:
         by_kind: dict[str, list[int]] = defaultdict(list)
         by_address: dict[str, list[int]] = defaultdict(list)
         for number, sample in enumerate(found):
-            if sample.index <= 0:
+            if sample.index <= 0 or sample.situation.interface != "browser":
                 continue
             kind = self.kind(sample.target, sample.situation)
             self.kinds.setdefault(branch[number], kind)
@@ -184,7 +184,7 @@ class Pages:
             sample, branch = found[number]
             after = apply(sample.situation.state, read_delta(sample.target))
             if number in asked_for:
-                written = self.document(sample.situation, Outcome(branch, None, 1.0), after)
+                written = self.document(sample.situation, Outcome(branch, None, 1.0), after, (), sample.group)
                 if written is not None:
                     counts = right.setdefault(_bin(written.support), [0, 0])
                     counts[0] += written.lines == without_changes(sample.target)
@@ -193,7 +193,7 @@ class Pages:
                 names = self._names(sample.situation, after, meta(sample.target, "url"), branch)
                 nodes = _content(read(sample.target, sample.situation.interface))
                 about = _about(sample.target, sample.situation)
-                recall(self.pages[kind].level, names, nodes, about, self._mask, self.memory)
+                recall(self.pages[kind].level, names, nodes, about, sample.group, self._mask, self.memory)
         checked = {bin_: (counts[0], counts[1]) for bin_, counts in right.items()}
         self.pages[kind] = replace(self.pages[kind], checked=checked)
 
@@ -237,7 +237,14 @@ class Pages:
 
     # -- writing ---------------------------------------------------------------------------------------
 
-    def document(self, situation: Situation, outcome: Outcome, after: StateView, draft: Lines = ()) -> Written | None:
+    def document(
+        self,
+        situation: Situation,
+        outcome: Outcome,
+        after: StateView,
+        draft: Lines = (),
+        without: str | None = None,
+    ) -> Written | None:
         """The answer, without state changes; None for a kind of answer that was never seen.
 
         Args:
@@ -245,6 +252,7 @@ class Pages:
             outcome: The kind of answer.
             after: The state after the request.
             draft: Another guess, for what no rule and no memory tells.
+            without: A group whose memories may not be used.
         """
         kind = self.kinds.get(outcome.branch)
         page = self.pages.get(kind or "")
@@ -255,7 +263,7 @@ class Pages:
             return None
         names = self._names(situation, after, url, outcome.branch)
         about = url.partition("?")[0] or situation.request.key
-        writer = Writer(self.memory, self._mask)
+        writer = Writer(self.memory, self._mask, without)
         kept = _content(read(_before(situation), situation.interface))
         guess = _content(read(draft, situation.interface))
         nodes: list[Node] = []
