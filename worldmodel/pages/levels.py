@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 
 from envsim.types import JsonValue
 from worldmodel.pages.choices import Choice, grow
-from worldmodel.pages.lists import MANY, Instance, ListExample, ListRule, bind, bind_by_key
+from worldmodel.pages.lists import Instance, ListExample, ListRule
 from worldmodel.pages.names import Names, figures_of, label, printed, row_names, totals
 from worldmodel.pages.nodes import Node
 from worldmodel.pages.queries import learn_list
-from worldmodel.pages.shape import Mask, Shape, learn_shape
+from worldmodel.pages.shape import Mask, Shape, learn_shape, symbol
 from worldmodel.pages.texts import HOLDS, TextExample, TextRule, learn_text
 
 MOST_ROWS = 150
@@ -35,6 +35,7 @@ class Part:
         held: Share of the examples in which that was told from others.
         text: What it says.
         below: What is below it.
+        shared: The name of a level that pages of several kinds have below such an element, instead of `below`.
         query: Which rows a list has; None where it is remembered as a whole.
         item: One row of it.
         memory: The name of what is remembered of it.
@@ -46,6 +47,7 @@ class Part:
     held: float = 1.0
     text: TextRule | None = None
     below: Level | None = None
+    shared: str = ""
     query: ListRule | None = None
     item: Level | None = None
     memory: str = ""
@@ -76,8 +78,18 @@ class Example:
     before: dict[int, list[Instance]] = field(default_factory=dict)
 
 
-def learn_level(examples: Sequence[Example], mask: Mask, place: str, depth: int = 0) -> Level:
-    """The program of a level from examples of it."""
+def learn_level(
+    examples: Sequence[Example], mask: Mask, place: str, shared: frozenset[str] = frozenset(), depth: int = 0
+) -> Level:
+    """The program of a level from examples of it.
+
+    Args:
+        examples: What was there in several answers.
+        mask: Tells wording from what it speaks of.
+        place: A name for the level.
+        shared: Elements, by `worldmodel.pages.shape.symbol`, whose levels are learned elsewhere.
+        depth: Levels above it.
+    """
     shape = learn_shape([example.kids for example in examples], mask)
     for example in examples:
         example.divided = shape.divide(example.kids, mask)
@@ -88,24 +100,28 @@ def learn_level(examples: Sequence[Example], mask: Mask, place: str, depth: int 
     for number in numbers:
         here = f"{place}/{number}"
         if shape.places[number].many:
-            parts[number] = _learn_many(number, examples, mask, here, depth)
+            parts[number] = _learn_many(number, examples, mask, here, shared, depth)
         else:
             before = frozenset(n for n in range(number) if not shape.places[n].many)
-            parts[number] = _learn_one(number, examples, mask, here, depth, before)
+            parts[number] = _learn_one(number, examples, mask, here, shared, depth, before)
     return Level(shape, tuple(parts))
 
 
 def _learn_one(
-    number: int, examples: Sequence[Example], mask: Mask, place: str, depth: int, above: frozenset[int]
-) -> Part:
+    number: int, examples: Sequence[Example], mask: Mask, place: str, shared: frozenset[str], depth: int,
+    above: frozenset[int],
+) -> Part:  # fmt: skip
     there, told = grow([(example.names, int(number in example.divided)) for example in examples])
     held = sum(way == (number in e.divided) for way, e in zip(told, examples, strict=True)) / len(examples)
     found = [(example, example.divided[number][0][0]) for example in examples if number in example.divided]
     text = _learn_late(number, found, mask, above)
+    names = {symbol(node, mask) for _, node in found}
+    if len(names) == 1 and names <= shared:
+        return Part(there, held, text, shared=names.pop(), memory=place)
     below = None
     if depth < MAX_DEPTH and any(node.kids for _, node in found):
-        nested = [Example(e.names, node.kids, e.about, _kids_of(e.before.get(number)), e.figures) for e, node in found]
-        below = learn_level(nested, mask, place, depth + 1)
+        nested = [Example(e.names, node.kids, e.about, kids_of(e.before.get(number)), e.figures) for e, node in found]
+        below = learn_level(nested, mask, place, shared, depth + 1)
     return Part(there, held, text, below, memory=place)
 
 
@@ -122,7 +138,7 @@ def _learn_late(number: int, found: Sequence[tuple[Example, Node]], mask: Mask, 
             elif late == 2:
                 own = f"line {label(mask(node.text))} "
                 names = names.child({name: v for name, v in example.figures.items() if not name.startswith(own)})
-            seen.append(TextExample(names, node.text, example.about, _text_of(example.before.get(number))))
+            seen.append(TextExample(names, node.text, example.about, text_of(example.before.get(number))))
         rule = replace(learn_text(seen), late=late)
         if best is None or rule.sure > best.sure + MORE:
             best = rule
@@ -147,15 +163,19 @@ def everywhere(nodes: Sequence[Node], mask: Mask) -> dict[str, JsonValue]:
     return printed(out, "line")
 
 
-def _text_of(instances: Sequence[Instance] | None) -> str | None:
+def text_of(instances: Sequence[Instance] | None) -> str | None:
+    """The text of a single element."""
     return instances[0][0].text if instances else None
 
 
-def _kids_of(instances: Sequence[Instance] | None) -> tuple[Node, ...]:
+def kids_of(instances: Sequence[Instance] | None) -> tuple[Node, ...]:
+    """What is below a single element."""
     return instances[0][0].kids if instances else ()
 
 
-def _learn_many(number: int, examples: Sequence[Example], mask: Mask, place: str, depth: int) -> Part:
+def _learn_many(
+    number: int, examples: Sequence[Example], mask: Mask, place: str, shared: frozenset[str], depth: int
+) -> Part:
     there, told = grow([(example.names, int(number in example.divided)) for example in examples])
     held = sum(way == (number in e.divided) for way, e in zip(told, examples, strict=True)) / len(examples)
     blocks: dict[str, Counter[tuple[Instance, ...]]] = defaultdict(Counter)
@@ -179,165 +199,17 @@ def _learn_many(number: int, examples: Sequence[Example], mask: Mask, place: str
         return Part(there, held, memory=place, remember=remember)
     rows: list[Example] = []
     for example, found in zip(examples, lists, strict=True):
-        example.names.add(_called(place, query.run(example.names)[1]))
+        example.names.add(called(place, query.run(example.names)[1]))
         for at, (key, instance) in enumerate(zip(found.keys, found.instances, strict=False)):
             row = row_names(example.names, query.collection, key, at)
             row.add({made: row.value(made) for made in figures_of(row.own)})
             rows.append(Example(row, instance, key))
     step = max(1, len(rows) // MOST_ROWS)
     name = f"{query.collection} {min((mask(i[0].text) for f in lists for i in f.instances), default='')}"
-    item = learn_level(rows[::step], mask, name, depth + 1) if rows and depth < MAX_DEPTH else None
+    item = learn_level(rows[::step], mask, name, shared, depth + 1) if rows and depth < MAX_DEPTH else None
     return Part(there, held, query=query, item=item, memory=place, remember=remember)
 
 
-def _called(place: str, figures: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+def called(place: str, figures: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Figures about a list by name."""
     return {f"list {place}.{name}": value for name, value in figures.items()}
-
-
-# -- remembering ---------------------------------------------------------------------------------------
-
-Memory = dict[str, dict[str, list[tuple[str, list[Instance]]]]]
-"""Name of a place -> what it was about -> what stood there and who saw it, the latest last, of two groups at most."""
-
-
-def remember(memory: Memory, place: str, about: str, group: str, instances: list[Instance]) -> None:
-    """Take note of what stood there."""
-    known = memory.setdefault(place, {}).setdefault(about, [])
-    known[:] = [*[entry for entry in known if entry[0] != group][-1:], (group, instances)]
-
-
-def recall(
-    level: Level, names: Names, kids: Sequence[Node], about: str, group: str, mask: Mask, memory: Memory
-) -> None:
-    """Remember what an answer shows to `group`."""
-    divided = level.shape.divide(kids, mask)
-    for number, part in enumerate(level.parts):
-        instances = divided.get(number, [])
-        if not level.shape.places[number].many:
-            if instances:
-                node = instances[0][0]
-                if part.text is None or part.text.sure < 1.0:
-                    remember(memory, part.memory, about, group, [(Node(node.role, node.text),)])
-                if part.below is not None:
-                    recall(part.below, names, node.kids, about, group, mask, memory)
-            continue
-        if instances and not part.always and (part.query is None or part.query.sure < BELIEVED):
-            remember(memory, part.memory, about, group, list(instances))
-        if part.query is not None and part.item is not None:
-            found = ListExample(names, list(instances))
-            keys = _keys(part.query, found)
-            for key, instance in zip(keys, instances, strict=False):
-                recall(part.item, names, instance, key, group, mask, memory)
-
-
-def _keys(query: ListRule, found: ListExample) -> list[str]:
-    keys = bind_by_key(found, query.collection)
-    if keys is None:
-        pool = query.select(found.names)
-        keys = bind(found, query.collection, pool) if len(pool) <= MANY else None
-    return keys or []
-
-
-# -- writing -------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Writer:
-    """Writes levels: what is known beside names, and how sure the least sure part was."""
-
-    memory: Memory
-    mask: Mask
-    without: str | None = None
-    """A group whose memories do not count: in training, nobody may be told their own answer."""
-    lists: dict[tuple[str, str], tuple[list[Node], float, Mapping[str, JsonValue]]] = field(default_factory=dict)
-
-    def level(
-        self, level: Level, names: Names, about: str, kept: Sequence[Node], draft: Sequence[Node]
-    ) -> tuple[list[Node], float]:
-        """The nodes of a level, and the support of its least sure part.
-
-        Args:
-            level: The program.
-            names: What is known.
-            about: What it is about.
-            kept: The same level of the page before.
-            draft: The same level of another guess, for what nothing else tells.
-        """
-        before = level.shape.divide(kept, self.mask) if kept else {}
-        guess = level.shape.divide(draft, self.mask) if draft else {}
-        out: dict[int, list[Node]] = {}
-        sures: dict[int, float] = {}
-        for number, part in enumerate(level.parts):
-            if level.shape.places[number].many:
-                out[number], sures[number] = self._many(part, names, about, guess.get(number))
-        late = {n: part.text.late for n, part in enumerate(level.parts) if part.text is not None}
-        for n in sorted(late, key=lambda n: (late[n] > 0, n)):
-            known = names
-            if late[n] == 1:
-                there = {m: [(nodes[0],)] for m, nodes in out.items() if nodes and m in late and m < n}
-                known = names.child(beside(there, self.mask))
-            out[n], sures[n] = self._one(level.parts[n], level, n, known, about, before, guess)
-        nodes = [node for number in range(len(level.parts)) for node in out.get(number, ())]
-        return nodes, min(sures.values(), default=1.0)
-
-    def _one(
-        self, part: Part, level: Level, number: int, names: Names, about: str,
-        before: Mapping[int, list[Instance]], guess: Mapping[int, list[Instance]],
-    ) -> tuple[list[Node], float]:  # fmt: skip
-        if not part.there.decide(names)[0] or part.text is None:
-            return [], part.held
-        known = self._known(part.memory, about)
-        text, sure = part.text.render(names, _text_of(known), _text_of(before.get(number)))
-        if text is None:
-            text = _text_of(guess.get(number))
-            if text is None:
-                return [], 0.0
-            sure = 0.3
-        kids: list[Node] = []
-        if part.below is not None:
-            kept, draft = _kids_of(before.get(number)), _kids_of(guess.get(number))
-            kids, one = self.level(part.below, names, about, kept, draft)
-            sure = min(sure, one)
-        return [Node(level.shape.places[number].role, text, tuple(kids))], min(sure, part.held)
-
-    def _many(self, part: Part, names: Names, about: str, guess: list[Instance] | None) -> tuple[list[Node], float]:
-        known = self._known(part.memory, about)
-        sure = part.query.sure if part.query is not None else 0.0
-        if (
-            part.query is not None
-            and part.item is not None
-            and part.query.applies(names)
-            and (sure >= min(BELIEVED, part.remember) or known is None)
-        ):
-            cached = self.lists.get((part.memory, about))
-            if cached is None:
-                cached = self.lists[part.memory, about] = self._rows(part.query, part.item, names, guess)
-            names.add(_called(part.memory, cached[2]))
-            return cached[0], cached[1]
-        if not part.there.decide(names)[0]:
-            return [], part.held
-        if part.always:
-            return [node for instance in part.always for node in instance], min(part.held, part.remember)
-        asked_for = part.query is None or part.query.applies(names)
-        if known is not None and asked_for:
-            return [node for instance in known for node in instance], part.remember
-        return [node for instance in guess or () for node in instance], 0.3
-
-    def _known(self, place: str, about: str) -> list[Instance] | None:
-        entries = self.memory.get(place, {}).get(about, ())
-        return next((instances for group, instances in reversed(entries) if group != self.without), None)
-
-    def _rows(
-        self, query: ListRule, item: Level, names: Names, guess: list[Instance] | None
-    ) -> tuple[list[Node], float, Mapping[str, JsonValue]]:
-        keys, figures = query.run(names)
-        found = ListExample(names, list(guess or []))
-        theirs = dict(zip(_keys(query, found), found.instances, strict=False)) if guess else {}
-        out: list[Node] = []
-        sure = query.sure
-        for number, key in enumerate(keys):
-            row = row_names(names, query.collection, key, number)
-            nodes, one = self.level(item, row, key, (), theirs.get(key, ()))
-            out += nodes
-            sure = min(sure, one)
-        return out, sure, figures

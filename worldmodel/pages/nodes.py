@@ -7,7 +7,7 @@ are the parts of a URL's query below the URL, and the leaves of a tool's result 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote_plus, unquote_plus
@@ -39,6 +39,13 @@ class Node:
     role: str
     text: str
     kids: tuple[Node, ...] = ()
+
+
+def walk(nodes: Iterable[Node]) -> Iterator[Node]:
+    """The nodes and all below them, in their order."""
+    for node in nodes:
+        yield node
+        yield from walk(node.kids)
 
 
 def read(lines: Sequence[str], interface: str) -> tuple[Node, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,10 +14,11 @@ from envsim.rng import Rng
 from envsim.state import StateView, apply
 from envsim.types import JsonValue
 from worldmodel.document import Lines, body, dump, meta, read_delta
-from worldmodel.pages.levels import Example, Level, Memory, Writer, everywhere, learn_level, recall
+from worldmodel.pages.levels import Example, Level, everywhere, learn_level
 from worldmodel.pages.names import Names, open_names, sums
-from worldmodel.pages.nodes import URL, Node, read, url_of, write
-from worldmodel.pages.shape import Shape
+from worldmodel.pages.nodes import SEP, URL, Node, read, url_of, walk, write
+from worldmodel.pages.shape import Shape, symbol
+from worldmodel.pages.writer import Memory, Recorder, Writer
 from worldmodel.requests import Request
 from worldmodel.rules.branches import operation
 from worldmodel.rules.known import Known
@@ -27,6 +29,10 @@ from worldmodel.session import Sample, Situation
 
 MOST = 72
 """Examples that one kind of answer is learned from."""
+LEAST_KINDS = 3
+MOST_SHARED = 100
+"""Examples of a shared level."""
+_FRAME = ("banner", "contentinfo")
 MOST_CHECKS = 30
 """Further examples that a kind is tried on."""
 PER_ADDRESS = 3
@@ -73,6 +79,7 @@ class Learned:
     kinds: dict[str, str]
     pages: dict[str, Page]
     addresses: dict[str, Address]
+    shared: dict[str, Level]
     memory: Memory
 
 
@@ -89,6 +96,7 @@ class Pages:
         kinds: Branch -> kind of page.
         pages: By kind.
         addresses: By operation and kind.
+        shared: Levels below elements that several kinds of pages have, by the element's symbol.
         memory: What pages showed that no rule tells.
     """
 
@@ -97,6 +105,7 @@ class Pages:
     kinds: dict[str, str] = field(default_factory=dict)
     pages: dict[str, Page] = field(default_factory=dict)
     addresses: dict[str, Address] = field(default_factory=dict)
+    shared: dict[str, Level] = field(default_factory=dict)
     memory: Memory = field(default_factory=dict)
 
     # -- learning --------------------------------------------------------------------------------------
@@ -115,11 +124,16 @@ class Pages:
         for name, numbers in sorted(by_address.items()):
             if not name.startswith("call "):
                 self.addresses[name] = self._learn_address([found[n] for n in numbers], Rng(seed, "address", name))
+        picked: dict[str, list[int]] = {}
+        examples: dict[str, list[Example]] = {}
         for kind, numbers in sorted(by_kind.items()):
             recorded = [(found[n], branch[n]) for n in numbers]
-            picked = self._pick(recorded, Rng(seed, "page", kind))
-            self.pages[kind] = self._learn_page([recorded[i] for i in picked], kind)
-            self._remember(recorded, frozenset(picked), kind)
+            picked[kind] = self._pick(recorded, Rng(seed, "page", kind))
+            examples[kind] = self._examples([recorded[i] for i in picked[kind]])
+        self._learn_shared(examples)
+        for kind, numbers in sorted(by_kind.items()):
+            self.pages[kind] = Page(learn_level(examples.pop(kind), self._mask, kind, frozenset(self.shared)))
+            self._remember([(found[n], branch[n]) for n in numbers], frozenset(picked[kind]), kind)
 
     def kind(self, target: Lines, situation: Situation) -> str:
         """The kind of a recorded answer: its address without entities, and what it begins with."""
@@ -157,7 +171,7 @@ class Pages:
             ranked.append((seen[key] > PER_ADDRESS, seen[kind, ""], len(ranked), at))
         return sorted(at for *_, at in sorted(ranked)[:MOST])
 
-    def _learn_page(self, found: Sequence[tuple[Sample, str]], kind: str) -> Page:
+    def _examples(self, found: Sequence[tuple[Sample, str]]) -> list[Example]:
         examples = []
         for sample, branch in found:
             after = apply(sample.situation.state, read_delta(sample.target))
@@ -169,7 +183,32 @@ class Pages:
         made = sums(example.names for example in examples)
         for example in examples:
             example.names.add({name: example.names.value(name) for name in made})
-        return Page(learn_level(examples, self._mask, kind))
+        return examples
+
+    def _learn_shared(self, examples: Mapping[str, Sequence[Example]]) -> None:
+        """Levels below elements that pages of several kinds have: from more examples, and only once."""
+        found: dict[str, dict[str, list[Example]]] = defaultdict(dict)
+        for kind, members in sorted(examples.items()):
+            for example in members:
+                before = {symbol(node, self._mask): node for node in walk(example.kept)}
+                for node in walk(example.kids):
+                    if node.kids and node.role != URL and (node.text.split(SEP)[0] or node.role in _FRAME):
+                        name = symbol(node, self._mask)
+                        kept = before[name].kids if name in before else ()
+                        nested = Example(example.names, node.kids, example.about, kept, example.figures)
+                        found[name].setdefault(kind, []).append(nested)
+        every = {name: kinds for name, kinds in found.items() if len(kinds) >= LEAST_KINDS and self._alike(kinds)}
+        for name, kinds in sorted(every.items()):
+            spread = [one for some in zip_longest(*kinds.values()) for one in some if one is not None][:MOST_SHARED]
+            others = frozenset(every) - {name}
+            self.shared[name] = learn_level(spread, self._mask, f"shared {name}", others, 1)
+
+    def _alike(self, kinds: Mapping[str, Sequence[Example]]) -> bool:
+        """Whether what is below is much the same in all of them."""
+        sets = [{symbol(kid, self._mask) for one in members for kid in one.kids} for members in kinds.values()]
+        usual = Counter(name for one in sets for name in one)
+        common = {name for name, count in usual.items() if 2 * count > len(sets)}
+        return sum(2 * len(one & common) >= len(common) > 0 for one in sets) >= 0.8 * len(sets)
 
     def _remember(self, found: Sequence[tuple[Sample, str]], picked: frozenset[int], kind: str) -> None:
         """What the latest answers show; and, before it is remembered, how often programs get one right."""
@@ -180,6 +219,7 @@ class Pages:
         asked_for = [number for number in range(len(found)) if number not in picked]
         asked_for = asked_for[:: max(1, len(asked_for) // MOST_CHECKS)]
         right: dict[str, list[int]] = {}
+        recorder = Recorder(self.memory, self._mask, self.shared)
         for number in sorted(shown | set(asked_for)):
             sample, branch = found[number]
             after = apply(sample.situation.state, read_delta(sample.target))
@@ -193,7 +233,7 @@ class Pages:
                 names = self._names(sample.situation, after, meta(sample.target, "url"), branch)
                 nodes = _content(read(sample.target, sample.situation.interface))
                 about = _about(sample.target, sample.situation)
-                recall(self.pages[kind].level, names, nodes, about, sample.group, self._mask, self.memory)
+                recorder.take(self.pages[kind].level, names, nodes, about, sample.group)
         checked = {bin_: (counts[0], counts[1]) for bin_, counts in right.items()}
         self.pages[kind] = replace(self.pages[kind], checked=checked)
 
@@ -201,7 +241,9 @@ class Pages:
 
     def to_json(self) -> Any:
         """The programs and what is remembered; relations and names are found again in the dataset."""
-        return _LEARNED.dump_python(Learned(self.kinds, self.pages, self.addresses, self.memory), mode="json")
+        return _LEARNED.dump_python(
+            Learned(self.kinds, self.pages, self.addresses, self.shared, self.memory), mode="json"
+        )
 
     def read(self, data: Any) -> None:
         """Take over what `to_json` wrote.
@@ -213,7 +255,8 @@ class Pages:
             found = _LEARNED.validate_python(data)
         except (ValidationError, RecursionError) as error:
             raise ValueError(f"no page programs: {str(error)[:200]}") from None
-        self.kinds, self.pages, self.addresses, self.memory = found.kinds, found.pages, found.addresses, found.memory
+        self.kinds, self.pages, self.addresses = found.kinds, found.pages, found.addresses
+        self.shared, self.memory = found.shared, found.memory
 
     # -- names -----------------------------------------------------------------------------------------
 
@@ -263,17 +306,25 @@ class Pages:
             return None
         names = self._names(situation, after, url, outcome.branch)
         about = url.partition("?")[0] or situation.request.key
-        writer = Writer(self.memory, self._mask, without)
+        writer = Writer(self.memory, self._mask, self.shared, without)
         kept = _content(read(_before(situation), situation.interface))
         guess = _content(read(draft, situation.interface))
         nodes: list[Node] = []
-        for _ in range(2 if _late(page.level) else 1):
+        for _ in range(2 if self._late(page.level) else 1):
             if nodes:
                 names.add(everywhere(nodes, self._mask))
             nodes, one = writer.level(page.level, names, about, kept, guess)
         if situation.interface == "browser":
             nodes = [*(node for node in read((f"@url {dump(url)}",), "browser")), *nodes]
         return Written(write(nodes, situation.interface), page.sure(min(sure, one)), min(sure, one))
+
+    def _late(self, level: Level | None) -> bool:
+        """Whether anything in it needs figures of the whole page."""
+        return level is not None and any(
+            (part.text is not None and part.text.late > 1)
+            or any(map(self._late, (part.below, part.item, self.shared.get(part.shared))))
+            for part in level.parts
+        )
 
     def _url(self, situation: Situation, after: StateView, kind: str) -> tuple[str | None, float]:
         if situation.interface == "tools":
@@ -284,7 +335,7 @@ class Pages:
         if rule.same:
             return _asked_url(situation.request), 1.0
         names = self._names(situation, after, "")
-        nodes, sure = Writer(self.memory, self._mask).level(rule.level, names, "", (), ())
+        nodes, sure = Writer(self.memory, self._mask, self.shared).level(rule.level, names, "", (), ())
         return (url_of(nodes[0]), sure) if nodes else (None, 0.0)
 
 
@@ -315,12 +366,3 @@ def _asked_url(request: Request) -> str:
         return unquoted(head[4:])
     on = head.rpartition(" on ")[2]
     return unquoted(on) if on.startswith('"') else ""
-
-
-def _late(level: Level | None) -> bool:
-    """Whether anything in it needs figures of the whole page."""
-    if level is None:
-        return False
-    return any(
-        (part.text is not None and part.text.late == 2) or _late(part.below) or _late(part.item) for part in level.parts
-    )
