@@ -25,7 +25,7 @@ ACCEPT_ALL = -1e9
 _SHAPE_OVERLAP = 0.6
 _REPEATED = 0.5
 """How sure an earlier answer to the same call is where programs do not know what it says."""
-LEAST_SURE = 0.2
+LEAST_SURE = 0.35
 """A page program that was right less often than this is no better than a neighbour's page."""
 
 

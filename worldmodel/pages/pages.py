@@ -114,9 +114,8 @@ class Pages:
         """Find programs in recorded answers; `branch` gives the kind of answer of each, by its place in `found`."""
         by_kind: dict[str, list[int]] = defaultdict(list)
         by_address: dict[str, list[int]] = defaultdict(list)
-        for number, sample in enumerate(found):
-            if sample.index <= 0 or sample.situation.interface != "browser":
-                continue
+        for number in _plain(found, branch):
+            sample = found[number]
             kind = self.kind(sample.target, sample.situation)
             self.kinds.setdefault(branch[number], kind)
             by_kind[kind].append(number)
@@ -337,6 +336,15 @@ class Pages:
         names = self._names(situation, after, "")
         nodes, sure = Writer(self.memory, self._mask, self.shared).level(rule.level, names, "", (), ())
         return (url_of(nodes[0]), sure) if nodes else (None, 0.0)
+
+
+def _plain(found: Sequence[Sample], branch: Mapping[int, str]) -> list[int]:
+    """Places of browser requests; of a kind of answer that comes without bugs too, those without."""
+    asked_for = [n for n, s in enumerate(found) if s.index > 0 and s.situation.interface == "browser"]
+    spoiled = {n for n in asked_for if any(line.startswith("@event ") for line in found[n].target)}
+    total = Counter(branch[n] for n in asked_for)
+    plain = Counter(branch[n] for n in asked_for if n not in spoiled)
+    return [n for n in asked_for if n not in spoiled or 4 * plain[branch[n]] <= total[branch[n]]]
 
 
 def without_changes(target: Lines) -> Lines:

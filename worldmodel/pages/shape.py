@@ -11,12 +11,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 from worldmodel.pages.nodes import OPTION, Node
 
 RARE = 0.04
 FEW = 10
 """Examples below which no wording is rare."""
+CELLS = 3
+"""Cells of a row that make it more than a name and a value."""
 VARIED = 4
 """Wordings of one place, from which on a new one in its role is taken to be there too."""
 START = "^"
@@ -61,7 +64,7 @@ class Shape:
         for kid in kids:
             name = symbol(kid, mask)
             single = self._single(name, kid, out, last)
-            if name in self._listed or (single is None and run >= 0 and kid.role in self._roles):
+            if name in self._listed or (single is None and kid.role in self._roles):
                 run = self._list(before, kid.role) if run < 0 else run
                 if run >= 0:
                     instances = out.setdefault(run, [])
@@ -104,6 +107,7 @@ def learn_shape(examples: Sequence[Sequence[Node]], mask: Mask) -> Shape:
     """The places of a level."""
     rows = [[symbol(kid, mask) for kid in kids] for kids in examples]
     repeated = {name for row in rows for name, n in Counter(row).items() if n > 1}
+    repeated |= _same_built(examples, rows)
     repeated = _joined(rows, repeated)
     rows = _without_rare(rows, repeated)
     repeated |= {name for row in rows for name, n in Counter(row).items() if n > 1}
@@ -120,6 +124,26 @@ def learn_shape(examples: Sequence[Sequence[Node]], mask: Mask) -> Shape:
             single_of |= {name: len(places) for name, label in names.items() if label == entry}
             places.append(Place(entry.partition("\n")[0], name=entry))
     return Shape(tuple(places), single_of, tuple(sorted(repeated)))
+
+
+def _same_built(examples: Sequence[Sequence[Node]], rows: Sequence[Symbols]) -> set[str]:
+    """Symbols of neighbours built alike that few examples have: rows that differ in a date or a status."""
+    count = Counter(name for row in rows for name in set(row))
+    seldom = {name for name, n in count.items() if 2 * n < len(rows)}
+    out: set[str] = set()
+    for kids, row in zip(examples, rows, strict=True):
+        for (a, left), (b, right) in pairwise(zip(kids, row, strict=True)):
+            if left in seldom and right in seldom and (built := _build(a)) is not None and built == _build(b):
+                out |= {left, right}
+    return out
+
+
+def _build(node: Node) -> tuple[object, ...] | None:
+    """How an element is built; None for one that is too plain to tell."""
+    cells = node.text.count(" | ") + 1
+    if node.role == OPTION or (not node.kids and cells < CELLS):
+        return None
+    return (node.role, cells, tuple(kid.role for kid in node.kids))
 
 
 def _without_rare(rows: Sequence[list[str]], repeated: set[str]) -> list[list[str]]:
