@@ -32,6 +32,7 @@ from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.examples import choose_draft, outcome_of, survival, write_answer, write_context
 from worldmodel.model import Config, WorldModel
 from worldmodel.render import Lexicon, Vocabulary
+from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
 from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample
@@ -123,6 +124,8 @@ def train(args: Args) -> Path:
     }
     if memory.rules is not None:
         extra["rules"] = memory.rules.to_json()
+    if memory.results is not None:
+        extra["results"] = memory.results.to_json()
     save_model(args.out, network, vocabulary, stable, extra)
     for path in args.out.glob("checkpoint-*"):
         shutil.rmtree(path)
@@ -173,7 +176,8 @@ def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
     outcomes = Counter(outcome_of(sample.target) for sample in found)
     names = ["ok", *(name for name, _ in sorted(outcomes.items(), key=lambda kv: (-kv[1], kv[0])) if name != "ok")]
     rules = Programs.learn(data.view(data.manifest["seed_view"]), found, seed)
-    return Vocabulary(bpe, lexicon, names), Memory(found, lexicon, rules)
+    results = Results.learn(found, data.manifest["tools"], seed)
+    return Vocabulary(bpe, lexicon, names), Memory(found, lexicon, rules, results)
 
 
 def encode(
