@@ -25,6 +25,10 @@ ACCEPT_ALL = -1e9
 _SHAPE_OVERLAP = 0.6
 _REPEATED = 0.5
 """How sure an earlier answer to the same call is where programs do not know what it says."""
+LEAST_SURE = {"exact": 0.6, "past": 0.5, "page": 0.35}
+"""By kind of draft, how often it is right: a page program that was right less often is no better. Others seldom are."""
+_REPEATED = 0.5
+"""How sure an earlier answer to the same call is where programs do not know what it says."""
 LEAST_SURE = 0.35
 """A page program that was right less often than this is no better than a neighbour's page."""
 
@@ -75,7 +79,8 @@ def choose_draft(situation: Situation, memory: Memory, *, without: str | None = 
     if memory.pages is not None and outcome is not None and situation.interface == "browser":
         guess = _seen(past if past is not None else near if near is not None else ())
         page = memory.pages.document(situation, outcome, apply(situation.state, delta), guess, without)
-        if page is not None and page.sure >= LEAST_SURE:
+        kind = Draft((), "past" if past is not None else "near" if near is not None else "current", hit).kind
+        if page is not None and page.sure >= LEAST_SURE.get(kind, 0.0):
             return Draft((*effects, *page.lines), "rules", hit, page.sure, outcome)
     if past is not None:
         return Draft((*effects, *_seen(past)), "past", hit, 1.0 if said is None else _REPEATED, outcome)

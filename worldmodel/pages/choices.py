@@ -116,7 +116,7 @@ def _grow(ways: Sequence[int], tests: Sequence[tuple[Test, Answers]], rows: Sequ
     if most < LEAST_GAIN:
         return leaf
     _, test, answers = min((g for g in gains if g[0] >= NEAR * most), key=lambda g: (_far(g[1]), repr(g[1])))
-    yes_rows, no_rows = [row for row in rows if answers[row]], [row for row in rows if not answers[row]]
+    yes_rows, no_rows = ([row for row in rows if answers[row]], [row for row in rows if not answers[row]])
     return Choice((), test, _grow(ways, tests, yes_rows, depth - 1), _grow(ways, tests, no_rows, depth - 1))
 
 

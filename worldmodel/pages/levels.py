@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from envsim.types import JsonValue
 from worldmodel.pages.choices import Choice, grow
 from worldmodel.pages.lists import Instance, ListExample, ListRule
-from worldmodel.pages.names import Names, figures_of, label, printed, row_names, totals
+from worldmodel.pages.names import Names, figures_of, label, printed, row_names, row_sums, totals
 from worldmodel.pages.nodes import Node
 from worldmodel.pages.queries import learn_list
 from worldmodel.pages.shape import Mask, Shape, learn_shape, symbol
@@ -202,7 +202,7 @@ def _learn_many(
         example.names.add(called(place, query.run(example.names)[1]))
         for at, (key, instance) in enumerate(zip(found.keys, found.instances, strict=False)):
             row = row_names(example.names, query.collection, key, at)
-            row.add({made: row.value(made) for made in figures_of(row.own)})
+            row.add({made: row.value(made) for made in (*figures_of(row.own), *row_sums(row, query.collection, key))})
             rows.append(Example(row, instance, key))
     step = max(1, len(rows) // MOST_ROWS)
     name = f"{query.collection} {min((mask(i[0].text) for f in lists for i in f.instances), default='')}"

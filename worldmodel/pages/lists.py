@@ -34,7 +34,11 @@ Instance = tuple[Node, ...]
 
 @dataclass(frozen=True)
 class Condition:
-    """On a row: its `field` ``is``, is ``least``, is ``most`` the named value, read in a way; or has its ``words``."""
+    """On a row, where something was asked by a name.
+
+    Its `field` ``is`` the named value, read in a way, is at ``least`` or at ``most`` that; or it has its ``words``; or
+    ``some`` row that refers to it has more than nothing (`field`: collection, reference and field, by spaces).
+    """
 
     field: str
     how: str
@@ -48,8 +52,15 @@ class Condition:
         value = READERS[self.way](names.value(self.name))
         return None if value == "" else value
 
-    def holds(self, row: JsonValue, key: str, wanted: JsonValue) -> bool:
+    def holds(self, row: JsonValue, key: str, wanted: JsonValue, names: Names) -> bool:
         """Whether a row meets it."""
+        if self.how == "some":
+            table, reference, field = self.field.split(" ")
+            rows = names.state[table]
+            return any(
+                type(value := rows[other].get(field)) is int and value > 0
+                for other in names.scope.rows(table, reference, key)
+            )
         if self.how == "words":
             text = plain(" ".join([key, *(v for v in _values(row) if isinstance(v, str))]))
             return all(word in text for word in stems(str(wanted)))
@@ -80,6 +91,7 @@ class ListRule:
         limit: The most that is shown at once; 0 for all.
         page: The name of the number of the page, from 1.
         ranks: Keys in the remembered order.
+        others: Value of `switch` -> keys, where another order is remembered.
         sure: Share of the examples it gives exactly.
     """
 
@@ -91,13 +103,15 @@ class ListRule:
     limit: int = 0
     page: str = ""
     ranks: tuple[str, ...] = ()
+    others: tuple[tuple[str, tuple[str, ...]], ...] = ()
     sure: float = 0.0
 
     def run(self, names: Names) -> tuple[list[str], dict[str, JsonValue]]:
         """The keys that are shown, and figures about the list."""
         keys = self.select(names)
         order = dict(self.cases).get(str(names.value(self.switch)), self.order) if self.switch else self.order
-        keys = arrange(keys, order, self.collection, names, {key: n for n, key in enumerate(self.ranks)})
+        ranks = dict(self.others).get(str(names.value(self.switch)), self.ranks) if self.others else self.ranks
+        keys = arrange(keys, order, self.collection, names, {key: n for n, key in enumerate(ranks)})
         if not self.limit:
             return keys, {"count": len(keys)}
         text = str(names.value(self.page) or "1") if self.page else "1"
@@ -125,7 +139,7 @@ class ListRule:
         keys: Iterable[str] = rows
         if plainly is not None:
             keys = _rows(names, self.collection, plainly[0].field, plainly[1])
-        return [key for key in keys if all(one.holds(rows[key], key, wanted) for one, wanted in active)]
+        return [key for key in keys if all(one.holds(rows[key], key, wanted, names) for one, wanted in active)]
 
 
 def _rows(names: Names, collection: str, name: str, value: JsonValue) -> list[str]:

@@ -29,7 +29,9 @@ from worldmodel.rules.scope import Scope
 EACH = "each."
 _TIMES, _PLUS, _OVER, _PERCENT = " * ", " + ", " : ", " % of "
 MOST_SUMS = 120
+MOST_ROW_SUMS = 24
 _NAME = 60
+_DIGITS = 16
 _HUNDRED = 100
 _FIGURE = re.compile(r"-?[$¢][0-9][0-9,]*\.[0-9]{2}|\b[0-9]{1,9}\b")
 
@@ -162,6 +164,8 @@ def _total(name: str, names: Names) -> JsonValue:
     if wanted is None:
         return None
     keys = names.scope.rows(parts[1], parts[2], wanted)
+    if not keys and isinstance(wanted, str) and wanted.isdecimal() and len(wanted) < _DIGITS:
+        keys = names.scope.rows(parts[1], parts[2], int(wanted))
     if not figure:
         return len(keys)
     total = 0
@@ -185,12 +189,25 @@ def sums(examples: Iterable[Names]) -> list[str]:
         for collection, table in names.state.items():
             for key, row in table.items() if isinstance(table, dict) else ():
                 for field, value in row.items() if isinstance(row, dict) else ():
-                    if isinstance(value, str) and value in wanted:
-                        head = f"sum {collection} {field} {wanted[value]}"
+                    if isinstance(value, str | int) and str(value) in wanted:
+                        head = f"sum {collection} {field} {wanted[str(value)]}"
                         if head not in found:
                             found[head] = None
                             found |= dict.fromkeys(_sums_of(head, names, collection, key))
     return sorted(found, key=lambda name: (len(name), name))[:MOST_SUMS]
+
+
+def row_sums(names: Names, collection: str, key: str) -> list[str]:
+    """Names of counts and sums over the rows that refer to one row, for that row's own names."""
+    out: list[str] = []
+    for (table, field), targets in sorted(names.scope.relations.links.items()):
+        if collection in targets:
+            head = f"sum {table} {field} {EACH}@"
+            keys = names.scope.rows(table, field, key) or (
+                names.scope.rows(table, field, int(key)) if key.isdecimal() and len(key) < _DIGITS else []
+            )
+            out += [head, *(_sums_of(head, names, table, keys[0]) if keys else ())]
+    return out[:MOST_ROW_SUMS]
 
 
 def _may_own(name: str) -> bool:

@@ -20,8 +20,8 @@ SEP = "\x1f"
 _AND, _IS = "\x1e", "\x1d"
 """Between states, and between a state and its text."""
 _NONE = "\x00"
-_NUMBER = "\x02"
-"""Before the number of a chosen option, which then follows the option when its label changes."""
+_FIRST = "\x02"
+"""Stands for the first option, where that is chosen: it is chosen whatever its label says."""
 OPTION, PART, URL = "option", "?", "@url"
 _META = ("say", "title", "error")
 
@@ -81,8 +81,8 @@ def _element(text: str) -> tuple[int, Node]:
     states = dict(line.states)
     labels = split_options(states.pop("options")) if "options" in states else []
     value = _NONE if line.value is None else line.value
-    if value in labels:
-        value = f"{_NUMBER}{labels.index(value)}"
+    if labels and value == labels[0]:
+        value = _FIRST
     rest = _AND.join(f"{key}{_IS}{state}" if state else key for key, state in sorted(states.items()))
     node = Node(line.role, SEP.join((line.name, line.url, value, rest)), tuple(Node(OPTION, label) for label in labels))
     return line.depth, node
@@ -147,9 +147,7 @@ def _format(node: Node, depth: int) -> str:
     states = dict(_state(part) for part in rest.split(_AND) if part)
     if labels:
         states["options"] = join_options(labels)
-        if value.startswith(_NUMBER):
-            number = int(value[1:]) if value[1:].isdigit() else 0
-            value = labels[min(number, len(labels) - 1)]
+        value = labels[0] if value == _FIRST else value
     return Line(node.role, name, depth, "", url, None if value == _NONE else value, states).format()
 
 

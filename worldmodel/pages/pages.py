@@ -29,6 +29,7 @@ from worldmodel.session import Sample, Situation
 
 MOST = 72
 """Examples that one kind of answer is learned from."""
+LEAST_CHECKS = 9
 LEAST_KINDS = 3
 MOST_SHARED = 100
 """Examples of a shared level."""
@@ -98,6 +99,7 @@ class Pages:
         addresses: By operation and kind.
         shared: Levels below elements that several kinds of pages have, by the element's symbol.
         memory: What pages showed that no rule tells.
+        words: Plain words that rows hold, while programs are learned.
     """
 
     relations: Relations
@@ -107,11 +109,13 @@ class Pages:
     addresses: dict[str, Address] = field(default_factory=dict)
     shared: dict[str, Level] = field(default_factory=dict)
     memory: Memory = field(default_factory=dict)
+    words: frozenset[str] = field(default=frozenset(), compare=False)
 
     # -- learning --------------------------------------------------------------------------------------
 
     def learn(self, found: Sequence[Sample], branch: Mapping[int, str], seed: int = 0) -> None:
         """Find programs in recorded answers; `branch` gives the kind of answer of each, by its place in `found`."""
+        self.words = _words(found)
         by_kind: dict[str, list[int]] = defaultdict(list)
         by_address: dict[str, list[int]] = defaultdict(list)
         for number in _plain(found, branch):
@@ -131,18 +135,29 @@ class Pages:
             examples[kind] = self._examples([recorded[i] for i in picked[kind]])
         self._learn_shared(examples)
         for kind, numbers in sorted(by_kind.items()):
-            self.pages[kind] = Page(learn_level(examples.pop(kind), self._mask, kind, frozenset(self.shared)))
-            self._remember([(found[n], branch[n]) for n in numbers], frozenset(picked[kind]), kind)
+            recorded, mine = ([(found[n], branch[n]) for n in numbers], examples.pop(kind))
+            chosen = picked[kind]
+            if len(recorded) - len(chosen) < LEAST_CHECKS <= len(recorded):
+                # Too few are left over to try it on: it is tried on a third after being learned from the rest.
+                kept = [at for at in range(len(chosen)) if at % 3]
+                self._learn_page(kind, [mine[at] for at in kept])
+                self._remember(recorded, frozenset(chosen[at] for at in kept), kind)
+            self._learn_page(kind, mine)
+            if len(recorded) - len(chosen) >= LEAST_CHECKS or len(recorded) < LEAST_CHECKS:
+                self._remember(recorded, frozenset(chosen), kind)
 
     def kind(self, target: Lines, situation: Situation) -> str:
         """The kind of a recorded answer: its address without entities, and what it begins with."""
         first = next(iter(body(target)), "").partition(" ")[0]
         if situation.interface == "tools":
             return f"{situation.request.lines[0]} {first} {bool(meta(target, 'error'))}"
-        return f"{self.known.address(meta(target, 'url')).partition('?')[0]} {first}"
+        path = self.known.address(meta(target, "url")).partition("?")[0]
+        # Shelves and the like: what rows hold is a value, even where it is a plain word.
+        return "/".join("*" if part in self.words else part for part in path.split("/")) + f" {first}"
 
     def _operation(self, request: Request, kind: str) -> str:
-        return f"{operation(request, self.known)} {kind}"
+        # An overlay or a notice says nothing about where it came up.
+        return f"{operation(request, self.known)} {kind.rpartition(' ')[0]}"
 
     def _learn_address(self, found: Sequence[Sample], rng: Rng) -> Address:
         chosen = [found[i] for i in sorted(rng.sample(range(len(found)), min(MOST, len(found))))]
@@ -163,12 +178,17 @@ class Pages:
         for at in order:
             sample, branch = found[at]
             verb = sample.situation.request.lines[0].partition(" ")[0]
-            kind = f"{branch} {verb} {bool(sample.situation.login)}"
+            asked_for = sorted(name for name in address(meta(sample.target, "url")) if name.startswith("query."))
+            kind = f"{branch} {verb} {bool(sample.situation.login)} {asked_for}"
             key = (kind, _about(sample.target, sample.situation))
             seen[key] += 1
             seen[kind, ""] += 1
             ranked.append((seen[key] > PER_ADDRESS, seen[kind, ""], len(ranked), at))
         return sorted(at for *_, at in sorted(ranked)[:MOST])
+
+    def _learn_page(self, kind: str, examples: Sequence[Example]) -> None:
+        checked = self.pages[kind].checked if kind in self.pages else {}
+        self.pages[kind] = Page(learn_level(examples, self._mask, kind, frozenset(self.shared)), checked)
 
     def _examples(self, found: Sequence[tuple[Sample, str]]) -> list[Example]:
         examples = []
@@ -198,7 +218,11 @@ class Pages:
                         found[name].setdefault(kind, []).append(nested)
         every = {name: kinds for name, kinds in found.items() if len(kinds) >= LEAST_KINDS and self._alike(kinds)}
         for name, kinds in sorted(every.items()):
-            spread = [one for some in zip_longest(*kinds.values()) for one in some if one is not None][:MOST_SHARED]
+            # As many different contents as there are: what is seldom said is said in one of them.
+            contents: dict[str, list[Example]] = defaultdict(list)
+            for one in (one for some in zip_longest(*kinds.values()) for one in some if one is not None):
+                contents[repr(one.kids)].append(one)
+            spread = [one for some in zip_longest(*contents.values()) for one in some if one is not None][:MOST_SHARED]
             others = frozenset(every) - {name}
             self.shared[name] = learn_level(spread, self._mask, f"shared {name}", others, 1)
 
@@ -254,7 +278,7 @@ class Pages:
             found = _LEARNED.validate_python(data)
         except (ValidationError, RecursionError) as error:
             raise ValueError(f"no page programs: {str(error)[:200]}") from None
-        self.kinds, self.pages, self.addresses = found.kinds, found.pages, found.addresses
+        self.kinds, self.pages, self.addresses = (found.kinds, found.pages, found.addresses)
         self.shared, self.memory = found.shared, found.memory
 
     # -- names -----------------------------------------------------------------------------------------
@@ -267,6 +291,7 @@ class Pages:
             values["asked.path"] = where.partition("?")[0]
         if url:
             values |= address(url)
+            values["url"] = url
             values["url.path"] = url.partition("?")[0]
         if situation.login:
             values["login"] = situation.login
@@ -280,12 +305,7 @@ class Pages:
     # -- writing ---------------------------------------------------------------------------------------
 
     def document(
-        self,
-        situation: Situation,
-        outcome: Outcome,
-        after: StateView,
-        draft: Lines = (),
-        without: str | None = None,
+        self, situation: Situation, outcome: Outcome, after: StateView, draft: Lines = (), without: str | None = None
     ) -> Written | None:
         """The answer, without state changes; None for a kind of answer that was never seen.
 
@@ -336,6 +356,14 @@ class Pages:
         names = self._names(situation, after, "")
         nodes, sure = Writer(self.memory, self._mask, self.shared).level(rule.level, names, "", (), ())
         return (url_of(nodes[0]), sure) if nodes else (None, 0.0)
+
+
+def _words(found: Sequence[Sample]) -> frozenset[str]:
+    """Texts of one word that fields of rows have, in what sessions begin with."""
+    state = next((sample.situation.state for sample in found if sample.situation.state), {})
+    rows = [row for table in state.values() if isinstance(table, dict) for row in table.values()]
+    texts = {value for row in rows if isinstance(row, dict) for value in row.values() if isinstance(value, str)}
+    return frozenset(text for text in texts if text.islower() and text.isalpha())
 
 
 def _plain(found: Sequence[Sample], branch: Mapping[int, str]) -> list[int]:

@@ -26,6 +26,8 @@ from worldmodel.pages.names import Names
 from worldmodel.rules.relations import Relations
 
 MOST_COLLECTIONS = 4
+FEW = 3
+"""Lists of which an order says nothing."""
 _WAYS = ("as is", "whole number", "cents")
 _PAGE = ("query.page", "query.p", "argument.page")
 
@@ -119,7 +121,9 @@ def _conditions(examples: Sequence[ListExample], collection: str) -> tuple[Condi
     """Those that hold for all that was shown, wherever something was asked, and leave rows out."""
     names = dict.fromkeys(name for example in examples for name, _ in example.names.items() if _may_ask(name))
     fields = _fields(examples[0].names, collection) if examples else {}
-    tried = [Condition("", "words", name) for name in names]
+    tried = [Condition("", "words", name) for name in names if name.startswith(("query.", "argument."))]
+    for counted in _referring(examples[0].names, collection) if examples else ():
+        tried += [Condition(counted, "some", name) for name in names if name.startswith(("query.", "argument."))]
     for field, kind in fields.items():
         for name in names:
             tried.append(Condition(field, "is", name))
@@ -132,6 +136,15 @@ def _conditions(examples: Sequence[ListExample], collection: str) -> tuple[Condi
         ):
             out.append(one)
     return tuple(out)
+
+
+def _referring(names: Names, collection: str) -> list[str]:
+    """Numbers of the rows that refer to those of a collection."""
+    return [
+        f"{table} {reference} {field}"
+        for (table, reference), targets in sorted(names.scope.relations.links.items()) if collection in targets
+        for field, kind in _fields(names, table).items() if kind is int
+    ]  # fmt: skip
 
 
 def _may_ask(name: str) -> bool:
@@ -154,11 +167,14 @@ def _useful(one: Condition, examples: Sequence[ListExample], collection: str) ->
         table = example.names.state[collection]
         active += 1
         seen.add(wanted if isinstance(wanted, str | int) else "")
-        right += all(one.holds(table[key], key, wanted) for key in example.keys)
+        right += all(one.holds(table[key], key, wanted, example.names) for key in example.keys)
         if active <= 6:
-            narrow += any(not one.holds(row, key, wanted) for key, row in table.items())
+            narrow += any(not one.holds(row, key, wanted, example.names) for key, row in table.items())
         if active > 8 and right < 0.8 * active:
             return False
+    if one.how == "some":
+        # Most rows have some of everything: only a mark that is there or not says that this was asked.
+        return active == right >= 2 and narrow > 0 and len(seen) == 1
     return active >= 2 and right >= HOLDS * active and narrow > 0 and (len(seen) > 1 or active >= 4)
 
 
@@ -171,11 +187,8 @@ def _finish(rule: ListRule, examples: Sequence[ListExample]) -> ListRule | None:
         return None
     most = max((len(example.keys) for example in full), default=0)
     if any(len(rule.select(example.names)) > most for example in full):
-        page = next(
-            (n for n, _ in full[0].names.items() if n.rpartition(".")[2] in _PAGE and n.startswith("query.")), ""
-        )
-        pages = page or next((n for e in full for n, _ in e.names.items() if n == "query.page"), "")
-        rule = replace(rule, limit=most, page=pages)
+        known = {name for example in full for name, _ in example.names.items()}
+        rule = replace(rule, limit=most, page=next((name for name in _PAGE if name in known), ""))
     rule = _order(rule, full)
     asked = [example for example in examples if rule.applies(example.names)]
     right = sum(rule.run(example.names)[0] == example.keys for example in asked)
@@ -189,18 +202,39 @@ def _order(rule: ListRule, full: Sequence[ListExample]) -> ListRule:
         switched = _switch(rule, full)
         if switched is not None and switched[1] > share + 0.01:
             rule = switched[0]
-    plainly = [example for example in full if not _order_of(rule, example.names).by]
-    return replace(rule, ranks=merge_ranks([*_whole(rule, plainly), *_ties(rule, full)]))
+    groups: dict[str, list[ListExample]] = {}
+    for example in full:
+        if not _order_of(rule, example.names).by:
+            groups.setdefault(str(example.names.value(rule.switch)), []).append(example)
+    usual = max(groups, key=lambda value: (len(groups[value]), value), default="")
+    ranks = merge_ranks([*_whole(rule, groups.get(usual, [])), *_ties(rule, full)])
+    others = []
+    for value, group in sorted(groups.items()):
+        # The same order by another name, or one of its own.
+        if not all(_agrees(ranks, example.keys) for example in group):
+            others.append((value, merge_ranks(_whole(rule, group))))
+    return replace(rule, ranks=ranks, others=tuple(others))
+
+
+def _agrees(ranks: Sequence[str], keys: Sequence[str]) -> bool:
+    places = _here(ranks)
+    known = [places[key] for key in keys if key in places]
+    return known == sorted(known)
 
 
 def _whole(rule: ListRule, lists: Sequence[ListExample]) -> list[list[str]]:
-    """Pages of the same list, one after the other."""
+    """Pages of the same list, one after the other, and before what they leave for later pages."""
     parts: dict[str, dict[int, list[str]]] = {}
+    later: list[list[str]] = []
     for example in lists:
+        if rule.limit and len(example.keys) == rule.limit and str(example.names.value(rule.page) or "1") == "1":
+            shown = set(example.keys)
+            later += [[example.keys[-1], key] for key in rule.select(example.names) if key not in shown]
         asked = repr([one.wanted(example.names) for one in rule.conditions])
         text = str(example.names.value(rule.page) or "1") if rule.page else "1"
         parts.setdefault(asked, {})[int(text) if text.isdecimal() else 1] = example.keys
-    return [list(dict.fromkeys(key for _, keys in sorted(found.items()) for key in keys)) for found in parts.values()]
+    whole = [list(dict.fromkeys(key for _, keys in sorted(found.items()) for key in keys)) for found in parts.values()]
+    return [*whole, *later]
 
 
 def _order_of(rule: ListRule, names: Names) -> Order:
@@ -230,6 +264,8 @@ def _best_order(full: Sequence[ListExample], collection: str) -> tuple[Order, fl
     many = [example for example in full if len(example.keys) > 1]
     if not many:
         return Order("@"), 1.0
+    if len(many) < FEW:
+        return Order(), 0.0  # anything is in some order by chance
     tally: Counter[Order] = Counter()
     for example in many:
         tally.update(_orders(example, collection))
@@ -271,7 +307,7 @@ def _switch(rule: ListRule, full: Sequence[ListExample]) -> tuple[ListRule, floa
         if not 1 < len(groups) <= MAX_CASES:
             continue
         found = {value: _best_order(group, rule.collection) for value, group in groups.items()}
-        share = sum(found[value][1] * len(group) for value, group in groups.items()) / len(full)
+        share = sum(found[value][1] * len(group) for value, group in groups.items() if len(group) >= FEW) / len(full)
         cases = tuple((value, order) for value, (order, _) in sorted(found.items()))
         if best is None or share > best[1]:
             best = (replace(rule, order=Order(), switch=name, cases=cases), share)

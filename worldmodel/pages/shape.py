@@ -16,6 +16,7 @@ from itertools import pairwise
 from worldmodel.pages.nodes import OPTION, Node
 
 RARE = 0.04
+OFTEN = 0.3
 FEW = 10
 """Examples below which no wording is rare."""
 CELLS = 3
@@ -127,13 +128,16 @@ def learn_shape(examples: Sequence[Sequence[Node]], mask: Mask) -> Shape:
 
 
 def _same_built(examples: Sequence[Sequence[Node]], rows: Sequence[Symbols]) -> set[str]:
-    """Symbols of neighbours built alike that few examples have: rows that differ in a date or a status."""
-    count = Counter(name for row in rows for name in set(row))
-    seldom = {name for name, n in count.items() if 2 * n < len(rows)}
+    """Symbols of neighbours built alike, their texts not always the same: rows that differ in a date or a status."""
+    texts: dict[str, set[str]] = defaultdict(set)
+    for kids, row in zip(examples, rows, strict=True):
+        for kid, name in zip(kids, row, strict=True):
+            texts[name].add(kid.text)
+    varied = {name for name, found in texts.items() if len(found) > 1}
     out: set[str] = set()
     for kids, row in zip(examples, rows, strict=True):
         for (a, left), (b, right) in pairwise(zip(kids, row, strict=True)):
-            if left in seldom and right in seldom and (built := _build(a)) is not None and built == _build(b):
+            if left in varied and right in varied and (built := _build(a)) is not None and built == _build(b):
                 out |= {left, right}
     return out
 
@@ -169,7 +173,8 @@ def _joined(rows: Sequence[Symbols], repeated: set[str]) -> set[str]:
                 inside[name] += before in out
         for name in sorted(total):
             fits = name not in out and name.partition("\n")[0] in roles and inside[name] == total[name]
-            if fits and total[name] < 0.3 * len(rows):
+            # What always reads the same and is often there, such as a link below a list, is no row of it.
+            if fits and ("*" in name or total[name] < OFTEN * len(rows)):
                 out.add(name)
                 changed = True
     return out

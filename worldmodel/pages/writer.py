@@ -16,6 +16,11 @@ Memory = dict[str, dict[str, list[tuple[str, list[Instance]]]]]
 """Name of a place -> what it was about -> what stood there and who saw it, the latest last, of two groups at most."""
 
 
+def where(names: Names) -> str:
+    """The whole address of an answer: lists depend on what was asked of them, too."""
+    return str(names.value("url") or "")
+
+
 def remember(memory: Memory, place: str, about: str, group: str, instances: list[Instance]) -> None:
     """Take note of what stood there."""
     known = memory.setdefault(place, {}).setdefault(about, [])
@@ -50,6 +55,8 @@ class Recorder:
     def _many(self, part: Part, names: Names, instances: list[Instance], about: str, group: str) -> None:
         if not part.always and (part.query is None or part.query.sure < BELIEVED):
             remember(self.memory, part.memory, about, group, instances)
+            if (whole := where(names)) != about:
+                remember(self.memory, part.memory, whole, group, instances)
         if part.query is not None and part.item is not None:
             keys = _keys(part.query, ListExample(names, list(instances)))
             for key, instance in zip(keys, instances, strict=False):
@@ -126,7 +133,7 @@ class Writer:
         return [Node(level.shape.places[number].role, text, tuple(kids))], min(sure, part.held)
 
     def _many(self, part: Part, names: Names, about: str, guess: list[Instance] | None) -> tuple[list[Node], float]:
-        known = self._known(part.memory, about)
+        known = self._known(part.memory, where(names)) or self._known(part.memory, about)
         sure = part.query.sure if part.query is not None else 0.0
         if (
             part.query is not None
