@@ -110,7 +110,10 @@ def _proposals(examples: Sequence[Example]) -> Counter[Term]:
 
 
 def _plain(value: Any, view: View) -> Iterator[Term]:
-    yield from (Read(name) for name in view.names_of(value))
+    # That a question happens to be answered yes does not make it the source of a truth value.
+    asked = isinstance(value, bool)
+    names = view.names_of(value)
+    yield from (Read(name) for name in names if not asked or (" " not in name and not name.startswith("call.")))
     if isinstance(value, list) and len(value) > 1 and all(isinstance(each, str) for each in value):
         for name, known in view.values.items():
             if isinstance(known, list) and len(known) == len(value) and _read_as(known, "sorted") == value:
