@@ -63,10 +63,10 @@ def tool_of(key: str) -> str:
 
 @functools.lru_cache(maxsize=65536)
 def value_of(target: Lines) -> Any:
-    """The JSON value of a result, its text where it is not JSON, None where there is none; for reading only."""
+    """The JSON value of a result, its text where it is not JSON; for reading only."""
     text = result_text(body(target))
     try:
-        return json.loads(text) if text else None
+        return json.loads(text) if text else ""
     except ValueError:
         return text
 

@@ -245,7 +245,8 @@ def _extended(examples: Sequence[Example], depth: int) -> Found | None:
             if items is not None:
                 term = Extend(base, items, each)
                 share = _share(term, examples, 0.0)
-                if best is None or share > best[1]:
+                # Where one for each object fits as well and says something of it, there may be more of them elsewhere.
+                if best is None or share > best[1] or (share == best[1] and "'each." in repr(items)):
                     best = term, share
     return best
 

@@ -224,6 +224,8 @@ def _said(sample: Sample) -> Any:
 def _lines(label: str, value: Any) -> Lines:
     if label.startswith("error "):
         return (f"@error {dump(value)}",)
+    if value == "":
+        return ()
     return result_lines(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
