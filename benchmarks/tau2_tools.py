@@ -44,7 +44,10 @@ GROUPS = ("seen", "seen, changing", "unseen", "no entity")
 ABOUT = ("order_id", "product_id", "user_id", "line_id", "bill_id", "id", "customer_id")
 """Arguments that name what a call is about, the most telling first."""
 LOOKUPS = ("email", "first_name", "phone_number", "full_name")
+FIGURES = ("calls", "exact", "kind", "distrusted", "misled")
 GOALS = {"seen": 0.95, "seen, changing": 0.85, "schema": 0.95, "distrusted": 0.95}
+TABLE = 4
+"""Different sets of keys by which an object is told to be a table."""
 ALPHA = 0.05
 """Share of wrong answers that a trust region may hold."""
 Key = tuple[str, int]
@@ -101,13 +104,29 @@ def familiarity(known: Iterable[Trace], asked: Iterable[Trace], changing: set[Ke
     return out
 
 
-def shape(value: Any) -> Any:
+def tables(traces: Iterable[Trace]) -> frozenset[str]:
+    """Fields whose objects are tables: their keys differ from one to the next, as a product's options do."""
+    keys: dict[str, set[tuple[str, ...]]] = {}
+    for trace in traces:
+        for step in trace.steps:
+            stack = [("", _json(step.observation.result))]
+            while stack:
+                name, node = stack.pop()
+                if isinstance(node, dict):
+                    keys.setdefault(name, set()).add(tuple(sorted(node)))
+                    stack += node.items()
+                elif isinstance(node, list):
+                    stack += [(name, child) for child in node]
+    return frozenset(name for name, found in keys.items() if name and len(found) >= TABLE)
+
+
+def shape(value: Any, known: frozenset[str] = frozenset(), name: str = "") -> Any:
     """The structure of a JSON value: keys and types; null fits anything, the rows of a list or table are alike."""
-    if is_map(value) or isinstance(value, list):
-        inner = [shape(each) for each in (value.values() if isinstance(value, dict) else value)]
+    if is_map(value) or isinstance(value, list) or (name in known and isinstance(value, dict)):
+        inner = [shape(each, known) for each in (value.values() if isinstance(value, dict) else value)]
         return [type(value).__name__, inner[0] if inner else None]
     if isinstance(value, dict):
-        return {key: shape(each) for key, each in sorted(value.items())}
+        return {key: shape(each, known, key) for key, each in sorted(value.items())}
     return "number" if type(value) in (int, float) else None if value is None else type(value).__name__
 
 
@@ -122,14 +141,14 @@ def alike(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def same_kind(real: Transition, guess: Transition | None) -> bool:
+def same_kind(real: Transition, guess: Transition | None, known: frozenset[str] = frozenset()) -> bool:
     """The same schema and error behaviour: JSON of the same structure, or an error of the same wording."""
     if guess is None:
         return False
     a, b = real.observation, guess.observation
     if error_wording(a) or error_wording(b):
         return error_wording(a) == error_wording(b)
-    return alike(shape(_json(a.result)), shape(_json(b.result)))
+    return alike(shape(_json(a.result), known), shape(_json(b.result), known))
 
 
 def error_wording(observation: Observation) -> str:
@@ -145,20 +164,23 @@ def _json(text: str) -> Any:
         return text
 
 
-def measure(predictor: Predictor, traces: list[Trace], groups: Mapping[Key, set[str]]) -> dict[str, Any]:
-    """By group: calls, exact answers, those of the right kind, and those that are not trusted."""
-    out = {name: {"calls": 0, "exact": 0, "kind": 0, "distrusted": 0} for name in GROUPS}
+def measure(
+    predictor: Predictor, traces: list[Trace], groups: Mapping[Key, set[str]], known: frozenset[str]
+) -> dict[str, Any]:
+    """By group: calls, exact answers, those of the right kind, those not trusted, those trusted and wrong; by tool."""
+    out: dict[str, Any] = {name: {"by_tool": {}, **dict.fromkeys(FIGURES, 0)} for name in GROUPS}
 
     def keep(item: Scored) -> None:
-        guess = item.predicted
-        exact = guess is not None and same_result(item.real.observation, guess.observation)
-        exact = exact and guess is not None and item.real.observation.error == guess.observation.error
+        guess, real = item.predicted, item.real
+        exact = guess is not None and same_result(real.observation, guess.observation)
+        exact = exact and guess is not None and real.observation.error == guess.observation.error
+        trusted = guess is not None and guess.trusted
+        flags = (True, exact, same_kind(real, guess, known), not trusted, trusted and not exact)
         for name in groups[item.session, item.index]:
-            figures = out[name]
-            figures["calls"] += 1
-            figures["exact"] += exact
-            figures["kind"] += same_kind(item.real, guess)
-            figures["distrusted"] += guess is None or not guess.trusted
+            tool = out[name]["by_tool"].setdefault(item.action.partition("(")[0], dict.fromkeys(FIGURES, 0))
+            for figures in (out[name], tool):
+                for figure, flag in zip(FIGURES, flags, strict=True):
+                    figures[figure] += flag
 
     evaluate(predictor, traces, keep)
     return out
@@ -241,7 +263,8 @@ def run(domain: str, options: argparse.Namespace) -> tuple[dict[str, Any], dict[
     seconds = time.monotonic() - started
     known, asked = list(TraceReader(folder / "train")), list(TraceReader(folder / "test"))
     groups = familiarity(known, asked, changing)
-    results = {name: measure(predictor, asked, groups) for name, predictor in chosen.items()}
+    found = tables(known)
+    results = {name: measure(predictor, asked, groups, found) for name, predictor in chosen.items()}
     calls = {"train": sum(len(t.steps) - 1 for t in known), "test": sum(len(t.steps) - 1 for t in asked)}
     return results, {"calls": calls, "sessions": len(known) + len(asked), "seconds": seconds}
 
@@ -285,11 +308,14 @@ def goals(results: Mapping[str, Any]) -> list[Goal]:
         share = figures[name] / figures["calls"] if figures["calls"] else 0.0
         return Goal(what, f">= {least:.2f}", f"{share:.3f}", share >= least)
 
+    unseen = model["unseen"]
+    misled = Goal("entity unseen: trusted and wrong", "", f"{unseen['misled'] / max(1, unseen['calls']):.3f}")
     return [
         goal("entity seen: exact", "seen", "exact", GOALS["seen"]),
         goal("entity seen, state-changing: exact", "seen, changing", "exact", GOALS["seen, changing"]),
         goal("entity unseen: schema and error behaviour", "unseen", "kind", GOALS["schema"]),
         goal("entity unseen: outside the trust region", "unseen", "distrusted", GOALS["distrusted"]),
+        misled,
     ]
 
 

@@ -16,7 +16,7 @@ from worldmodel.results.choice import Tree, grow
 from worldmodel.results.evaluate import evaluate
 from worldmodel.results.explain import Example, explain
 from worldmodel.results.hidden import Call, Effect, after, call_of, carry_out, effect_from_json, learn_effects
-from worldmodel.results.implied import Believed, Rows, group_of
+from worldmodel.results.implied import Believed, Rows, collection_of, group_of
 from worldmodel.results.terms import Term, Unknown, from_json, to_json
 from worldmodel.results.view import View, look
 from worldmodel.session import Sample, Situation
@@ -37,6 +37,8 @@ LEAST = 3
 """Calls a tool must have been recorded with."""
 LEAST_SURE = 0.3
 """What gives a smaller share of recorded answers is no program of them."""
+UNHEARD_OF = 0.5
+"""What is left of an answer's support where an id was never heard of: how often agents err says nothing of the app."""
 UNKNOWN, UNFIT = "?", "!"
 """Stand for all tools that there are not, and for all calls that lack an argument."""
 
@@ -174,7 +176,8 @@ class Results:
         if saying is None or saying.sure < LEAST_SURE:
             return Written(label, None, 0.0)
         try:
-            return Written(label, _lines(label, evaluate(saying.term, view)), share * saying.sure)
+            sure = share * saying.sure * (UNHEARD_OF if _unheard_of(situation, view) else 1.0)
+            return Written(label, _lines(label, evaluate(saying.term, view)), sure)
         except Unknown:
             return Written(label, None, 0.0)
 
@@ -211,6 +214,14 @@ class Results:
         }  # fmt: skip
         effects = [[*kind, [each.to_json() for each in found]] for kind, found in sorted(self.effects.items())]
         return {"tools": tools, "effects": effects}
+
+
+def _unheard_of(situation: Situation, view: View) -> bool:
+    """Whether the call names an id that stands in no row and no result."""
+    names = [name for name, value in arguments_of(situation.request.key).items()
+             if isinstance(value, str) and collection_of(name)]  # fmt: skip
+    heard = {name for name in names if view.get(f"arg.{name} mentioned") is True}
+    return any(name not in heard and not any(n.startswith(f"arg.{name}>") for n in view.values) for name in names)
 
 
 def _label(sample: Sample) -> str:
