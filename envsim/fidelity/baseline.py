@@ -133,7 +133,7 @@ def estimate(row: dict[str, Any]) -> Estimate:
 def _change(name: str, before: Estimate, after: Estimate, tolerance: float | None) -> Change:
     if math.isnan(after.value):
         # What can no longer be measured is no better than what fell.
-        return Change(name, before, EMPTY, "fell")
+        return Change(name, before, EMPTY, "same" if CATALOGUE[name].undefined_at_best else "fell")
     sign = 1.0 if CATALOGUE[name].better == "higher" else -1.0
     gain = sign * (after.value - before.value)
     (worst_before, best_before), (worst_after, best_after) = _sides(before, sign), _sides(after, sign)

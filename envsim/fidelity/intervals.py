@@ -39,7 +39,8 @@ def wilson(p: float, n: float) -> Estimate:
     scale = 1 + _Z95**2 / n
     centre = (p + _Z95**2 / (2 * n)) / scale
     half = _Z95 * math.sqrt(p * (1 - p) / n + _Z95**2 / (4 * n**2)) / scale
-    return Estimate(p, max(0.0, centre - half), min(1.0, centre + half), round(n))
+    # At 0 and 1 the end of the interval is the value itself, but for rounding.
+    return Estimate(p, min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half)), round(n))
 
 
 def mean(values: Sequence[float], *, seed: int = 0) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 from collections.abc import Mapping
@@ -16,7 +17,6 @@ from envsim.errors import ContentError
 from envsim.fidelity import one_step, plots
 from envsim.fidelity.bugs import BugRow
 from envsim.fidelity.decision import Decision
-from envsim.fidelity.figures import CATALOGUE
 from envsim.fidelity.free_running import FreeRunning
 from envsim.fidelity.intervals import EMPTY, Estimate
 from envsim.fidelity.ppi import Powered
@@ -194,11 +194,36 @@ def render_html(report: Report) -> str:
     source = resources.files("envsim.fidelity").joinpath("report.html.j2").read_text("utf-8")
     head, body = table(report)
     model = report.worlds.get("model", Measured())
+    examples = [(example, *side_by_side(example.real, example.predicted)) for example in report.examples]
     return environment.from_string(source).render(
         report=report, head=head, body=body, verdict=verdict(report), tiles=tiles(report), model=model,
-        sizes=_by_size(report), plots=_plots(report, model), percent=_percent, catalogue=CATALOGUE,
+        sizes=_by_size(report), plots=_plots(report, model), percent=_percent, examples=examples,
         colours=plots.COLOURS,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One line of an example: how it is shown, and its text."""
+
+    kind: str
+    text: str
+
+
+def side_by_side(real: str, predicted: str) -> tuple[list[Shown], list[Shown]]:
+    """Both texts, the lines that the other does not have marked; of what they share only what is next to those."""
+    left, right = real.split("\n"), predicted.split("\n")
+    out: tuple[list[Shown], list[Shown]] = ([], [])
+    matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
+    for group in matcher.get_grouped_opcodes(2):
+        for shown, at in zip(out, (group[0][1], group[0][3]), strict=True):
+            if at > 0:
+                shown.append(Shown("gap", f"... {at} lines above" if not shown else "..."))
+        for tag, a, b, c, d in group:
+            kind = "same" if tag == "equal" else "differs"
+            out[0].extend(Shown(kind, line) for line in left[a:b])
+            out[1].extend(Shown(kind, line) for line in right[c:d])
+    return out
 
 
 def _plots(report: Report, model: Measured) -> dict[str, Any]:
