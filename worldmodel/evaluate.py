@@ -17,7 +17,7 @@ from worldmodel.metrics import Metrics, Score
 from worldmodel.predict import Predictor, Scored, evaluate, predictors
 
 WORST = 5
-_MAX_LINES = 40
+_MAX_LINES = 400
 
 Example = tuple[str, int, str, str, str]
 """Session, step, action, real page or result, predicted one."""
