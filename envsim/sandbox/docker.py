@@ -35,6 +35,8 @@ PIDS = 128
 CPUS = 1.0
 IO = "io"
 TMP = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
+OUTSIDE = ("/tmp", "/dev/shm", "/run/envsim")  # noqa: S108 -- inside the container
+"""All that a container's user can write to beside its data folder."""
 STATE = "rw,noexec,nosuid,nodev,size=256m,uid=1000,gid=1000"
 """The data folder of a hosted app: in memory, within the container's limit."""
 
@@ -192,9 +194,10 @@ def _await(spec: SandboxSpec, container: Any, io: Path) -> Lease:
 def _create(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any:
     owner, hosted = Owner.current(), spec.origin.hosted
     data = [hosted.data] if hosted is not None else []
+    arguments = [f"--data={folder}" for folder in data] + [f"--outside={folder}" for folder in OUTSIDE if data]
     return client.containers.create(
         image,
-        ["--lease", str(LEASE_S), "--grace", str(LEASE_S), *(f"--data={folder}" for folder in data)],
+        ["--lease", str(LEASE_S), "--grace", str(LEASE_S), *arguments],
         name=f"envsim-{name}",
         network_mode="none",
         cap_drop=["ALL"],
