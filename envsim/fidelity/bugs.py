@@ -1,20 +1,21 @@
 """Bug fidelity: whether each bug fires in the other world, where it should and as often as it should.
 
 Nothing says where a bug could have fired and did not. So its *opportunities* are the steps that do what was being done
-when it fired in the reference: press a button of that name on a page of that kind, open a page of that kind, call that
+when it fired in either world: press a button of that name on a page of that kind, open a page of that kind, call that
 tool. Its rate is that of firing per opportunity, in each world over that world's own episodes of the same policies,
-tasks and seeds.
+tasks and seeds. All policies share an episode's seed, and so its chance: intervals are Wilson's for the effective
+number of opportunities, by the design effect of seeds.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from envsim.fidelity.intervals import EMPTY, Estimate, difference, rate
+from envsim.fidelity.intervals import EMPTY, Estimate, design_effect, difference, rate, share, wilson
 from envsim.fidelity.one_step import StepScore
 from envsim.page.lines import parse_lines
 from envsim.trace import Step, Trace
@@ -32,8 +33,8 @@ class BugRow:
         declared: Its rate as declared; None if it is not switched on in the reference.
         reference: Rate per opportunity in the reference, with Wilson's interval; `n` are its opportunities.
         candidate: The same in the other world.
-        precision: Share of the candidate's firings that are where the bug fires in the reference.
-        recall: Share of the reference's firings that are where the bug fires in the candidate.
+        precision: Share of the candidate's firings that are where the bug can fire in the reference.
+        recall: Share of the reference's firings that are where the bug can fire in the candidate.
         verdict: ``reproduced``: it fires in both, and the two rates do not differ significantly. ``missed``: it never
             fires in the candidate, significantly less often than in the reference. ``invented``: it fires where it
             never does in the reference, significantly, or although it is not switched on. ``rate off``: it fires in
@@ -49,17 +50,37 @@ class BugRow:
     verdict: Verdict
 
 
+Clusters = dict[int, tuple[int, int]]
+"""Episode seed -> how often a bug fired, and could have."""
+
+
 @dataclass
 class _Counts:
-    """How often each operation was done, and how often each bug fired at it."""
+    """How often each operation was done, and how often each bug fired at it, by episode seed."""
 
-    done: Counter[str]
-    fired: dict[str, Counter[str]]
+    done: Counter[tuple[int, str]]
+    fired: dict[str, Counter[tuple[int, str]]]
 
-    def at(self, bug: str, operations: Iterable[str]) -> tuple[int, int]:
+    def operations(self, bug: str) -> set[str]:
+        """Those at which `bug` fired."""
+        return {name for _, name in self.fired.get(bug, ())}
+
+    def at(self, bug: str, operations: Collection[str]) -> Clusters:
         """Firings of `bug` and times done, over `operations`."""
         fired = self.fired.get(bug, Counter())
-        return sum(fired[name] for name in operations), sum(self.done[name] for name in operations)
+        out: Clusters = {}
+        for (seed, name), done in self.done.items():
+            if name in operations:
+                hits, total = out.get(seed, (0, 0))
+                out[seed] = (hits + fired[seed, name], total + done)
+        return out
+
+    def could_fire(self, bug: str, operation: str, declared: float | None) -> bool:
+        """Whether `bug` fired at an operation, or that was done too seldom to be 95% sure that it would have."""
+        if operation in self.operations(bug):
+            return True
+        seeds = sum(name == operation for _, name in self.done)
+        return declared is not None and (1.0 - declared) ** seeds > 0.05
 
 
 def compare_bugs(
@@ -90,50 +111,80 @@ def summary(rows: Sequence[BugRow]) -> dict[str, Estimate]:
         found[f"bugs_{name}"] = Estimate(count, count, count, len(rows)) if rows else EMPTY
     for side in ("precision", "recall"):
         parts = [estimate for row in rows if (estimate := getattr(row, side)).n]
-        hits = sum(round(part.value * part.n) for part in parts)
-        found[f"bug_trigger_{side}"] = rate(hits, sum(part.n for part in parts))
+        found[f"bug_trigger_{side}"] = share([part.value * part.n for part in parts], [part.n for part in parts])
     return found
 
 
 def _row(bug: str, declared: float | None, real: _Counts, sim: _Counts, steps: Sequence[StepScore]) -> BugRow:
-    here, there = set(real.fired.get(bug, ())), set(sim.fired.get(bug, ()))
-    # A bug that never fired in the reference has no opportunities there but those the candidate shows.
-    places = here or there
-    first, second = real.at(bug, places), sim.at(bug, places)
+    here, there = real.operations(bug), sim.operations(bug)
+    # Operations of both, else the world that names them would seem to fire more often than it does.
+    first, second = _rates(real.at(bug, here | there), sim.at(bug, here | there))
+    fitting = {name for name in there if real.could_fire(bug, name, declared)}
+    found = {name for name in here if sim.could_fire(bug, name, declared)}
+    precision, recall = _part(sim.at(bug, fitting), sim.at(bug, there)), _part(real.at(bug, found), real.at(bug, here))
+    # Fired where there is no such bug, or mostly where it does not belong.
+    invented = bool(there) and (declared is None or precision.value < 0.5)
     if declared == 1.0 and steps:
         precision, recall = _by_step(bug, steps)
-    else:
-        precision = rate(sim.at(bug, here)[0], sim.at(bug, there)[0])
-        recall = rate(real.at(bug, here & there)[0], first[0])
-    stray = difference(sim.at(bug, there - here), real.at(bug, there - here))
-    invented = bool(there) and (declared is None or stray.low > 0)
     verdict: Verdict = "invented" if invented else _verdict(first, second)
-    return BugRow(bug, declared, rate(*first), rate(*second), precision, recall, verdict)
+    return BugRow(bug, declared, first, second, precision, recall, verdict)
 
 
-def _verdict(reference: tuple[int, int], candidate: tuple[int, int]) -> Verdict:
+def _rates(real: Clusters, sim: Clusters) -> tuple[Estimate, Estimate]:
+    """Both rates. Policies share the chance of a seed: their episodes count for less than as many apart."""
+    columns = [tuple(zip(*side.values(), strict=True)) if side else ((), ()) for side in (real, sim)]
+    fires = [sum(hits) > 0 for hits, _ in columns]
+    # Where a bug never fired nothing says how its firings go together: there the other world's effect is taken.
+    effects = [design_effect(*column) if any_fired or not any(fires) else 1.0
+               for column, any_fired in zip(columns, fires, strict=True)]  # fmt: skip
+    effect = max(effects)
+    first, second = (_effective(sum(hits), sum(done), effect) for hits, done in columns)
+    return first, second
+
+
+def _effective(hits: int, n: int, effect: float) -> Estimate:
+    """A rate with Wilson's interval for the effective number of opportunities; `n` is the real number."""
+    if not n:
+        return EMPTY
+    found = wilson(hits / n, n / min(effect, n))
+    return Estimate(found.value, found.low, found.high, n)
+
+
+def _part(some: Clusters, whole: Clusters) -> Estimate:
+    """Share of the firings in `whole` that are in `some`."""
+    return share([some.get(seed, (0, 0))[0] for seed in whole], [hits for hits, _ in whole.values()])
+
+
+def _verdict(reference: Estimate, candidate: Estimate) -> Verdict:
     gap = difference(candidate, reference)
     if gap.high < 0:
-        return "rate off" if candidate[0] else "missed"
+        return "rate off" if candidate.value else "missed"
     if gap.low > 0:
-        return "rate off" if reference[0] else "invented"
-    return "reproduced" if candidate[0] and reference[0] else "too few"
+        return "rate off" if reference.value else "invented"
+    return "reproduced" if candidate.n and candidate.value and reference.value else "too few"
 
 
 def _by_step(bug: str, steps: Sequence[StepScore]) -> tuple[Estimate, Estimate]:
-    both = sum(bug in step.real and bug in step.predicted for step in steps)
-    predicted, real = (sum(bug in getattr(step, side) for step in steps) for side in ("predicted", "real"))
-    return rate(both, predicted), rate(both, real)
+    sessions = sorted({step.session for step in steps})
+
+    def counts(holds: Callable[[StepScore], bool]) -> list[int]:
+        found = Counter(step.session for step in steps if holds(step))
+        return [found[session] for session in sessions]
+
+    both = counts(lambda step: bug in step.real and bug in step.predicted)
+    predicted, real = counts(lambda step: bug in step.predicted), counts(lambda step: bug in step.real)
+    return share(both, predicted), share(both, real)
 
 
 def _count(traces: Iterable[Trace]) -> _Counts:
     counts = _Counts(Counter(), {})
     for trace in traces:
+        seed = trace.header.seed
         for before, step in zip(trace.steps, trace.steps[1:], strict=False):
             name = operation(before, step.action)
-            counts.done[name] += 1
+            counts.done[seed, name] += 1
             for bug in {event.id for event in step.events if event.kind == "bug"}:
-                counts.fired.setdefault(bug, Counter())[name] += 1
+                counts.fired.setdefault(bug, Counter())[seed, name] += 1
     return counts
 
 
@@ -156,8 +207,9 @@ def operation(before: Step, action: Action | None) -> str:
 
 
 def _kind(url: str) -> str:
-    """The kind of page behind an address: first part of its path, how deep it is, names of its query."""
-    path, _, query = url.partition("#")[0].partition("?")
-    parts = [part for part in path.split("/") if part]
-    names = sorted({item.partition("=")[0] for item in query.split("&") if item})
-    return "/" + "/".join([*parts[:1], *("*" for _ in parts[1:])]) + (f"?{'&'.join(names)}" if names else "")
+    """The kind of page behind an address: first part of its path, and how deep it is.
+
+    Finer kinds would each be met so seldom that a rare bug fired at one by chance and at its like not.
+    """
+    parts = [part for part in re.split(r"[?#]", url, maxsplit=1)[0].split("/") if part]
+    return "/" + "/".join([*parts[:1], *("*" for _ in parts[1:])])

@@ -14,10 +14,11 @@ from typing import Any
 
 from envsim.errors import ContentError, load_optional
 from envsim.fidelity import figures, one_step
+from envsim.fidelity.again import AGAIN, again
 from envsim.fidelity.bugs import compare_bugs
 from envsim.fidelity.bugs import summary as bug_figures
 from envsim.fidelity.decision import compare_outcomes, powered
-from envsim.fidelity.episodes import Played, folder, opened, play, speed
+from envsim.fidelity.episodes import TIMED, Played, folder, opened, play, sandbox_share, set_aside, speed
 from envsim.fidelity.free_running import FreeRunning, Session, replay_one, summarise
 from envsim.fidelity.intervals import Estimate
 from envsim.fidelity.one_step import StepScore
@@ -27,15 +28,18 @@ from envsim.fidelity.stages import Stages
 from envsim.fidelity.users_link import read_users
 from envsim.policy import LADDER
 from envsim.rollout import Job, plan
+from envsim.state import state_hash
 from envsim.task import Task
 from envsim.task_template import find_template, load_tasks
 from envsim.trace import Trace
 from envsim.world import World
-from envsim.worlds import KINDS
+from envsim.worlds import HYBRID, KINDS
 
 REFERENCE = "sandbox"
 MODEL = "model"
 _ENTRY = "worldmodel.evaluate"
+_FALLBACKS = "fallbacks"
+"""Where a hybrid world keeps what it learned from the sandbox, in the model's directory."""
 WORLDS = tuple(kind for kind in KINDS if kind != REFERENCE)
 """What can be compared with the reference."""
 BASELINES = ("draft", "copy-previous")
@@ -93,13 +97,15 @@ class Setup:
     def options(self, world: str) -> dict[str, Any]:
         """Arguments of `TaskEnv`."""
         return {
-            "app": self.app, "split": self.split, "interface": self.interface, "world": world, "bugs": self.bugs,
-            "model": None if world == REFERENCE else self.model,
+            "app": self.app, "split": self.split, "interface": self.interface, "bugs": self.bugs,
+            "world": again(self.app, "tools" if self.interface == "tools" else "browser", self.bugs) if world == AGAIN else world,
+            "model": None if world in (REFERENCE, AGAIN) else self.model,
         }  # fmt: skip
 
     def jobs(self, world: str, episodes: int) -> list[Job]:
         """The episodes in `world`."""
-        return plan(self.options(world), self.policies, episodes, self.seed)
+        # The sandbox once more has the same sessions, in a folder of their own: an open world is no part of a name.
+        return plan(self.options(REFERENCE if world == AGAIN else world), self.policies, episodes, self.seed)
 
 
 @dataclass
@@ -112,9 +118,14 @@ class _Run:
     stages: Stages
     recordings: list[Trace] = field(default_factory=list)
 
-    def inputs(self, *more: Any) -> list[Any]:
-        """What a stage depends on: the model, and the recordings, whose names hold a digest of what made them."""
-        return [self.fingerprint, [trace.header.session for trace in self.recordings], *more]
+    @property
+    def sandbox(self) -> str:
+        """What the reference's recordings depend on: their names hold a digest of it."""
+        return state_hash([trace.header.session for trace in self.recordings])
+
+    def inputs(self, kind: str) -> list[str]:
+        """What a stage of a world depends on."""
+        return [self.sandbox] if kind in (REFERENCE, AGAIN) else [self.sandbox, self.fingerprint]
 
 
 def compare(setup: Setup, *, watch: Watch = _unwatched) -> Report:
@@ -135,7 +146,7 @@ def compare(setup: Setup, *, watch: Watch = _unwatched) -> Report:
     run.recordings = reference.traces()
     steps, examples = _one_step(run)
     base = _speed(run, REFERENCE)
-    worlds = {kind: _world(run, kind, reference, steps.get(kind, ()), base) for kind in setup.worlds}
+    worlds = {kind: _world(run, kind, reference, steps.get(kind, ()), base) for kind in (*setup.worlds, AGAIN)}
     for name in BASELINES:
         worlds[name] = Measured(figures=one_step.figures(steps[name], seed=setup.seed))
     rows = [Row(REFERENCE, 1.0, 1.0, 1.0, 1.0, base)]
@@ -161,16 +172,20 @@ def _world(run: _Run, kind: str, reference: Played, steps: Sequence[StepScore], 
     played, extra = _episodes(run, kind)
     decision = compare_outcomes(reference.rollouts, played.rollouts, seed=setup.seed)
     free = _free_running(run, kind)
-    bugs = compare_bugs(run.recordings, played.traces(), steps)
+    traces = played.traces()
+    bugs = compare_bugs(run.recordings, traces, steps)
     estimates = powered(reference.rollouts, played.rollouts, extra.rollouts) if kind == MODEL else ()
     trust = reliability(steps, seed=setup.seed) if kind == MODEL and steps else None
     pace = _speed(run, kind)
+    if kind == HYBRID:
+        set_aside(setup.model / _FALLBACKS, setup.jobs(kind, setup.episodes), setup.held_out.parent / _FALLBACKS)
     found: dict[str, Estimate] = {
         **(one_step.figures(steps, seed=setup.seed) if steps else {}),
         **figures.of_free_running(free),
         **figures.of_decision(decision),
         **bug_figures(bugs),
         **(figures.of_trust(trust) if trust is not None else {}),
+        **({"sandbox_share": sandbox_share(traces, seed=setup.seed)} if kind == HYBRID else {}),
         "steps_per_s": figures.exact(pace),
         "speedup": figures.exact(pace / base),
     }
@@ -185,8 +200,9 @@ def _episodes(run: _Run, kind: str) -> tuple[Played, Played]:
     paired = setup.jobs(kind, setup.episodes)
     jobs = setup.jobs(kind, setup.episodes + setup.extra) if kind == MODEL else paired
     done = run.watch(f"Running held-out tasks in world={kind}", len(jobs))
-    root = folder(setup.held_out.parent / "episodes", kind, run.fingerprint)
-    played = play(setup.options(kind), jobs, root, done, workers=setup.workers)
+    root = folder(setup.held_out.parent / "episodes", kind, run.sandbox if kind == AGAIN else run.fingerprint)
+    # A world that is open already cannot be handed to other processes.
+    played = play(setup.options(kind), jobs, root, done, workers=1 if kind == AGAIN else setup.workers)
     both = {job.session for job in paired}
     # An episode's seed depends on its index alone, so that the first ones are those of the reference.
     split = [
@@ -208,7 +224,7 @@ def _one_step(run: _Run) -> tuple[dict[str, list[StepScore]], tuple[Example, ...
             (_, result), *_ = measure(run.setup.model, run.recordings, (name,))
             return {"steps": result.steps, "worst": result.worst}
 
-        kept = run.stages.keep(f"one-step-{name}", run.inputs(), make)
+        kept = run.stages.keep(f"one-step-{name}", run.inputs(name), make)
         scores[name] = [_score(step) for step in kept["steps"]]
         if name == MODEL:
             worst = [Example(*item) for item in kept["worst"]]
@@ -231,14 +247,14 @@ def _free_running(run: _Run, kind: str) -> FreeRunning:
                 done()
         return sessions
 
-    rows = run.stages.keep(f"free-running-{kind}", run.inputs(), make)
+    rows = run.stages.keep(f"free-running-{kind}", run.inputs(kind), make)
     return summarise([Session(**row) for row in rows], seed=run.setup.seed)
 
 
 def _speed(run: _Run, kind: str) -> float:
     jobs = run.setup.jobs(kind, run.setup.episodes)
-    done = run.watch(f"Timing world={kind}", len([job for job in jobs if job.index < 2]))
-    return float(run.stages.keep(f"speed-{kind}", run.inputs(), lambda: speed(run.setup.options(kind), jobs, done)))
+    done = run.watch(f"Timing world={kind}", len([job for job in jobs if job.index < TIMED]))
+    return float(run.stages.keep(f"speed-{kind}", run.inputs(kind), lambda: speed(run.setup.options(kind), jobs, done)))
 
 
 def _task_of(trace: Trace, world: World) -> Task:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,9 +13,10 @@ from typing import Any
 
 from envsim.env import TaskEnv
 from envsim.errors import UncertainError
+from envsim.fidelity.intervals import Estimate, share
 from envsim.policy import get_policy
 from envsim.rollout import Job, Rollout, is_complete, recorded, run_episode, run_jobs
-from envsim.trace import Trace, TraceReader
+from envsim.trace import Step, Trace, TraceReader
 
 TIMED = 2
 """Episodes per policy that are timed: enough for a figure in two digits, and few enough for slow worlds."""
@@ -56,6 +58,45 @@ def play(
     return Played(tuple(kept[job.session] for job in jobs), root)
 
 
+def sandbox_share(traces: Sequence[Trace], *, seed: int = 0) -> Estimate:
+    """Share of steps that a sandbox answered, because the world fell back to one; empty where it never can."""
+    sums, counts = [], []
+    for trace in traces:
+        steps = trace.steps[1:]
+        first = next((i for i, step in enumerate(trace.steps) if _fell_back(step)), len(trace.steps))
+        sums.append(float(min(len(steps), len(trace.steps) - first)))
+        counts.append(len(steps))
+    return share(sums, counts, seed=seed)
+
+
+def _fell_back(step: Step) -> bool:
+    return any(event.kind == "fallback" for event in step.events)
+
+
+def set_aside(fallbacks: Path, jobs: Sequence[Job], root: Path) -> None:
+    """Move what a hybrid world kept of `jobs` out of the model's directory: held-out tasks are no training data."""
+    seeds = {job.seed for job in jobs}
+    for path in sorted(fallbacks.glob("*.jsonl")):
+        try:
+            header = json.loads(path.read_text(encoding="utf-8").partition("\n")[0])
+            ours = header["seed"] in seeds
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if ours:
+            root.mkdir(parents=True, exist_ok=True)
+            # Not renamed: the report may be on another file system.
+            shutil.move(path, root / path.name)
+            if header.get("state"):
+                _copy_blob(fallbacks, root, header["state"])
+
+
+def _copy_blob(source: Path, target: Path, digest: str) -> None:
+    place = target / "blobs" / digest
+    if (source / "blobs" / digest).is_file() and not place.exists():
+        place.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source / "blobs" / digest, place)
+
+
 def folder(root: Path, kind: str, fingerprint: str) -> Path:
     """Where the episodes of a world made from traces are kept; those of an earlier model are removed."""
     own = root / f"{kind}-{fingerprint[:10]}"
@@ -73,7 +114,7 @@ def speed(options: dict[str, Any], jobs: Sequence[Job], done: Callable[[], None]
     chosen = [job for job in jobs if job.index < TIMED]
     with opened(options) as env:
         with contextlib.suppress(UncertainError):
-            env.reset(seed=0)
+            env.reset(seed=chosen[0].seed)
         steps, start = 0, time.perf_counter()
         for job in chosen:
             steps += run_episode(env, get_policy(job.policy), seed=job.seed, name=job.policy).steps

@@ -60,6 +60,7 @@ CATALOGUE: dict[str, Figure] = {
     "trust_auroc": Figure("AUROC of trust", undefined_at_best=True),
     "trust_accuracy_80": Figure(f"steps right among the {COVERAGE:.0%} most trusted"),
     "trust_calibration_error": Figure("calibration error of trust", "lower"),
+    "sandbox_share": Figure("steps left to the sandbox", "lower"),
     "steps_per_s": Figure("steps/s", drifts=False),
     "speedup": Figure("speed, in sandboxes", drifts=False),
 }

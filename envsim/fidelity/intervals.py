@@ -100,12 +100,28 @@ def share(sums: Sequence[float], counts: Sequence[float], *, seed: int = 0) -> E
     return percentiles(value, (drawn @ total) / (drawn @ count), n)
 
 
-def difference(first: tuple[int, int], second: tuple[int, int]) -> Estimate:
-    """p1 - p2 of two independent proportions (hits, n), with Newcombe's hybrid score interval (1998, method 10).
+def design_effect(hits: Sequence[float], counts: Sequence[float]) -> float:
+    """How many observations in clusters are worth one independent observation, at least 1 (Kish 1965).
 
-    It is made from the two Wilson intervals, and so sound for rare events and few observations.
+    The variance of the share over clusters (linearised ratio) over what it would be if observations were independent.
+    Where all are the same nothing can be estimated, and a cluster counts as one observation.
     """
-    one, two = rate(*first), rate(*second)
+    y, n = np.asarray(hits, np.float64), np.asarray(counts, np.float64)
+    y, n = y[n > 0], n[n > 0]
+    if len(n) == 0:
+        return 1.0
+    total, p, k = float(n.sum()), float(y.sum() / n.sum()), len(n)
+    if p in (0.0, 1.0) or k < 2:
+        return total / k
+    clustered = k / (k - 1) * float(((y - p * n) ** 2).sum()) / total**2
+    return max(1.0, clustered / (p * (1 - p) / total))
+
+
+def difference(one: Estimate, two: Estimate) -> Estimate:
+    """p1 - p2 of two independent proportions, with Newcombe's hybrid score interval (1998, method 10).
+
+    It is made from their Wilson intervals, and so sound for rare events and few observations.
+    """
     if not one.n or not two.n:
         return EMPTY
     gap = one.value - two.value

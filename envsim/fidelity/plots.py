@@ -15,9 +15,18 @@ from envsim.fidelity.intervals import Estimate
 from envsim.fidelity.reliability import Bin
 
 REAL, SIM, SOFT, GRID = "#0f766e", "#b45309", "#667085", "#e4e7ec"
-COLOURS = {"sandbox": REAL, "model": SIM, "hybrid": "#7a5af8", "replay": "#667085", "nearest-neighbour": "#98a2b3"}
+COLOURS = {
+    "sandbox": REAL,
+    "sandbox-again": "#5eb5a6",
+    "model": SIM,
+    "hybrid": "#7a5af8",
+    "replay": "#667085",
+    "nearest-neighbour": "#98a2b3",
+}
 _LINE = 14
 """Least distance of two labels, in pixels."""
+_WIDE = 90
+"""Labels further apart than this, in pixels, cannot meet."""
 
 
 class Plot:
@@ -128,7 +137,7 @@ def _ticks(longest: int) -> range:
 
 def ranks(policies: Sequence[PolicyRow]) -> Markup:
     """Success of each policy in both worlds; on the diagonal they agree."""
-    plot = Plot(360, 230, "Success of each policy in both worlds", right=96)
+    plot = Plot(430, 230, "Success of each policy in both worlds", right=104)
     plot.axes("success in the sandbox", "")
     for value in (0, 0.25, 0.5, 0.75, 1):
         plot.text(plot.x(value), plot.height + 16, f"{100 * value:.0f}%", anchor="middle")
@@ -137,8 +146,8 @@ def ranks(policies: Sequence[PolicyRow]) -> Markup:
     shown = [row for row in policies if row.reference.n and row.candidate.n]
     for row in shown:
         x, y = plot.x(row.reference.value), plot.y(row.candidate.value)
-        plot.line(x, plot.y(row.candidate.low), x, plot.y(row.candidate.high), "#fdba74", width=1.5)
-        plot.line(plot.x(row.reference.low), y, plot.x(row.reference.high), y, "#99d5cd", width=1.5)
+        plot.line(x, plot.y(row.candidate.low), x, plot.y(row.candidate.high), "#fdd9b0")
+        plot.line(plot.x(row.reference.low), y, plot.x(row.reference.high), y, "#bfe3de")
     places = _apart([(plot.x(r.reference.value), plot.y(r.candidate.value)) for r in shown], plot.height)
     for row, label in zip(shown, places, strict=True):
         x, y = plot.x(row.reference.value), plot.y(row.candidate.value)
@@ -150,27 +159,24 @@ def ranks(policies: Sequence[PolicyRow]) -> Markup:
 
 
 def _apart(points: Sequence[tuple[float, float]], height: float) -> list[float]:
-    """Heights for labels right of `points`, none over another that is as far to the right."""
-    placed: dict[int, float] = {}
-    for index in sorted(range(len(points)), key=lambda i: (points[i][1], i)):
-        x, y = points[index]
-        taken = sorted(placed[other] for other in placed if abs(points[other][0] - x) < 90)
-        for other in taken:
-            if abs(other - y) < _LINE:
-                y = other + _LINE
-        placed[index] = y
-    over = max((y - height for y in placed.values()), default=0)
-    if over > _LINE:
-        # A pile at the bottom grows upwards instead.
-        low = [i for i, y in placed.items() if points[i][1] > height - 6]
-        for rank, index in enumerate(reversed(low)):
-            placed[index] = height - _LINE * rank
-    return [placed[index] for index in range(len(points))]
+    """Heights for labels right of `points`, none over another, all above the axis."""
+    places = [y for _, y in points]
+    order = sorted(range(len(points)), key=lambda i: (places[i], i))
+
+    def near(i: int, j: int) -> bool:
+        return abs(points[i][0] - points[j][0]) < _WIDE
+
+    for at, i in enumerate(order):
+        places[i] = max([places[i], *(places[j] + _LINE for j in order[:at] if near(i, j))])
+    # What was pushed below the axis goes up again, and pushes what is above it.
+    for at, i in reversed(list(enumerate(order))):
+        places[i] = min([places[i], height - 6, *(places[j] - _LINE for j in order[at + 1 :] if near(i, j))])
+    return places
 
 
 def reliability(bins: Sequence[Bin]) -> Markup:
     """Trust against the share that was right, and how many steps there are of each trust."""
-    plot = Plot(360, 230, "Trust against the share of steps that were right")
+    plot = Plot(520, 230, "Trust against the share of steps that were right")
     plot.axes("trust the model has in a step", "")
     most = max((part.right.n for part in bins), default=1)
     for part in bins:
@@ -191,7 +197,7 @@ def reliability(bins: Sequence[Bin]) -> Markup:
 
 def frontier(points: Mapping[str, tuple[float, Estimate]]) -> Markup:
     """Speed against task-outcome agreement: up and right is better."""
-    plot = Plot(520, 230, "Steps per second against task-outcome agreement", right=110)
+    plot = Plot(390, 230, "Steps per second against task-outcome agreement", right=144)
     plot.axes("steps per second, one environment (logarithmic)", "")
     known = {name: item for name, item in points.items() if item[0] > 0 and math.isfinite(item[0]) and item[1].n}
     speeds = [pace for pace, _ in known.values()] or [1.0]
@@ -213,7 +219,7 @@ def frontier(points: Mapping[str, tuple[float, Estimate]]) -> Markup:
 def bug_rates(rows: Sequence[BugRow]) -> Markup:
     """Rate of each bug in both worlds, with intervals."""
     step, left = 34, 150
-    plot = Plot(470, step * max(len(rows), 1), "Rate of each bug in both worlds", left=left, below=30, right=190)
+    plot = Plot(560, step * max(len(rows), 1), "Rate of each bug in both worlds", left=left, below=30, right=250)
     for value in (0, 0.25, 0.5, 0.75, 1):
         plot.line(plot.x(value), 0, plot.x(value), plot.height, GRID)
         plot.text(plot.x(value), plot.height + 16, f"{100 * value:.0f}%", anchor="middle")

@@ -15,6 +15,7 @@ import jinja2
 
 from envsim.errors import ContentError
 from envsim.fidelity import one_step, plots
+from envsim.fidelity.again import AGAIN
 from envsim.fidelity.bugs import BugRow
 from envsim.fidelity.decision import Decision
 from envsim.fidelity.free_running import FreeRunning
@@ -228,7 +229,11 @@ def side_by_side(real: str, predicted: str) -> tuple[list[Shown], list[Shown]]:
 
 def _plots(report: Report, model: Measured) -> dict[str, Any]:
     decision = report.decisions.get("model")
-    cost = {row.world: (row.steps_per_s, report.figure(row.world, "outcome_agreement")) for row in report.rows}
+    cost = {
+        row.world: (row.steps_per_s, report.figure(row.world, "outcome_agreement"))
+        for row in report.rows
+        if row.world != AGAIN
+    }
     return {
         "survival": plots.survival(report.free_running) if report.free_running else "",
         "ranks": plots.ranks(decision.per_policy) if decision is not None else "",

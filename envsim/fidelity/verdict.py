@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from envsim.fidelity.again import AGAIN
 from envsim.fidelity.figures import CATALOGUE
 from envsim.fidelity.intervals import Estimate
 
@@ -92,7 +93,9 @@ def _tile(report: Report, name: str) -> Tile:
     tone: Literal["good", "near", "bad"] = "good" if _meets(name, figure.value) else "near" if near else "bad"
     wanted = f"{'at least' if higher else 'at most'} {_number(name, RELY[name])}"
     spread = f"{_number(name, figure.low)} to {_number(name, figure.high)}; " if figure.low < figure.high else ""
-    return Tile(title, _number(name, figure.value, report), f"{spread}rely on {wanted}", tone)
+    ceiling = report.figure(AGAIN, name)
+    reach = f"; the sandbox again: {_number(name, ceiling.value)}" if ceiling.n else ""
+    return Tile(title, _number(name, figure.value, report), f"{spread}rely on {wanted}{reach}", tone)
 
 
 def _number(name: str, value: float, report: Report | None = None) -> str:

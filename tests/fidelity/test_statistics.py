@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envsim.fidelity.decision import ALL, compare_outcomes, powered
-from envsim.fidelity.intervals import difference, percentiles, rate, share, weights, wilson
+from envsim.fidelity.intervals import design_effect, difference, percentiles, rate, share, weights, wilson
 from envsim.fidelity.one_step import StepScore, figures
 from envsim.fidelity.ppi import prediction_powered
 from envsim.fidelity.ranks import compare_ranks, mmrv, spearman
@@ -61,11 +61,20 @@ def test_resamples_that_gave_nothing_are_left_out():
 
 def test_the_difference_of_two_rates_is_newcombes():
     # Newcombe (1998), table II, method 10, examples (a) 56/70 - 48/80 and (h) 10/10 - 0/10.
-    found = difference((56, 70), (48, 80))
+    found = difference(rate(56, 70), rate(48, 80))
     assert (round(found.low, 4), round(found.high, 4)) == (0.0524, 0.3339)
-    found = difference((10, 10), (0, 10))
+    found = difference(rate(10, 10), rate(0, 10))
     assert (round(found.low, 4), round(found.high, 4)) == (0.6075, 1.0)
-    assert difference((0, 0), (1, 2)).n == 0
+    assert difference(rate(0, 0), rate(1, 2)).n == 0
+
+
+def test_the_design_effect_is_how_many_observations_count_as_one():
+    # Every cluster of four is all or nothing: four observations are worth one (times k / (k - 1) for the lost degree).
+    assert design_effect([4, 0, 4, 0], [4, 4, 4, 4]) == pytest.approx(4 * 4 / 3)
+    # Every cluster has half: less spread than chance would have, which is taken for independence.
+    assert design_effect([2, 2, 2], [4, 4, 4]) == 1.0
+    assert design_effect([0, 0], [6, 2]) == 4.0
+    assert design_effect([], []) == design_effect([0], [0]) == 1.0
 
 
 # -- survival --------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import pytest
 
 from envsim.cli.main import main
 from envsim.errors import ModelError
-from envsim.fidelity.compare import Setup, compare
+from envsim.fidelity.again import AGAIN
+from envsim.fidelity.compare import BASELINES, WORLDS, Setup, compare
 from envsim.rollout import plan, run_jobs
 from envsim.task_template import load_tasks
 from envsim.testing import check_world
@@ -66,11 +67,14 @@ def test_the_comparison_covers_every_world(made, tmp_path):
     setup = Setup("shop", model, tmp_path / "held-out", policies=("oracle",), episodes=2, interface=interface)
     report = compare(setup)
     names = [row.world for row in report.rows]
-    assert names[:4] == ["sandbox", "model", "replay", "nearest-neighbour"]
-    assert "copy-previous" in names
+    assert names == ["sandbox", *WORLDS, AGAIN, *BASELINES]
     for row in report.rows[:4]:
         assert 0 <= row.page_exact <= 1
         assert 0 <= row.outcome_agreement <= 1
+    # The oracle succeeds whatever chance does: the ceiling is 1 where nothing is to be foreseen.
+    assert report.figure(AGAIN, "outcome_agreement").value == 1
+    assert report.figure("hybrid", "sandbox_share").n
+    assert not list((model / "fallbacks").glob("*.jsonl"))
     assert len(list((tmp_path / "held-out").glob("*.jsonl"))) == 2
     assert [row.world for row in compare(setup).rows] == names
 
@@ -124,7 +128,7 @@ def test_gates_and_baselines_by_the_command_line(made, cli, tmp_path):
     }
     assert report["powered"]["model"][-1]["extra"] == 3
     episodes = {path: path.stat().st_mtime_ns for path in out.rglob("*.jsonl")}
-    assert len(episodes) == 9 + 12  # the sandbox's, and the model's with those it ran alone
+    assert len(episodes) == 9 + 9 + 12  # the sandbox's, twice, and the model's with those it ran alone
 
     # A second run takes every stage from the first: the same figures, nothing run again but what is missing.
     gone = sorted(episodes)[-1]
