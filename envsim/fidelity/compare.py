@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from envsim.errors import ContentError, load_optional
 from envsim.fidelity import figures, one_step
@@ -29,7 +29,7 @@ from envsim.fidelity.users_link import read_users
 from envsim.policy import LADDER
 from envsim.rollout import Job, plan
 from envsim.state import state_hash
-from envsim.task import Task
+from envsim.task import Interface, Task
 from envsim.task_template import find_template, load_tasks
 from envsim.trace import Trace
 from envsim.world import World
@@ -98,7 +98,7 @@ class Setup:
         """Arguments of `TaskEnv`."""
         return {
             "app": self.app, "split": self.split, "interface": self.interface, "bugs": self.bugs,
-            "world": again(self.app, "tools" if self.interface == "tools" else "browser", self.bugs) if world == AGAIN else world,
+            "world": again(self.app, _interface(self.interface), self.bugs) if world == AGAIN else world,
             "model": None if world in (REFERENCE, AGAIN) else self.model,
         }  # fmt: skip
 
@@ -106,6 +106,12 @@ class Setup:
         """The episodes in `world`."""
         # The sandbox once more has the same sessions, in a folder of their own: an open world is no part of a name.
         return plan(self.options(REFERENCE if world == AGAIN else world), self.policies, episodes, self.seed)
+
+
+def _interface(name: str) -> Interface:
+    if name not in get_args(Interface):
+        raise ContentError(f"There is no interface {name!r}. Use one of: {', '.join(get_args(Interface))}.")
+    return "tools" if name == "tools" else "browser"
 
 
 @dataclass
