@@ -18,8 +18,8 @@ from envsim.fidelity.again import AGAIN, again
 from envsim.fidelity.bugs import compare_bugs
 from envsim.fidelity.bugs import summary as bug_figures
 from envsim.fidelity.decision import compare_outcomes, powered
-from envsim.fidelity.episodes import TIMED, Played, folder, opened, play, sandbox_share, set_aside, speed
-from envsim.fidelity.free_running import FreeRunning, Session, replay_one, summarise
+from envsim.fidelity.episodes import TIMED, Played, folder, opened, play, replay_all, sandbox_share, set_aside, speed
+from envsim.fidelity.free_running import FreeRunning, Session, summarise
 from envsim.fidelity.intervals import Estimate
 from envsim.fidelity.one_step import StepScore
 from envsim.fidelity.reliability import reliability
@@ -29,10 +29,9 @@ from envsim.fidelity.users_link import read_users
 from envsim.policy import LADDER
 from envsim.rollout import Job, plan
 from envsim.state import state_hash
-from envsim.task import Interface, Task
-from envsim.task_template import find_template, load_tasks
+from envsim.task import Interface
+from envsim.task_template import load_tasks
 from envsim.trace import Trace
-from envsim.world import World
 from envsim.worlds import HYBRID, KINDS
 
 REFERENCE = "sandbox"
@@ -246,12 +245,10 @@ def _free_running(run: _Run, kind: str) -> FreeRunning:
     done = run.watch(f"Replaying recordings in world={kind}", len(run.recordings))
 
     def make() -> Any:
-        sessions = []
-        with opened(run.setup.options(kind)) as env:
-            for trace in run.recordings:
-                sessions.append(asdict(replay_one(env.world, _task_of(trace, env.world), trace)))
-                done()
-        return sessions
+        workers = 1 if kind == AGAIN else run.setup.workers
+        return [
+            asdict(session) for session in replay_all(run.setup.options(kind), run.recordings, done, workers=workers)
+        ]
 
     rows = run.stages.keep(f"free-running-{kind}", run.inputs(kind), make)
     return summarise([Session(**row) for row in rows], seed=run.setup.seed)
@@ -261,11 +258,6 @@ def _speed(run: _Run, kind: str) -> float:
     jobs = run.setup.jobs(kind, run.setup.episodes)
     done = run.watch(f"Timing world={kind}", len([job for job in jobs if job.index < TIMED]))
     return float(run.stages.keep(f"speed-{kind}", run.inputs(kind), lambda: speed(run.setup.options(kind), jobs, done)))
-
-
-def _task_of(trace: Trace, world: World) -> Task:
-    template, _, seed = trace.header.task.partition("@")
-    return find_template(trace.header.app, template).instantiate(int(seed), world.seed_view())
 
 
 def _command(setup: Setup) -> str:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from envsim.env import TaskEnv
 from envsim.errors import UncertainError
+from envsim.fidelity.free_running import Session, replay_one
 from envsim.fidelity.intervals import Estimate, share
 from envsim.policy import get_policy
 from envsim.rollout import Job, Rollout, is_complete, recorded, run_episode, run_jobs
+from envsim.task_template import find_template
 from envsim.trace import Step, Trace, TraceReader
 
+_CHUNK = 10
+"""Recordings that a process replays at a time."""
 TIMED = 2
 """Episodes per policy that are timed: enough for a figure in two digits, and few enough for slow worlds."""
 
@@ -56,6 +62,36 @@ def play(
     new = run_jobs(todo, {**options, "record": root}, workers=workers, on_done=lambda _: done())
     kept |= {job.session: rollout for job, rollout in zip(todo, new, strict=True)}
     return Played(tuple(kept[job.session] for job in jobs), root)
+
+
+def replay_all(
+    options: dict[str, Any], recordings: Sequence[Trace], done: Callable[[], None], *, workers: int = 1
+) -> list[Session]:
+    """Replay every recording in a world made with ``TaskEnv(**options)``; in their order, whatever `workers` is."""
+    chunks = [recordings[at : at + _CHUNK] for at in range(0, len(recordings), _CHUNK)]
+    if workers <= 1 or len(chunks) <= 1:
+        return _replay_chunk(options, recordings, done)
+    found: list[Session] = []
+    # spawn, as rollouts do: a forked child would share sockets and locks with this process.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for sessions in pool.map(_replay_chunk, [options] * len(chunks), chunks):
+            found += sessions
+            for _ in sessions:
+                done()
+    return found
+
+
+def _replay_chunk(
+    options: dict[str, Any], recordings: Sequence[Trace], done: Callable[[], None] = lambda: None
+) -> list[Session]:
+    sessions = []
+    with opened(options) as env:
+        for trace in recordings:
+            template, _, seed = trace.header.task.partition("@")
+            task = find_template(trace.header.app, template).instantiate(int(seed), env.world.seed_view())
+            sessions.append(replay_one(env.world, task, trace))
+            done()
+    return sessions
 
 
 def sandbox_share(traces: Sequence[Trace], *, seed: int = 0) -> Estimate:

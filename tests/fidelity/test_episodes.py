@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from envsim.fidelity.episodes import folder, sandbox_share, set_aside
+from envsim.fidelity.episodes import folder, play, replay_all, sandbox_share, set_aside
 from envsim.fidelity.stages import Stages
-from envsim.rollout import Job
+from envsim.rollout import Job, plan
 from envsim.trace import Header, Step, Trace, TraceReader, TraceWriter
 from envsim.types import Event, Observation
 
@@ -72,3 +72,19 @@ def test_fallbacks_of_held_out_tasks_leave_the_training_data(tmp_path):
     assert (moved.header.seed, moved.state) == (7, {"carts": {}})
     set_aside(tmp_path / "none", [Job("oracle", 0, 7, "session")], aside)
     assert json.loads((aside / "s7.jsonl").read_text().splitlines()[0])["session"] == "s7"
+
+
+@pytest.mark.slow
+def test_episodes_and_replays_do_not_depend_on_the_number_of_processes(tmp_path):
+    options = {"app": "shop", "split": "train", "interface": "tools", "world": "sandbox"}
+    jobs = plan(options, ["null", "hasty:0.2"], 6, 0)
+    ticks: list[int] = []
+    played = play(options, jobs, tmp_path, lambda: ticks.append(1))
+    assert len(ticks) == 12
+    assert play(options, jobs, tmp_path, lambda: None) == played
+    recordings = played.traces()
+    one, two = (replay_all(options, recordings, lambda: ticks.append(1), workers=workers) for workers in (1, 2))
+    assert len(ticks) == 36
+    assert one == two
+    assert [session.session for session in one] == [job.session for job in jobs]
+    assert {session.reason for session in one} == {""}  # the sandbox makes its own sessions again
