@@ -59,7 +59,8 @@ def test_bugs(sandbox: Run) -> None:
 
 def test_up_ps_down(sandbox: Run) -> None:
     up = answer(sandbox("up", "notes", "-n", "2", "--bugs", "none", "--seed", "7", "--json"))
-    assert [set(record) for record in up] == [{"name", "app", "url", "runtime", "container_id", "control"}] * 2
+    keys = {"name", "app", "url", "runtime", "container_id", "control", "transport"}
+    assert [set(record) for record in up] == [keys] * 2
     assert all(record["runtime"] == "process" and record["container_id"] is None for record in up)
     assert all(Path(record["control"]).is_socket() for record in up)
     listed = {row["name"]: row for row in answer(sandbox("ps", "--json"))}
