@@ -98,7 +98,9 @@ def connect_tcp(host: str, port: int, timeout_s: float | None) -> DeadlineSocket
     """
     plain = socket.create_connection((host, port), timeout_s)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return DeadlineSocket(fileno=plain.detach())
+    connected = DeadlineSocket(fileno=plain.detach())
+    connected.settimeout(timeout_s)  # it does not take over the other's
+    return connected
 
 
 class Address:
