@@ -116,7 +116,7 @@ class Gate:
                 inner_writer.close()
         finally:
             self._held -= 1
-            self._free_at = max(self._free_at, time.monotonic() + self._lease_s)
+            self._free_at = time.monotonic() + self._lease_s
 
 
 def _connect(path: Path) -> socket.socket:
@@ -169,7 +169,7 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, default=Path("/run/envsim"), help="where the sockets are")
     parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--grace", type=float, default=120.0, help="seconds an owner has to show up at first")
-    parser.add_argument("--lease", type=float, default=10.0, help="seconds it stays up without one later")
+    parser.add_argument("--lease", type=float, default=30.0, help="seconds it stays up without one later")
     args = parser.parse_args()
     asyncio.run(serve(Gate(args.digest, args.directory, args.grace, args.lease), args.port))
 

@@ -6,6 +6,7 @@ What a program's stdin and stdout carry comes in frames of eight bytes' header (
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import select
 import socket
@@ -39,19 +40,20 @@ def open_stream(client: Any, container_id: str, command: list[str]) -> DeadlineS
 
 def _carry(client: Any, container_id: str, command: list[str], far: socket.socket) -> None:
     errors, requests = importlib.import_module("docker.errors"), importlib.import_module("requests")
-    stream = None
+    ends: list[Any] = [far]
     try:
         started = client.api.exec_create(container_id, command, stdin=True, stderr=False)
         stream = client.api.exec_start(started["Id"], socket=True)
         raw = getattr(stream, "_sock", stream)  # over TCP and unix sockets it is wrapped, over TLS and SSH it is not
+        ends += [stream, raw]  # both: while either is open, so is the connection
         raw.settimeout(STUCK_S)
         _exchange(far, raw)
     except (errors.DockerException, requests.RequestException, OSError):
         pass  # who waits at the other end sees that it is closed, and asks what became of the sandbox
     finally:
-        far.close()
-        if stream is not None:
-            stream.close()
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.close()
 
 
 def _exchange(far: socket.socket, raw: Any) -> None:

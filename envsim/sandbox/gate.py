@@ -31,6 +31,8 @@ SHARED = "/run/envsim"
 """Where containers find the folder of the sockets."""
 UP_WITHIN_S = 15.0
 PROOF_S = 5.0
+LEASE_S = 30.0
+"""How long a gate stays up without an owner: longer than the app's container takes to be restarted."""
 MEMORY = 256 * 1024 * 1024
 PIDS = 64
 """Of a gate. Through the engine's API, each connection is a process in there, of about 6 MB."""
@@ -215,7 +217,7 @@ class Gate:
     def _create(self, image: str, name: str, network: dict[str, Any]) -> Any:
         return self._client.containers.create(
             image,
-            ["--digest", digest_of(self.door.token)],
+            ["--digest", digest_of(self.door.token), "--lease", str(LEASE_S)],
             name=name,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],
