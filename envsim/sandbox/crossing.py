@@ -27,7 +27,7 @@ from envsim.page.sockets import Address, UnixAddress, connect_unix
 from envsim.sandbox import registry
 from envsim.sandbox.gate import SHARED, Bridge, Gate
 from envsim.sandbox.image import Progress, engine_errors, ensure_gate, quiet
-from envsim.sandbox.owner import Owner, pid_space
+from envsim.sandbox.owner import container_labels, pid_space
 from envsim.sandbox.registry import Record
 from envsim.sandbox.remove import remove
 from envsim.sandbox.seed import cache_dir
@@ -219,7 +219,7 @@ def sockets_cross(client: Any, image: str) -> bool:
         "command": ["-c", _PROBE, f"{SHARED}/{place.name}", nonce],
         "network_mode": "none",
         "user": "1000:1000",
-        "labels": {**Owner.current().labels(), "envsim.name": record.name},
+        "labels": {**container_labels(), "envsim.name": record.name},
         "use_config_proxy": False,
     }
     container = None

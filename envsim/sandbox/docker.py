@@ -20,7 +20,7 @@ from envsim.sandbox import registry
 from envsim.sandbox.client import LOG_TAIL, Lease, SocketControl, wait_for_lease
 from envsim.sandbox.crossing import IO, Crossing, Crossings, wanted_transport
 from envsim.sandbox.image import Progress, connect, engine_errors, ensure_image, quiet
-from envsim.sandbox.owner import Owner
+from envsim.sandbox.owner import container_labels
 from envsim.sandbox.remove import gone_is_fine, remove, sweep_containers
 from envsim.sandbox.served import ServedSandbox, disk_errors, probe_arguments, reserve
 from envsim.sandbox.spec import SandboxSpec
@@ -32,6 +32,8 @@ MEMORY = 512 * 1024 * 1024
 PIDS = 128
 CPUS = 1.0
 TMP = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
+OUTSIDE = ("/tmp", "/dev/shm", "/run/envsim")  # noqa: S108 -- inside the container
+"""All that a container's user can write to beside its data folder."""
 STATE = "rw,noexec,nosuid,nodev,size=256m,uid=1000,gid=1000"
 """The data folder of a hosted app: in memory, within the container's limit."""
 
@@ -182,9 +184,10 @@ def _await(spec: SandboxSpec, container: Any, control: Address) -> Lease:
 def _create(client: Any, spec: SandboxSpec, image: str, name: str, volumes: dict[str, dict[str, str]]) -> Any:
     hosted = spec.origin.hosted
     data = [hosted.data] if hosted is not None else []
+    arguments = [f"--data={folder}" for folder in data] + [f"--outside={folder}" for folder in OUTSIDE if data]
     return client.containers.create(
         image,
-        ["--lease", str(LEASE_S), "--grace", str(LEASE_S), *(f"--data={folder}" for folder in data)],
+        ["--lease", str(LEASE_S), "--grace", str(LEASE_S), *arguments],
         name=f"envsim-{name}",
         network_mode="none",
         cap_drop=["ALL"],
@@ -200,11 +203,7 @@ def _create(client: Any, spec: SandboxSpec, image: str, name: str, volumes: dict
         volumes=volumes,
         use_config_proxy=False,
         log_config={"type": "json-file", "config": {"max-size": "5m", "max-file": "1"}},
-        labels={
-            "envsim.app": spec.ref,
-            "envsim.name": name,
-            **Owner.current().labels(),
-        },
+        labels={"envsim.app": spec.ref, "envsim.name": name, **container_labels()},
     )
 
 

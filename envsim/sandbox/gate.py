@@ -21,7 +21,7 @@ from envsim.guest.supervisor import APP_SOCKET, CONTROL_SOCKET
 from envsim.page.sockets import Address, DeadlineSocket, TcpAddress
 from envsim.sandbox.engine_stream import open_stream
 from envsim.sandbox.image import connect
-from envsim.sandbox.owner import Owner
+from envsim.sandbox.owner import Owner, container_labels
 from envsim.sandbox.registry import Record
 from envsim.sandbox.remove import gone_is_fine, remove, remove_volume
 
@@ -36,7 +36,7 @@ LEASE_S = 30.0
 MEMORY = 256 * 1024 * 1024
 PIDS = 64
 """Of a gate. Through the engine's API, each connection is a process in there, of about 6 MB."""
-SOCKETS = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m,mode=0770,uid=1000,gid=1000,noexec,nosuid,nodev"}
+SOCKETS = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m,mode=0777,uid=1000,gid=1000,noexec,nosuid,nodev"}
 NETWORK = {
     "com.docker.network.bridge.enable_ip_masquerade": "false",
     "com.docker.network.bridge.enable_icc": "false",
@@ -118,7 +118,7 @@ class Bridge:
                     f"envsim-{owner.pid:x}-{secrets.token_hex(4)}",
                     driver="bridge",
                     options=NETWORK,
-                    labels=owner.labels(),
+                    labels=container_labels(),
                 )
             self._users += 1
             return str(self._network.name)
@@ -156,7 +156,7 @@ class Gate:
         self._bridge = bridge
         self._container: Any = None
         self._within_s = within_s
-        self._labels = {**Owner.current().labels(), "envsim.name": record.name}
+        self._labels = {**container_labels(), "envsim.name": record.name}
         self._joined = False
         self.door = Door(Address(), secrets.token_hex(32))
         self.app, self.control = GateAddress(self.door, APP_SOCKET), GateAddress(self.door, CONTROL_SOCKET)

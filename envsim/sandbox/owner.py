@@ -49,17 +49,19 @@ class Owner:
             return None
         return cls(int(labels["envsim.owner_pid"]), int(labels["envsim.owner_start"]))
 
-    def labels(self) -> dict[str, str]:
-        """Labels for what an engine holds for it."""
-        return {
-            "envsim.owner_pid": str(self.pid),
-            "envsim.owner_start": str(self.start),
-            "envsim.owner_space": pid_space(),
-        }
-
     def alive(self) -> bool:
         """Whether this very process still runs."""
         return Owner.of(self.pid) == self
+
+
+def container_labels() -> dict[str, str]:
+    """What every container, volume and network carries, so that `sandbox gc` removes it once the caller is gone."""
+    owner = Owner.current()
+    return {
+        "envsim.owner_pid": str(owner.pid),
+        "envsim.owner_start": str(owner.start),
+        "envsim.owner_space": pid_space(),
+    }
 
 
 def pid_space() -> str:

@@ -26,7 +26,8 @@ def sweep_containers(client: Any) -> list[str]:
     for container in found:
         if _is_orphan(container.labels):
             remove(container)
-            swept.append(container.labels["envsim.name"])
+            # One that was to answer a question about an image was no sandbox and has no name of ours.
+            swept.append(container.labels.get("envsim.name") or container.name)
     with engine_errors(SandboxError, "What killed owners left cannot be listed"):
         volumes = client.volumes.list(filters={"label": OWNED})
         networks = client.networks.list(filters={"label": OWNED})

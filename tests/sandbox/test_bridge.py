@@ -27,7 +27,7 @@ from envsim.sandbox.docker import DockerRuntime, DockerSandbox
 from envsim.sandbox.gate import Gate, control_address
 from envsim.sandbox.image import connect
 from envsim.sandbox.inprocess import InProcessRuntime
-from envsim.sandbox.owner import Owner
+from envsim.sandbox.owner import container_labels
 from envsim.sandbox.runtime import ResetRequest
 from envsim.sandbox.spec import SandboxSpec
 from envsim.testing import check_sandbox
@@ -382,15 +382,14 @@ def test_an_engine_over_tcp(transport: str, notes: SandboxSpec, monkeypatch: pyt
 
 
 def test_pids_of_another_machine_are_not_looked_up(notes: SandboxSpec) -> None:
-    labels = {**Owner(2**22 + 1, 1).labels(), "envsim.name": "far-away", "envsim.owner_space": "another machine"}
+    dead = {**container_labels(), "envsim.owner_pid": str(2**22 + 1)}
+    far = {**dead, "envsim.name": "far-away", "envsim.owner_space": "another machine"}
     with closing(connect()) as client:
-        volume = client.volumes.create("envsim-far-away", labels=labels)
-        gone = client.volumes.create("envsim-near-by", labels={**labels, **Owner(2**22 + 1, 1).labels()})
+        volume = client.volumes.create("envsim-far-away", labels=far)
+        client.volumes.create("envsim-near-by", labels=dead)
         try:
             sweep.gc()
-            assert [each.name for each in client.volumes.list(filters={"label": "envsim.name=far-away"})] == [
-                "envsim-far-away"
-            ]
+            left = client.volumes.list(filters={"label": f"envsim.owner_pid={2**22 + 1}"})
+            assert [each.name for each in left] == ["envsim-far-away"]
         finally:
             volume.remove()
-    assert gone.name == "envsim-near-by"
