@@ -168,7 +168,7 @@ def test_bad_requests_to_a_running_sandbox(sandbox: Run, name: str) -> None:
 def test_a_missing_engine_is_named(sandbox: Run, command: list[str]) -> None:
     result = sandbox(*command, DOCKER_HOST="unix:///nowhere/docker.sock")
     assert result.returncode == 2
-    assert result.stderr == "error: No Docker engine answers. Run: sudo service docker start\n"
+    assert result.stderr == "error: No Docker engine answers at unix:///nowhere/docker.sock. Run: docker info\n"
 
 
 def test_a_bad_sandbox_toml_names_file_and_key(sandbox: Run, tmp_path: Path) -> None:
