@@ -21,6 +21,7 @@ from typing import Any
 
 from envsim.errors import ContentError, PrerequisiteError
 from envsim.sandbox.declared import DEBIAN_PACKAGE
+from envsim.sandbox.owner import container_labels
 from envsim.sandbox.seed import cache_dir
 
 PACKAGE_NAME = re.compile(DEBIAN_PACKAGE)
@@ -144,7 +145,7 @@ def image_release(client: Any, name: str) -> str:
 @contextlib.contextmanager
 def _created(client: Any, name: str) -> Iterator[Any]:
     """A container of an image that is never started: its files can be read."""
-    container = client.containers.create(name, ["true"], network_mode="none")
+    container = client.containers.create(name, ["true"], network_mode="none", labels=container_labels())
     try:
         yield container
     finally:

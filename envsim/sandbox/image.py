@@ -22,6 +22,7 @@ from envsim.errors import ContentError, PrerequisiteError, SandboxError, Sandbox
 from envsim.sandbox.bundle import all_requirements, files_hash, guest_files
 from envsim.sandbox.debs import INSTALL, fetch_debs
 from envsim.sandbox.dockerfile import dockerfile
+from envsim.sandbox.owner import container_labels
 from envsim.sandbox.seed import cache_dir, folder_files, guest_spec
 from envsim.sandbox.spec import SandboxSpec, load_apps
 from envsim.sandbox.wheels import get_wheels
@@ -256,7 +257,13 @@ def ask_python(client: Any, image: str, code: str) -> bytes | None:
     errors = importlib.import_module("docker.errors")
     # Not `run`: it leaves the container behind where the program cannot be started.
     container = client.containers.create(
-        image, ["-c", code], entrypoint="python3", user="0", network_mode="none", use_config_proxy=False
+        image,
+        ["-c", code],
+        entrypoint="python3",
+        user="0",
+        network_mode="none",
+        use_config_proxy=False,
+        labels=container_labels(),
     )
     try:
         container.start()
