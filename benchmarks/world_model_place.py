@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+from envsim.sandbox.seed import folder_hash
+from envsim.state import state_hash
 
 T = TypeVar("T")
 
@@ -54,6 +58,19 @@ class Place:
     def model(self) -> Path:
         """Where the model is left."""
         return self.root / "model"
+
+    def renew(self, name: str, code: Sequence[Path], made: Sequence[Path]) -> None:
+        """Remove `made` unless it was made by the code that is there: a stage knows its input, not its own sources."""
+        marker, digest = self.root / f"{name}.code", state_hash([folder_hash(folder) for folder in code])
+        if not marker.is_file() or marker.read_text(encoding="utf-8") != digest:
+            for folder in made:
+                shutil.rmtree(folder, ignore_errors=True)
+            self.root.mkdir(parents=True, exist_ok=True)
+            marker.write_text(digest, encoding="utf-8")
+
+    def code(self, name: str) -> str:
+        """Digest of the code that made stage `name`."""
+        return (self.root / f"{name}.code").read_text(encoding="utf-8")
 
     def timed(self, stage: str, key: str, work: Callable[[], T]) -> tuple[T, float | None]:
         """The result of `work`, and the seconds it took; None if it was interrupted meanwhile.

@@ -21,8 +21,9 @@ from envsim.fidelity.report import Report, verdict, write_report
 from envsim.fidelity.survival import reached
 from envsim.rollout import plan, run_jobs
 from worldmodel.checkpoint import load_model
-from worldmodel.train import Args, train
+from worldmodel.train import Args, run_key, train
 
+REPO = Path(__file__).resolve().parents[1]
 SPLITS = {"sessions": "train", "templates": "test"}
 """What is held out -> the tasks it has."""
 GOALS: tuple[tuple[str, str, float], ...] = (
@@ -57,15 +58,19 @@ class Rows:
 
 def run(place: Place) -> Rows:
     """Record, train, compare."""
+    outs = {name: place.root / f"held-out-{name}" for name in SPLITS}
+    place.renew(
+        "sessions", [REPO / "envsim" / part for part in ("policy", "page", "guest")], [place.traces, *outs.values()]
+    )
+    place.renew("model", [REPO / "worldmodel"], [place.model])
     with stages() as watch:
         record(place, watch)
-    _, seconds = place.timed(
-        "train", f"{sorted(place.recorded.items())} {sorted(place.training.items())} {place.seed}",
-        lambda: train(Args(place.traces, place.model, seed=place.seed, **place.training)),
-    )  # fmt: skip
+    arguments = Args(place.traces, place.model, seed=place.seed, **place.training)
+    print("training", file=sys.stderr)
+    _, seconds = place.timed("train", f"{run_key(arguments)} {place.code('model')}", lambda: train(arguments))
     reports = {}
     for name, split in SPLITS.items():
-        out = place.root / f"held-out-{name}"
+        out = outs[name]
         setup = Setup(
             app="shop", model=place.model, held_out=out / "held-out", episodes=place.episodes, seed=place.seed + 1,
             split=split, extra=place.extra, workers=place.workers,
@@ -93,7 +98,7 @@ def goals(rows: Rows) -> list[Goal]:
     """Every figure that has a goal, on both kinds of held-out tasks."""
     found = [_goal(rows, *goal) for goal in GOALS]
     spent = rows.minutes
-    measured = f"{spent:.1f} min" if spent is not None else "interrupted; of one piece only after --out elsewhere"
+    measured = f"{spent:.1f} min" if spent is not None else "interrupted, so not measured"
     optimised = rows.config["training"]["seconds"] / 60
     found.append(
         Goal("training on CPU", f"<= {MINUTES:g} min", f"{measured} ({optimised:.1f} of it optimising)",

@@ -46,6 +46,9 @@ def verdict(report: Report) -> str:
     agreement = report.figure("model", "outcome_agreement")
     if agreement.n:
         said += [_advice(report), f"The model reaches the sandbox's verdict on {_percent(agreement)} of episodes."]
+    hybrid, left = report.figure("hybrid", "outcome_agreement"), report.figure("hybrid", "sandbox_share")
+    if hybrid.n and left.n and _meets("outcome_agreement", hybrid.value) and hybrid.value > agreement.value:
+        said.append(f"The hybrid does on {_percent(hybrid)}, and leaves {_percent(left)} of its steps to the sandbox.")
     invented = report.figure("model", "bugs_invented")
     if invented.n and invented.value:
         said.append(f"It invents {invented.value:.0f} bug{'s' * (invented.value > 1)}.")
