@@ -186,15 +186,18 @@ def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
 
 
 def encode(
-    found: Sequence[Sample], vocabulary: Vocabulary, memory: Memory
+    found: Sequence[Sample], vocabulary: Vocabulary, memory: Memory, stable: frozenset[str] | None = None
 ) -> tuple[list[Example], frozenset[str], dict[str, list[int]]]:
     """Training examples, each with the draft it would have had if its own task had not been recorded.
+
+    `stable` are the lines a network was trained without; None finds them.
 
     Returns:
         The examples, the lines that always survive, and how such drafts did (`worldmodel.support.track_record`).
     """
     drafts = [choose_draft(s.situation, memory, without=s.group) for s in found]
-    stable = survival(zip(drafts, found, strict=True))
+    if stable is None:
+        stable = survival(zip(drafts, found, strict=True))
     out = []
     for sample, draft in zip(found, drafts, strict=True):
         context = write_context(vocabulary, sample.situation, draft, stable)

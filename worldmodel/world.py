@@ -22,6 +22,7 @@ from envsim.types import Action, Event, JsonValue, Observation, Transition
 from worldmodel.checkpoint import Model, load_model
 from worldmodel.dataset import Reset
 from worldmodel.document import to_transition
+from worldmodel.index import StateIndex
 from worldmodel.predict import NearestNeighbour, Replay, answer_batch
 from worldmodel.session import WINDOW, Session, Situation, tool_request
 
@@ -52,6 +53,7 @@ class TraceWorld(ABC):
         self._recorded = self._find_resets()
         self._tools = {str(tool["name"]) for tool in model.data.manifest["tools"]}
         self._session: Session | None = None
+        self._index = StateIndex()
         self._seed = 0
         self._step = 0
         self._episode = 0
@@ -78,7 +80,7 @@ class TraceWorld(ABC):
             )
         self._seed, self._step = seed, 0
         self._episode += 1
-        self._session = session = Session(self.interface, self._seed_view)
+        self._session = session = Session(self.interface, self._seed_view, index=self._index)
         known = self._recorded.get(_start_key(task.start))
         situation = session.open(task.start)
         if known is not None:
@@ -108,15 +110,22 @@ class TraceWorld(ABC):
         """See `World.step`."""
         session = self._live()
         self._step += 1
-        if self.interface == "tools" and action.kind == "call" and action.name not in self._tools:
-            error = f"there is no tool {action.name!r}; the tools are: {', '.join(sorted(self._tools))}"
-            return Transition(observation=Observation(error=error))
         asked = session.ask(action)
         if isinstance(asked, Transition):
             return asked
-        transition = self._answer(asked)
+        there = self.interface != "tools" or action.name in self._tools
+        transition = self._answer(asked) if there else self._refuse(action.name, asked)
         session.answer(asked.request, transition)
         return transition
+
+    def _refuse(self, name: str, asked: Situation) -> Transition:
+        """The answer to a call of a tool that there is not: as recorded, where such a mistake was."""
+        results = self.model.memory.results
+        said = results.answer(asked) if results is not None else None
+        if said is not None and said.lines is not None:
+            return to_transition(said.lines, self.interface)
+        error = f"there is no tool {name!r}; the tools are: {', '.join(sorted(self._tools))}"
+        return Transition(observation=Observation(error=error))
 
     def state(self) -> StateView:
         """See `World.state`: what is believed, by the deltas predicted so far."""
