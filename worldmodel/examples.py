@@ -27,10 +27,6 @@ _REPEATED = 0.5
 """How sure an earlier answer to the same call is where programs do not know what it says."""
 LEAST_SURE = {"exact": 0.6, "past": 0.5, "page": 0.35}
 """By kind of draft, how often it is right: a page program that was right less often is no better. Others seldom are."""
-_REPEATED = 0.5
-"""How sure an earlier answer to the same call is where programs do not know what it says."""
-LEAST_SURE = 0.35
-"""A page program that was right less often than this is no better than a neighbour's page."""
 
 
 @dataclass(frozen=True)

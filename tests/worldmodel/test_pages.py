@@ -15,12 +15,13 @@ from envsim.rng import Rng
 from envsim.state import apply, diff
 from envsim.types import Observation, Transition
 from worldmodel.document import meta, observation_lines, read_delta, to_lines
+from worldmodel.pages.answers import without_changes
 from worldmodel.pages.choices import grow
 from worldmodel.pages.forms import shown
 from worldmodel.pages.lists import ListExample, Order, merge_ranks
 from worldmodel.pages.names import open_names
 from worldmodel.pages.nodes import Node, read, write
-from worldmodel.pages.pages import Pages, without_changes
+from worldmodel.pages.pages import Pages
 from worldmodel.pages.queries import learn_list
 from worldmodel.pages.texts import TextExample, learn_text
 from worldmodel.requests import Request

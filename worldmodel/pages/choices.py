@@ -17,6 +17,8 @@ LEAST_GAIN = 1.5
 NEAR = 0.99
 MAX_VALUES = 14
 MAX_BRANCHES = 60
+MOST_IS = 20
+"""Greater numbers are compared, not asked for."""
 _MAX_TEXT = 100
 _ASKED = ("branch", "button", "group", "query.", "field.", "choice.")
 _KIND = re.compile(r"[a-z][a-z_ -]*|[A-Z][a-z]*")
@@ -157,7 +159,8 @@ def _tests(seen: Sequence[Seen]) -> list[tuple[Test, Answers]]:
         values = Counter(value for value in column if isinstance(value, str | int) and len(str(value)) <= _MAX_TEXT)
         if len(values) <= (MAX_BRANCHES if name == "branch" else MAX_VALUES):
             for value in values:
-                if isinstance(value, str) and not _is_kind(name, value):
+                # Nor whether an amount is this very one: it stands for the thing that has it.
+                if not (_is_kind(name, value) if isinstance(value, str) else abs(value) <= MOST_IS):
                     continue
                 offer(Test(name, "is", value), [v == value and type(v) is type(value) for v in column])
         _offer_limits(name, column, seen, offer)

@@ -20,6 +20,8 @@ MOST_ROWS = 150
 """Instances that a list's own level is learned from."""
 BELIEVED = 0.85
 """A list's query is run if it was right so often; else its block is remembered."""
+POORLY = 0.6
+LEAST_LISTS = 4
 MAX_DEPTH = 12
 MORE = 0.02
 """What figures of the page must add to what names alone explain."""
@@ -104,7 +106,28 @@ def learn_level(
         else:
             before = frozenset(n for n in range(number) if not shape.places[n].many)
             parts[number] = _learn_one(number, examples, mask, here, shared, depth, before)
+    shape, parts = _lists_of_one(shape, parts, examples, mask, place, shared, depth)
     return Level(shape, tuple(parts))
+
+
+def _lists_of_one(
+    shape: Shape, parts: list[Part], examples: Sequence[Example], mask: Mask, place: str, shared: frozenset[str],
+    depth: int,
+) -> tuple[Shape, list[Part]]:  # fmt: skip
+    """Elements that nothing explains, but as the only row of a list, are lists: nobody had two of them yet."""
+    for number, part in enumerate(parts):
+        rule = part.text
+        if rule is None or rule.sure >= POORLY or rule.remember >= POORLY or depth >= MAX_DEPTH:
+            continue
+        lists = [ListExample(example.names, list(example.divided.get(number, []))) for example in examples]
+        if sum(bool(one.instances) for one in lists) < LEAST_LISTS:
+            continue
+        changed = _learn_many(number, examples, mask, f"{place}/{number}", shared, depth)
+        if changed.query is None or changed.query.sure < BELIEVED or changed.item is None:
+            continue
+        if min((one.text.sure for one in changed.item.parts if one.text is not None), default=0.0) > rule.sure:
+            shape, parts[number] = shape.with_list(number), changed
+    return shape, parts
 
 
 def _learn_one(

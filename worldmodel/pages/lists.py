@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 
 from envsim.types import JsonValue
@@ -237,7 +238,8 @@ class ListExample:
     keys: list[str] = field(default_factory=list)
 
 
-def atoms(instance: Instance) -> set[str]:
+@lru_cache(maxsize=16384)
+def atoms(instance: Instance) -> frozenset[str]:
     """Texts of an instance that may be values: parts of its texts, segments of its URLs, numbers."""
     out: set[str] = set()
     todo = list(instance)
@@ -250,7 +252,7 @@ def atoms(instance: Instance) -> set[str]:
             if part.startswith(("/", '"')):
                 out.update(re.split(r'[/?&="]', part))
         out |= set(node.text.split(SEP)[:1])
-    return {text for text in out if len(text) > 1 or text.isdigit()}
+    return frozenset(text for text in out if len(text) > 1 or text.isdigit())
 
 
 def bind(example: ListExample, collection: str, pool: Sequence[str]) -> list[str] | None:

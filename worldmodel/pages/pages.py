@@ -14,6 +14,16 @@ from envsim.rng import Rng
 from envsim.state import StateView, apply
 from envsim.types import JsonValue
 from worldmodel.document import Lines, body, dump, meta, read_delta
+from worldmodel.pages.answers import (
+    about_of,
+    asked_url,
+    bin_of,
+    content,
+    page_before,
+    plain_requests,
+    without_changes,
+    words_of,
+)
 from worldmodel.pages.levels import Example, Level, everywhere, learn_level
 from worldmodel.pages.names import Names, open_names, sums
 from worldmodel.pages.nodes import SEP, URL, Node, read, url_of, walk, write
@@ -24,7 +34,7 @@ from worldmodel.rules.branches import operation
 from worldmodel.rules.known import Known
 from worldmodel.rules.programs import Outcome
 from worldmodel.rules.relations import Relations
-from worldmodel.rules.scope import address, asked, unquoted
+from worldmodel.rules.scope import address, asked
 from worldmodel.session import Sample, Situation
 
 MOST = 72
@@ -57,11 +67,11 @@ class Page:
 
     level: Level
     checked: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """By how sure it was (`_bin`): how many answers it did not learn from came out right, of how many."""
+    """By how sure it was (`bin_of`): how many answers it did not learn from came out right, of how many."""
 
     def sure(self, support: float) -> float:
         """Share that comes out right where the least sure part has this support (Laplace-smoothed)."""
-        right, total = self.checked.get(_bin(support), (0, 0))
+        right, total = self.checked.get(bin_of(support), (0, 0))
         return (right + 2 * support) / (total + 2)
 
 
@@ -115,10 +125,10 @@ class Pages:
 
     def learn(self, found: Sequence[Sample], branch: Mapping[int, str], seed: int = 0) -> None:
         """Find programs in recorded answers; `branch` gives the kind of answer of each, by its place in `found`."""
-        self.words = _words(found)
+        self.words = words_of(found)
         by_kind: dict[str, list[int]] = defaultdict(list)
         by_address: dict[str, list[int]] = defaultdict(list)
-        for number in _plain(found, branch):
+        for number in plain_requests(found, branch):
             sample = found[number]
             kind = self.kind(sample.target, sample.situation)
             self.kinds.setdefault(branch[number], kind)
@@ -161,7 +171,7 @@ class Pages:
 
     def _learn_address(self, found: Sequence[Sample], rng: Rng) -> Address:
         chosen = [found[i] for i in sorted(rng.sample(range(len(found)), min(MOST, len(found))))]
-        if all(_asked_url(s.situation.request) == meta(s.target, "url") for s in chosen):
+        if all(asked_url(s.situation.request) == meta(s.target, "url") for s in chosen):
             return Address(True, Level(Shape()))
         examples = []
         for sample in chosen:
@@ -180,7 +190,7 @@ class Pages:
             verb = sample.situation.request.lines[0].partition(" ")[0]
             asked_for = sorted(name for name in address(meta(sample.target, "url")) if name.startswith("query."))
             kind = f"{branch} {verb} {bool(sample.situation.login)} {asked_for}"
-            key = (kind, _about(sample.target, sample.situation))
+            key = (kind, about_of(sample.target, sample.situation))
             seen[key] += 1
             seen[kind, ""] += 1
             ranked.append((seen[key] > PER_ADDRESS, seen[kind, ""], len(ranked), at))
@@ -195,9 +205,9 @@ class Pages:
         for sample, branch in found:
             after = apply(sample.situation.state, read_delta(sample.target))
             names = self._names(sample.situation, after, meta(sample.target, "url"), branch)
-            nodes = _content(read(sample.target, sample.situation.interface))
-            before = _content(read(_before(sample.situation), sample.situation.interface))
-            about = _about(sample.target, sample.situation)
+            nodes = content(read(sample.target, sample.situation.interface))
+            before = content(read(page_before(sample.situation), sample.situation.interface))
+            about = about_of(sample.target, sample.situation)
             examples.append(Example(names, nodes, about, before, everywhere(nodes, self._mask)))
         made = sums(example.names for example in examples)
         for example in examples:
@@ -237,7 +247,7 @@ class Pages:
         """What the latest answers show; and, before it is remembered, how often programs get one right."""
         latest: dict[str, list[int]] = defaultdict(list)
         for number, (sample, _) in enumerate(found):
-            latest[_about(sample.target, sample.situation)].append(number)
+            latest[about_of(sample.target, sample.situation)].append(number)
         shown = {number for numbers in latest.values() for number in numbers[-2:]}
         asked_for = [number for number in range(len(found)) if number not in picked]
         asked_for = asked_for[:: max(1, len(asked_for) // MOST_CHECKS)]
@@ -249,13 +259,13 @@ class Pages:
             if number in asked_for:
                 written = self.document(sample.situation, Outcome(branch, None, 1.0), after, (), sample.group)
                 if written is not None:
-                    counts = right.setdefault(_bin(written.support), [0, 0])
+                    counts = right.setdefault(bin_of(written.support), [0, 0])
                     counts[0] += written.lines == without_changes(sample.target)
                     counts[1] += 1
             if number in shown:
                 names = self._names(sample.situation, after, meta(sample.target, "url"), branch)
-                nodes = _content(read(sample.target, sample.situation.interface))
-                about = _about(sample.target, sample.situation)
+                nodes = content(read(sample.target, sample.situation.interface))
+                about = about_of(sample.target, sample.situation)
                 recorder.take(self.pages[kind].level, names, nodes, about, sample.group)
         checked = {bin_: (counts[0], counts[1]) for bin_, counts in right.items()}
         self.pages[kind] = replace(self.pages[kind], checked=checked)
@@ -287,7 +297,7 @@ class Pages:
         values: dict[str, JsonValue] = {}
         for name, value in asked(situation.request, situation.state, self.known).items():
             values[f"asked.{name}" if name.startswith(("url.", "query.")) else name] = value
-        if where := _asked_url(situation.request):
+        if where := asked_url(situation.request):
             values["asked.path"] = where.partition("?")[0]
         if url:
             values |= address(url)
@@ -326,8 +336,8 @@ class Pages:
         names = self._names(situation, after, url, outcome.branch)
         about = url.partition("?")[0] or situation.request.key
         writer = Writer(self.memory, self._mask, self.shared, without)
-        kept = _content(read(_before(situation), situation.interface))
-        guess = _content(read(draft, situation.interface))
+        kept = content(read(page_before(situation), situation.interface))
+        guess = content(read(draft, situation.interface))
         nodes: list[Node] = []
         for _ in range(2 if self._late(page.level) else 1):
             if nodes:
@@ -352,53 +362,7 @@ class Pages:
         if rule is None:
             return None, 0.0
         if rule.same:
-            return _asked_url(situation.request), 1.0
+            return asked_url(situation.request), 1.0
         names = self._names(situation, after, "")
         nodes, sure = Writer(self.memory, self._mask, self.shared).level(rule.level, names, "", (), ())
         return (url_of(nodes[0]), sure) if nodes else (None, 0.0)
-
-
-def _words(found: Sequence[Sample]) -> frozenset[str]:
-    """Texts of one word that fields of rows have, in what sessions begin with."""
-    state = next((sample.situation.state for sample in found if sample.situation.state), {})
-    rows = [row for table in state.values() if isinstance(table, dict) for row in table.values()]
-    texts = {value for row in rows if isinstance(row, dict) for value in row.values() if isinstance(value, str)}
-    return frozenset(text for text in texts if text.islower() and text.isalpha())
-
-
-def _plain(found: Sequence[Sample], branch: Mapping[int, str]) -> list[int]:
-    """Places of browser requests; of a kind of answer that comes without bugs too, those without."""
-    asked_for = [n for n, s in enumerate(found) if s.index > 0 and s.situation.interface == "browser"]
-    spoiled = {n for n in asked_for if any(line.startswith("@event ") for line in found[n].target)}
-    total = Counter(branch[n] for n in asked_for)
-    plain = Counter(branch[n] for n in asked_for if n not in spoiled)
-    return [n for n in asked_for if n not in spoiled or 4 * plain[branch[n]] <= total[branch[n]]]
-
-
-def without_changes(target: Lines) -> Lines:
-    """What of a document an agent sees."""
-    return tuple(line for line in target if line[:1] != "!" and not line.startswith("@event "))
-
-
-def _bin(sure: float) -> str:
-    return "high" if sure >= 0.9 else "middle" if sure >= 0.6 else "low"
-
-
-def _content(nodes: Sequence[Node]) -> tuple[Node, ...]:
-    return tuple(node for node in nodes if node.role != URL)
-
-
-def _before(situation: Situation) -> Lines:
-    return situation.past[-1][1] if situation.past else ()
-
-
-def _about(target: Lines, situation: Situation) -> str:
-    return meta(target, "url").partition("?")[0] or situation.request.key
-
-
-def _asked_url(request: Request) -> str:
-    head = request.lines[0]
-    if head.startswith("get "):
-        return unquoted(head[4:])
-    on = head.rpartition(" on ")[2]
-    return unquoted(on) if on.startswith('"') else ""

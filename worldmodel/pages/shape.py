@@ -87,6 +87,14 @@ class Shape:
         count = Counter(self.singles.values())
         return tuple(sorted(place for place, n in count.items() if n >= VARIED))
 
+    def with_list(self, number: int) -> Shape:
+        """The same, a single element being a list of which nobody had two."""
+        names = [name for name, place in self.singles.items() if place == number]
+        places = list(self.places)
+        places[number] = Place(places[number].role, True, START, places[number].name)
+        rest = {name: place for name, place in self.singles.items() if place != number}
+        return Shape(tuple(places), rest, tuple(sorted({*self.repeated, *names})))
+
     def _single(self, name: str, kid: Node, taken: dict[int, list[tuple[Node, ...]]], last: int) -> int | None:
         found = self.singles.get(name)
         if found is None and name not in self._listed:

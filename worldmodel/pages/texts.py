@@ -19,6 +19,8 @@ _STARTS = re.compile(r"-?[$¢]?\d[\d,]*(?:\.\d+)?|\w+")
 _NUMBER = re.compile(r"-?[$¢]?\d[\d,]*(?:\.\d+)?")
 _MOST_WORDS = 14
 MOST_WAYS = 8
+MANY_THINGS = 4
+"""Things spoken of, from which on a text of one of them is its own."""
 MOST_HOLES = 14
 LONG = 1500
 """Longer texts are remembered or constant, never taken apart."""
@@ -102,13 +104,16 @@ class TextExample:
 def learn_text(examples: Sequence[TextExample]) -> TextRule:
     """The rule behind these texts."""
     ways: list[Template] = []
-    left = list(examples)
+    left, things = list(examples), len({one.about for one in examples})
     while left and len(ways) < MOST_WAYS:
         template = _best_template(left)
         rest = [one for one in left if template.render(one.names) != one.text]
         if len(left) - len(rest) < min(2, len(examples)):
             break
-        ways.append(template)
+        alone = not template.holes and len({o.about for o in left} - {o.about for o in rest}) == 1
+        if not alone or things < MANY_THINGS:
+            ways.append(template)
+        # Else it is what one thing says of itself: that is for memory.
         left = rest
     remember = _remembered(examples)
     labels = [_label(one, ways) for one in examples]
