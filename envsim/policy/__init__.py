@@ -1,4 +1,4 @@
-"""Whatever picks actions: null, random, explorer, oracle, noisy, scripted, chat."""
+"""Whatever picks actions: null, random, explorer, oracle, noisy, scripted, ranker, chat."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from envsim.policy.explorer import ExplorerPolicy
 from envsim.policy.noisy import NoisyPolicy
 from envsim.policy.oracle import OraclePolicy
 from envsim.policy.random import RandomPolicy
+from envsim.policy.ranker import RankerPolicy, load_ranker
 
 __all__ = [
     "ChatPolicy",
@@ -21,6 +22,7 @@ __all__ = [
     "OraclePolicy",
     "Policy",
     "RandomPolicy",
+    "RankerPolicy",
     "ScriptedPolicy",
     "get_policy",
 ]
@@ -28,9 +30,10 @@ __all__ = [
 
 def get_policy(name: str) -> Policy:
     """A new policy, as its name says: ``null``, ``random``, ``explorer``, ``oracle``, ``noisy``, ``noisy:P``,
-    ``scripted:FILE`` or ``chat:MODEL``.
+    ``scripted:FILE``, ``ranker:FILE`` or ``chat:MODEL``.
 
-    A script holds one action a line, in any form `Action.parse` reads; a chat model is asked at ``$OPENAI_BASE_URL``.
+    A script holds one action a line, in any form `Action.parse` reads; a ranker is what `RankerPolicy.save` wrote; a
+    chat model is asked at ``$OPENAI_BASE_URL``.
 
     Raises:
         ContentError: No such policy, or an argument that does not fit.
@@ -67,6 +70,12 @@ def _chat(argument: str) -> Policy:
     return ChatPolicy(argument)
 
 
+def _ranker(argument: str) -> Policy:
+    if not argument:
+        raise ContentError("The ranker policy needs what training wrote. Write it as ranker:FILE.npz.")
+    return load_ranker(Path(argument))
+
+
 def _plain(make: Callable[[], Policy]) -> Callable[[str], Policy]:
     def build(argument: str) -> Policy:
         if argument:
@@ -83,5 +92,6 @@ _MAKERS: dict[str, Callable[[str], Policy]] = {
     "oracle": _plain(OraclePolicy),
     "noisy": _noisy,
     "scripted": _scripted,
+    "ranker": _ranker,
     "chat": _chat,
 }
