@@ -19,7 +19,11 @@ _MOST_AMOUNTS = 24
 _AMOUNT = re.compile(r"\$(\d[\d,]*(?:\.\d{2})?)")
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
            "december")  # fmt: skip
-_LONG_DATE = re.compile(rf"\b(\d{{1,2}}) ({'|'.join(_MONTHS)}) (\d{{4}})\b", re.IGNORECASE)
+_MONTH = "|".join(_MONTHS)
+_LONG_DATE = re.compile(
+    rf"\b(?:(?P<day>\d{{1,2}}) (?P<month>{_MONTH}),?|(?P<Month>{_MONTH}) (?P<Day>\d{{1,2}}),?) (?P<year>\d{{4}})\b",
+    re.IGNORECASE,
+)
 _QUOTED = re.compile(r"(?<!\w)['\"“‘]([^'\"“”‘’]+)['\"”’](?!\w)")
 _RUN = re.compile(
     # Words that begin with a capital, figures and what joins them: names, streets, codes, postcodes.
@@ -46,9 +50,12 @@ class Span:
 def spans(goal: str) -> tuple[Span, ...]:
     """The values that a goal mentions, in its order, each once."""
     found: list[tuple[int, str, str]] = [(m.start(1), m[1], "quote") for m in _QUOTED.finditer(goal)]
-    found += [(m.start(), m[1].replace(",", ""), "amount") for m in _AMOUNT.finditer(goal)]
+    for m in _AMOUNT.finditer(goal):
+        amount = m[1].replace(",", "")
+        found += [(m.start(), text, "amount") for text in dict.fromkeys((amount, amount.removesuffix(".00")))]
     for m in _LONG_DATE.finditer(goal):
-        iso = f"{m[3]}-{_MONTHS.index(m[2].lower()) + 1:02d}-{int(m[1]):02d}"
+        month, day = m["month"] or m["Month"], m["day"] or m["Day"]
+        iso = f"{m['year']}-{_MONTHS.index(month.lower()) + 1:02d}-{int(day):02d}"
         found.append((m.start(), iso, "date"))
     # What is a quotation, an amount or a date is nothing else.
     plain = goal
@@ -60,7 +67,7 @@ def spans(goal: str) -> tuple[Span, ...]:
         found += [(m.start(), text, _kind(text)) for text in _readings(m[0])]
     seen: set[str] = set()
     out = []
-    for at, text, kind in sorted(found):
+    for at, text, kind in sorted(found, key=lambda entry: entry[0]):
         if text not in seen:
             seen.add(text)
             out.append(Span(text, kind, " ".join(re.findall(r"[a-z]+|\d+", goal[:at].lower())[-2:])))
@@ -104,12 +111,13 @@ class Candidate:
     span: Span | None = None
 
 
-def candidates(lines: Sequence[Line], goal: Sequence[Span]) -> list[Candidate]:
+def candidates(lines: Sequence[Line], goal: Sequence[Span], url: str = "") -> list[Candidate]:
     """Everything that could be done on a page, in the order of its elements; ending the episode comes last.
 
     Args:
         lines: The page.
         goal: The values to type, from `spans`.
+        url: Of the page, so that it can be loaded again; "" for none.
     """
     out: list[Candidate] = []
     amounts: dict[str, None] = {}
@@ -118,6 +126,7 @@ def candidates(lines: Sequence[Line], goal: Sequence[Span]) -> list[Candidate]:
             out += _about(number, line, goal)
         amounts |= dict.fromkeys(_AMOUNT.findall(line.name)[:2])
     out.append(Candidate(Action.call("go_back")))
+    out += [Candidate(Action.call("goto", url=url))] if url else []
     out.append(Candidate(Action.answer()))
     out += [Candidate(Action.answer(f"${text}"), value=text) for text in list(amounts)[:_MOST_AMOUNTS]]
     return out

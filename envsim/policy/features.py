@@ -79,7 +79,7 @@ class Reader:
         place = _place(observation, lines)
         self._stayed = self._stayed + 1 if place == self._url else 0
         self._url = place
-        options = tuple(candidates(lines, self._spans))
+        options = tuple(candidates(lines, self._spans, observation.url))
         about = [self._about(lines, number) for number in range(len(lines))]
         columns: list[int] = []
         owner: list[int] = []

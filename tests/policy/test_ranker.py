@@ -44,6 +44,7 @@ def test_values_of_a_goal() -> None:
     assert found["2026-06-04"] == ("date", "25 before")
     assert "Please" not in found
     assert [span.text for span in spans("Title: 'Not bad', for $1,250.50")] == ["Not bad", "1250.50"]
+    assert [span.text for span in spans("until June 5, 2026, $15.00 off")] == ["2026-06-05", "15.00", "15"]
 
 
 @settings(max_examples=40)
