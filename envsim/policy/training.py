@@ -49,17 +49,19 @@ class Ascent:
         weights: Changed in place, shape (COLUMNS,).
         rate: Step size.
         scaled: By AdaGrad; plain steps otherwise.
+        temperature: At which the policy chooses.
     """
 
     weights: Weights
     rate: float
     scaled: bool
+    temperature: float = 1.0
     _squares: NDArray[np.float32] = field(default_factory=lambda: np.full(COLUMNS, 1e-6, np.float32))
 
     def step(self, parts: Sequence[tuple[Decision, float]], over: int) -> None:
         """One step along the sum over `parts` of (weight) x (gradient of the decision's log-probability) / `over`."""
         columns = np.concatenate([decision[0].columns for decision, _ in parts])
-        values = np.concatenate([_pull(decision, self.weights) * weight for decision, weight in parts])
+        values = np.concatenate([self._pull(decision) * weight for decision, weight in parts])
         used, where = np.unique(columns, return_inverse=True)
         gradient = np.bincount(where, values, minlength=len(used)) / over
         if self.scaled:
@@ -67,14 +69,13 @@ class Ascent:
             gradient /= np.sqrt(self._squares[used])
         self.weights[used] += self.rate * gradient
 
-
-def _pull(decision: Decision, weights: Weights) -> NDArray[np.float64]:
-    """The gradient of the log-probability of what was done, by entry of the choice, shape (n,)."""
-    choice, number = decision
-    toward = -probabilities(choice.scores(weights))
-    toward[number] += 1.0
-    found: NDArray[np.float64] = toward[choice.owner]
-    return found
+    def _pull(self, decision: Decision) -> NDArray[np.float64]:
+        """The gradient of the log-probability of what was done, by entry of the choice, shape (n,)."""
+        choice, number = decision
+        toward = -probabilities(choice.scores(self.weights) / self.temperature)
+        toward[number] += 1.0
+        found: NDArray[np.float64] = toward[choice.owner] / self.temperature
+        return found
 
 
 def imitate(
@@ -127,28 +128,31 @@ def reinforce(
     iterations: int,
     groups: int = 8,
     group: int = 6,
-    rate: float = 0.2,
+    rate: float = 0.5,
+    temperature: float = 0.4,
     seed: int = 0,
     told: Callable[[Progress], None] = lambda progress: None,
 ) -> int:
     """Policy gradient with group-relative advantages, in place; deterministic for a deterministic world.
 
     Args:
-        policy: Sampled at temperature 1 while it learns.
+        policy: Changed.
         play: Runs one episode.
         tasks: Templates, taken in turn.
         iterations: Steps of the optimiser.
         groups: Task instances per iteration.
         group: Episodes of each.
         rate: Step size.
+        temperature: At which the policy chooses while it learns; imitation of few sessions leaves it undecided wherever
+            no demonstrator was, and at 1 hardly an episode would end well.
         seed: Of everything.
         told: Called after each iteration.
 
     Returns:
         Environment steps taken.
     """
-    ascent = Ascent(policy.weights, rate, scaled=False)
-    before, policy.temperature, policy.keep = policy.temperature, 1.0, True
+    ascent = Ascent(policy.weights, rate, scaled=False, temperature=temperature)
+    before, policy.temperature, policy.keep = policy.temperature, temperature, True
     steps = 0
     rng = Rng("reinforce", seed)
     for iteration in range(iterations):
