@@ -1,6 +1,6 @@
 """Trains one small policy twice, in the shop's sandbox and only in its world model, and plays both in the sandbox.
 
-    python benchmarks/world_model_policy.py [--model runs/world_model/model] [--quick] [--json]
+    python benchmarks/world_model.py --only policy [--quick]
 
 Both begin as the same imitation of a few recorded sessions of noisy shoppers, and are trained by the same algorithm for
 as many episodes of the same tasks and seeds (`envsim.policy.training`). What counts is how much better each has become
@@ -11,29 +11,28 @@ is saved as soon as it is done, and the same command goes on from there.
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from results import Goal, goals_table
+from results import Goal
+from world_model_place import Place
 
 from envsim.cli.common import progress
 from envsim.env import TaskEnv
 from envsim.fidelity.intervals import rate
-from envsim.policy.ranker import RankerPolicy, load_ranker
-from envsim.policy.training import Progress, imitate, reinforce
+from envsim.policy.ranker import RankerPolicy
+from envsim.policy.training import Decision, Progress, decisions, imitate, reinforce
 from envsim.rng import draw
 from envsim.rollout import plan, run_episode, run_jobs
 from envsim.task_template import load_tasks
 from envsim.trace import TraceReader
 
 APP = "shop"
-ROOT = Path("runs/world_model")
+REPO = Path(__file__).resolve().parents[1]
 SEED = 11
 
 
@@ -60,6 +59,7 @@ class Size:
     final: int = 30
 
 
+FULL = Size()
 QUICK = Size(sessions=30, iterations=4, groups=4, group=3, trial=1, checkpoints=2, final=3)
 
 
@@ -72,7 +72,7 @@ class Arm:
         success: Share of tasks solved in the sandbox, in [0, 1].
         solved: Episodes solved there.
         played: Episodes played there.
-        at_home: Success in the world it was trained in; NaN before training.
+        at_home: Success in the world it was trained in; 0 before training.
         sandbox_steps: Steps in the sandbox that training took.
         steps: Steps in all that training took.
         seconds: Of training.
@@ -117,40 +117,36 @@ def tasks() -> list[str]:
     return [template.id for template in load_tasks(APP, "train", "browser")]
 
 
-def run(quick: bool, model: Path = ROOT / "model", root: Path = ROOT / "policy") -> list[Arm]:
-    """Before training, trained in the sandbox, trained in the model; arms that are saved already are read.
-
-    Args:
-        quick: A small sample of everything, saved nowhere.
-        model: The world model.
-        root: Where arms are saved, and the sessions that are imitated.
-    """
-    size = QUICK if quick else Size()
+def run(place: Place) -> list[Arm]:
+    """Before training, trained in the sandbox, trained in the model; arms that are saved already are read."""
+    size = FULL if place.episodes > 1 else QUICK
+    root = place.root / "policy"
+    place.renew("policy", [REPO / "envsim", REPO / "worldmodel", REPO / "sandboxes" / APP], [root])
     root.mkdir(parents=True, exist_ok=True)
-    start = _imitated(size, root)
+    shown = _shown(size, root)
+    start = RankerPolicy()
+    imitate(start, shown, seed=SEED)
     sandbox = Player(runtime="inprocess")
     with closing(sandbox.env):
         right, played = sandbox.solved(start, size.final, "final")
-        arms = [Arm("", right / played, right, played, float("nan"), 0, 0, 0.0)]
-        for world, options in (("sandbox", {"runtime": "inprocess"}), ("model", {"world": "model", "model": model})):
+        arms = [Arm("", right / played, right, played, 0.0, 0, 0, 0.0)]
+        for world, options in (
+            ("sandbox", {"runtime": "inprocess"}),
+            ("model", {"world": "model", "model": place.model}),
+        ):
             saved = root / f"{world}.json"
-            if not quick and saved.exists():
+            if saved.exists():
                 arms.append(Arm(**json.loads(saved.read_text("utf-8"))))
                 continue
             policy = RankerPolicy(start.weights.copy())
-            arm = _train(policy, world, options, sandbox, size)
-            arms.append(arm)
-            if not quick:
-                policy.save(root / f"{world}.npz")
-                saved.write_text(json.dumps(asdict(arm)), encoding="utf-8")
+            arms.append(_train(policy, shown, world, options, sandbox, size))
+            policy.save(root / f"{world}.npz")
+            saved.write_text(json.dumps(asdict(arms[-1])), encoding="utf-8")
     return arms
 
 
-def _imitated(size: Size, root: Path) -> RankerPolicy:
-    """The policy that both arms begin with."""
-    path = root / f"imitated-{size.sessions}.npz"
-    if path.exists():
-        return load_ranker(path)
+def _shown(size: Size, root: Path) -> list[Decision]:
+    """What noisy shoppers did in sessions that ended well."""
     where = {"runtime": "inprocess", "record": root / "sessions"}
     options = {"app": APP, "interface": "browser", "split": "train", **where}
     jobs = plan(options, ["noisy"], size.sessions, SEED)
@@ -158,13 +154,13 @@ def _imitated(size: Size, root: Path) -> RankerPolicy:
         run_jobs(jobs, options, on_done=lambda _: advance())
     reader = TraceReader(root / "sessions")
     traces = [reader.read(root / "sessions" / f"{job.session}.jsonl") for job in jobs]
-    policy = RankerPolicy()
-    imitate(policy, [t for t in traces if t.end and t.end.outcome and t.end.outcome.reward == 1.0], seed=SEED)
-    policy.save(path)
-    return policy
+    good = [trace for trace in traces if trace.end and trace.end.outcome and trace.end.outcome.reward == 1.0]
+    return [decision for trace in good for decision in decisions(trace)]
 
 
-def _train(policy: RankerPolicy, world: str, options: dict[str, Any], sandbox: Player, size: Size) -> Arm:
+def _train(
+    policy: RankerPolicy, shown: list[Decision], world: str, options: dict[str, Any], sandbox: Player, size: Size
+) -> Arm:
     """Train in one world; the checkpoint that did best in a small trial in the sandbox is kept."""
     began, tried = time.perf_counter(), sandbox.steps
     home = Player(**options)
@@ -178,7 +174,7 @@ def _train(policy: RankerPolicy, world: str, options: dict[str, Any], sandbox: P
         for number in range(size.checkpoints):
             part = size.iterations // size.checkpoints
             much = {"iterations": part, "groups": size.groups, "group": size.group}
-            steps += reinforce(policy, home, tasks(), **much, seed=SEED + number, told=told)
+            steps += reinforce(policy, home, tasks(), shown, **much, seed=SEED + number, told=told)
             right = sandbox.solved(policy, size.trial, "trial")[0]
             best = max(best, (right, policy.weights.copy()), key=lambda entry: entry[0])
         policy.weights[:] = best[1]
@@ -210,7 +206,6 @@ def goals(arms: list[Arm]) -> list[Goal]:
             "",
             f"{model.at_home - model.success:+.3f}",
         ),
-        Goal("seconds of training, sandbox / model", "", f"{sandbox.seconds:.0f} / {model.seconds:.0f}"),
     ]
 
 
@@ -218,18 +213,10 @@ def _interval(arm: Arm) -> str:
     return str(rate(arm.solved, arm.played))
 
 
-def main() -> int:
-    """Print the table; 1 if a goal was missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=ROOT / "model", help="the world model to train in")
-    parser.add_argument("--quick", action="store_true", help="a small sample; saves no arm")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    arms = run(arguments.quick, arguments.model)
-    found = goals(arms)
-    print(json.dumps([asdict(arm) for arm in arms], indent=2) if arguments.json else goals_table(found))
-    return int(any(goal.met is False for goal in found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def text(arms: list[Arm]) -> str:
+    """What the table does not say."""
+    _, sandbox, model = arms
+    return (
+        f"The policy is a linear ranker of what a page offers, trained for {sandbox.steps:,} steps in the sandbox "
+        f"({sandbox.seconds:.0f} s) and {model.steps:,} in the model ({model.seconds:.0f} s)."
+    )

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from envsim.errors import ActionError
 from envsim.state import StateView, apply, split_path
@@ -20,10 +19,13 @@ from envsim.trace import Step, Trace
 from envsim.types import Action, JsonValue, Observation, Transition
 from worldmodel.browser import BrowserState
 from worldmodel.document import Lines, dump, meta, to_lines, units
+from worldmodel.index import StateIndex
 from worldmodel.requests import Request
 
 MAX_FACTS = 24
 """Rows of the state view kept for one request; the model's own room for them is smaller."""
+WINDOW = 8
+"""Answers that a notice of drift looks back on."""
 _MAX_TEXT = 60
 _STRINGS = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
@@ -42,6 +44,8 @@ class Situation:
     """Believed rows of the state view that the request or the session so far touches."""
     state: StateView = field(default_factory=dict, compare=False, repr=False)
     """All that is believed, for rules; a network reads `facts`."""
+    drift: int = field(default=0, compare=False)
+    """Answers since the last that was certain: real, or inside the trust region."""
 
     @property
     def login(self) -> str:
@@ -63,6 +67,12 @@ class Session:
     """The account in use, as far as requests told."""
     touched: tuple[str, ...] = ()
     """Rows ("collection/key") the session changed, latest last."""
+    drift: int = 0
+    """See `Situation.drift`."""
+    recent: tuple[float, ...] = ()
+    """Trust of the last `WINDOW` answers."""
+    index: StateIndex = field(default_factory=StateIndex, compare=False, repr=False)
+    """For finding rows of `state`; forks share it."""
 
     def copy(self) -> Session:
         """A fork; everything inside is immutable or replaced, never edited."""
@@ -72,7 +82,7 @@ class Session:
         """The situation of a reset: an empty browser and a start to open."""
         self.login = start.login or ""
         request = open_request(start)
-        facts = relevant_facts(self.state, request, (), self.login)
+        facts = relevant_facts(self.state, request, (), self.login, self.index)
         return Situation(self.interface, request, facts=facts, state=self.state)
 
     def ask(self, action: Action) -> Situation | Transition:
@@ -80,13 +90,13 @@ class Session:
         if self.interface == "tools":
             if action.kind != "call":
                 return Transition(observation=_nothing())
-            return self._situation(tool_request(action))
+            return self.situation(tool_request(action))
         if action.kind != "call":
             return Transition(observation=self.browser.observation())
         self.browser, request, error = self.browser.act(action)
         if request is None:
             return Transition(observation=self.browser.observation(error))
-        return self._situation(request)
+        return self.situation(request)
 
     def answer(self, request: Request | None, transition: Transition, state: StateView | None = None) -> None:
         """Take in what followed; `state` replaces the believed state where the real one is known."""
@@ -102,10 +112,13 @@ class Session:
             self.login = _login(request) or self.login
             self.past = (*self.past, (request.key, lines))
             self.current = lines
+            self.drift = 0 if transition.trusted else self.drift + 1
+            self.recent = (*self.recent, transition.trust)[-WINDOW:]
 
-    def _situation(self, request: Request) -> Situation:
-        facts = relevant_facts(self.state, request, self.touched, self.login)
-        return Situation(self.interface, request, self.current, self.past, facts, self.state)
+    def situation(self, request: Request) -> Situation:
+        """What is known before the answer to `request`."""
+        facts = relevant_facts(self.state, request, self.touched, self.login, self.index)
+        return Situation(self.interface, request, self.current, self.past, facts, self.state, self.drift)
 
 
 def _nothing() -> Observation:
@@ -146,7 +159,7 @@ def _login(request: Request) -> str:
     return next((text for text in _STRINGS.findall(request.key) if "@" in text and " " not in text), "")
 
 
-def relevant_facts(state: StateView, request: Request, touched: Sequence[str], login: str = "") -> Lines:
+def relevant_facts(state: StateView, request: Request, touched: Sequence[str], login: str, index: StateIndex) -> Lines:
     """Who is signed in; rows the session changed, latest first; rows named by the request, then by the login.
 
     At most `MAX_FACTS` rows.
@@ -160,31 +173,12 @@ def relevant_facts(state: StateView, request: Request, touched: Sequence[str], l
     for wanted in (words, {login}):
         for collection, table in state.items():
             if isinstance(table, dict):
-                index = _index(table)
-                keys = sorted({key for word in wanted if len(word) > 2 for key in index.get(word, ())})
+                known = index.words(table)
+                keys = sorted({key for word in wanted if len(word) > 2 for key in known.get(word, ())})
                 rows.update(
                     {path: _row(path, table[key]) for key in keys if (path := f"{collection}/{key}") not in rows}
                 )
     return (f"login {dump(login)}", *list(rows.values())[:MAX_FACTS])
-
-
-_INDEXES: dict[int, tuple[dict[str, Any], dict[str, list[str]]]] = {}
-
-
-def _index(table: dict[str, Any]) -> dict[str, list[str]]:
-    """Word -> keys of the rows that hold it as key or text. Kept per table: deltas share unchanged tables."""
-    known = _INDEXES.get(id(table))
-    if known is not None and known[0] is table:
-        return known[1]
-    index: dict[str, list[str]] = {}
-    for key, row in table.items():
-        texts = {v for v in row.values() if isinstance(v, str)} if isinstance(row, dict) else set()
-        for text in {key, *texts}:
-            index.setdefault(text, []).append(key)
-    if len(_INDEXES) > 256:
-        _INDEXES.clear()
-    _INDEXES[id(table)] = (table, index)
-    return index
 
 
 def _row(path: str, row: JsonValue) -> str:

@@ -1,16 +1,15 @@
-"""Training of `RankerPolicy`: first by imitation of recorded sessions, then by reinforcement in any world.
+"""Training of `RankerPolicy`: first by imitation of recorded sessions, then by its own successes in any world.
 
-Both are the score-function gradient of a softmax policy: of the log-likelihood of what a demonstrator did
-(behaviour cloning), or of what the policy itself did, weighted by how much better its episode went than the others
-of its group (REINFORCE, Williams 1992, with the group-relative advantage of Shao et al. 2024, arXiv:2402.03300).
-Imitation scales steps per weight by AdaGrad (Duchi et al. 2011), as suits features of which most are rare;
-reinforcement does not, because it would blow the noise of rare features up to the size of the signal.
+Both raise the log-probability of decisions: of what a demonstrator did (behaviour cloning), or of what the policy
+itself did in the best episode of a group, weighted by how much better that was than the group's mean: self-imitation
+(Oh et al. 2018, arXiv:1806.05635) with the group's mean for a value (Shao et al. 2024, arXiv:2402.03300). Steps are
+scaled per weight by AdaGrad (Duchi et al. 2011), as suits features of which most are rare.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +20,8 @@ from envsim.policy.ranker import RankerPolicy, Weights, probabilities
 from envsim.rng import Rng
 from envsim.trace import Trace
 
+BATCH = 32
+"""Decisions of one step."""
 Decision = tuple[Choice, int]
 """What could be done, and the position of what was."""
 
@@ -43,59 +44,62 @@ def decisions(trace: Trace) -> list[Decision]:
 
 @dataclass
 class Ascent:
-    """Gradient steps over the weights of a policy.
+    """Steps along the gradient over the weights of a policy, scaled per weight by AdaGrad.
 
     Attributes:
         weights: Changed in place, shape (COLUMNS,).
         rate: Step size.
-        scaled: By AdaGrad; plain steps otherwise.
-        temperature: At which the policy chooses.
     """
 
     weights: Weights
     rate: float
-    scaled: bool
-    temperature: float = 1.0
     _squares: NDArray[np.float32] = field(default_factory=lambda: np.full(COLUMNS, 1e-6, np.float32))
 
-    def step(self, parts: Sequence[tuple[Decision, float]], over: int) -> None:
-        """One step along the sum over `parts` of (weight) x (gradient of the decision's log-probability) / `over`."""
-        columns = np.concatenate([decision[0].columns for decision, _ in parts])
-        values = np.concatenate([self._pull(decision) * weight for decision, weight in parts])
-        used, where = np.unique(columns, return_inverse=True)
-        gradient = np.bincount(where, values, minlength=len(used)) / over
-        if self.scaled:
-            self._squares[used] += gradient**2
-            gradient /= np.sqrt(self._squares[used])
-        self.weights[used] += self.rate * gradient
+    def learn(self, data: Sequence[tuple[Decision, float]], rng: Rng) -> float:
+        """Go through `data`, decisions with their weights, once and in random order.
 
-    def _pull(self, decision: Decision) -> NDArray[np.float64]:
-        """The gradient of the log-probability of what was done, by entry of the choice, shape (n,)."""
-        choice, number = decision
-        toward = -probabilities(choice.scores(self.weights) / self.temperature)
-        toward[number] += 1.0
-        found: NDArray[np.float64] = toward[choice.owner] / self.temperature
-        return found
+        Returns:
+            Mean log-probability of what was done, in nats, before each step.
+        """
+        total = 0.0
+        order = rng.shuffled(range(len(data)))
+        for start in range(0, len(order), BATCH):
+            part = [data[i] for i in order[start : start + BATCH]]
+            total += self._step(part)
+        return total / max(1, len(data))
+
+    def _step(self, part: Sequence[tuple[Decision, float]]) -> float:
+        likely = 0.0
+        columns, values = [], []
+        for (choice, number), weight in part:
+            share = probabilities(choice.scores(self.weights))
+            likely += math.log(share[number] + 1e-300)
+            toward = -share
+            toward[number] += 1.0
+            columns.append(choice.columns)
+            values.append(weight * toward[choice.owner])
+        used, where = np.unique(np.concatenate(columns), return_inverse=True)
+        gradient = np.bincount(where, np.concatenate(values), minlength=len(used)) / len(part)
+        self._squares[used] += gradient**2
+        self.weights[used] += self.rate * gradient / np.sqrt(self._squares[used])
+        return likely
 
 
-def imitate(
-    policy: RankerPolicy, recorded: Iterable[Trace], *, epochs: int = 3, batch: int = 32, seed: int = 0
-) -> float:
+def imitate(policy: RankerPolicy, shown: Sequence[Decision], *, epochs: int = 12, seed: int = 0) -> float:
     """Behaviour cloning, in place.
 
+    Args:
+        policy: Changed.
+        shown: From `decisions`.
+        epochs: Passes over them.
+        seed: Of their order.
+
     Returns:
-        Mean log-likelihood of what the demonstrators did, in nats per decision, over the last epoch.
+        Mean log-probability of what the demonstrators did, in nats per decision, over the last epoch.
     """
-    data = [decision for trace in recorded for decision in decisions(trace)]
-    ascent, rng, mean = Ascent(policy.weights, 0.1, scaled=True), Rng("imitate", seed), math.nan
+    ascent, rng, mean = Ascent(policy.weights, 0.1), Rng("imitate", seed), math.nan
     for _ in range(epochs):
-        order = rng.shuffled(range(len(data)))
-        total = 0.0
-        for start in range(0, len(order), batch):
-            part = [data[i] for i in order[start : start + batch]]
-            total += sum(float(np.log(probabilities(c.scores(policy.weights))[n])) for c, n in part)
-            ascent.step([(decision, 1.0) for decision in part], len(part))
-        mean = total / max(1, len(data))
+        mean = ascent.learn([(decision, 1.0) for decision in shown], rng)
     return mean
 
 
@@ -124,22 +128,26 @@ def reinforce(
     policy: RankerPolicy,
     play: Episode,
     tasks: Sequence[str],
+    demonstrations: Sequence[Decision] = (),
     *,
     iterations: int,
     groups: int = 8,
     group: int = 6,
-    rate: float = 0.5,
+    rate: float = 0.03,
     temperature: float = 0.4,
     seed: int = 0,
     told: Callable[[Progress], None] = lambda progress: None,
 ) -> int:
-    """Policy gradient with group-relative advantages, in place; deterministic for a deterministic world.
+    """Self-imitation, in place: what led to a better end than the others of its group came to is done more often.
+
+    Deterministic for a deterministic world.
 
     Args:
         policy: Changed.
         play: Runs one episode.
         tasks: Templates, taken in turn.
-        iterations: Steps of the optimiser.
+        demonstrations: Kept in mind all along, so that what they taught is not forgotten.
+        iterations: How often to play and learn.
         groups: Task instances per iteration.
         group: Episodes of each.
         rate: Step size.
@@ -151,14 +159,13 @@ def reinforce(
     Returns:
         Environment steps taken.
     """
-    ascent = Ascent(policy.weights, rate, scaled=False, temperature=temperature)
+    ascent, rng = Ascent(policy.weights, rate), Rng("reinforce", seed)
+    known: list[tuple[Decision, float]] = [(decision, 1.0) for decision in demonstrations]
     before, policy.temperature, policy.keep = policy.temperature, temperature, True
     steps = 0
-    rng = Rng("reinforce", seed)
     for iteration in range(iterations):
-        parts: list[tuple[Decision, float]] = []
+        won: list[tuple[Decision, float]] = []
         rewards: list[float] = []
-        unscored = 0
         for number in range(groups):
             task = tasks[(iteration * groups + number) % len(tasks)]
             instance = rng.integer(2**31)
@@ -166,23 +173,22 @@ def reinforce(
             for _ in range(group):
                 reward, length = play(policy, task, instance, rng.integer(2**31))
                 steps += length
-                if reward is None:
-                    unscored += 1
-                else:
+                if reward is not None:
                     played.append((reward, policy.taken))
             rewards += [reward for reward, _ in played]
-            parts += _advantages(played)
-        if parts:
-            ascent.step(parts, len(rewards))
-        told(Progress(iteration + 1, float(np.mean(rewards)) if rewards else math.nan, steps, unscored))
+            won += _advantages(played)
+        ascent.learn([*won, *rng.sample(known, max(len(won), BATCH))], rng)
+        known += won
+        mean = float(np.mean(rewards)) if rewards else math.nan
+        told(Progress(iteration + 1, mean, steps, groups * group - len(rewards)))
     policy.temperature, policy.keep = before, False
     return steps
 
 
 def _advantages(played: Sequence[tuple[float, list[Decision]]]) -> list[tuple[Decision, float]]:
-    """Each decision with how much better than its group its episode went, in standard deviations."""
-    rewards = np.array([reward for reward, _ in played])
-    spread = float(rewards.std()) if len(rewards) else 0.0
-    if spread == 0.0:
+    """The decisions of the shortest of a group's best episodes, each with how much better it was than the mean."""
+    if not played:
         return []
-    return [(decision, float((reward - rewards.mean()) / spread)) for reward, taken in played for decision in taken]
+    mean = sum(reward for reward, _ in played) / len(played)
+    reward, taken = max(played, key=lambda entry: (entry[0], -len(entry[1])))
+    return [(decision, reward - mean) for decision in taken] if reward > mean else []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import select
 import socket
@@ -23,10 +24,14 @@ from envsim.content import PACKAGE
 from envsim.errors import SandboxError
 from envsim.guest.probe import Facts, probe
 from envsim.guest.supervisor import APP_SOCKET
+from envsim.page.sockets import UnixAddress
 from envsim.page.transport import Request, SocketTransport, Transport, WireFault
+from envsim.sandbox.audit_gate import gate_findings, link_is_refused
 from envsim.sandbox.client import Lease, SocketControl
 from envsim.sandbox.docker import DockerSandbox
 from envsim.sandbox.forward import Forwarder
+from envsim.sandbox.gate import SHARED, Gate
+from envsim.sandbox.image import engine_errors
 from envsim.sandbox.process import ProcessSandbox
 from envsim.sandbox.runtime import Sandbox
 from envsim.sandbox.seed import folder_files
@@ -35,8 +40,9 @@ from envsim.sandbox.served import ServedSandbox
 ALWAYS_SET = frozenset({"HOME", "HOSTNAME", "LC_CTYPE"})
 """Variables that the engine or Python itself sets."""
 
-SHARED = "/run/envsim"
-"""Where a container finds the folder of its sockets."""
+LISTENING = "nothing listens on TCP but on the declared port, and that on loopback alone"
+LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
+"""127.0.0.0/8, ::1 and the first as an IPv6 address, as the kernel writes them: words of the machine's byte order."""
 
 CONTROL_PATHS = ("health", "state", "seed_view", "hash", "changes", "reset", "sign_in", "snapshot", "restore", "lease")
 TRAVERSALS = ("/", "/static/", "/static/../", "/../", "/%2e%2e/", "/static/..%2f", "/..%2f..%2f")
@@ -69,7 +75,7 @@ def audit(sandbox: Sandbox) -> list[Finding]:
         "no name server answers": not facts["dns"],
         "no abstract socket of the host": not facts["abstract"],
         "no raw sockets": not facts["raw_sockets"],
-        "nothing inside listens on TCP": boxed and not _undeclared(sandbox, facts),
+        LISTENING: boxed and not _exposed(sandbox, facts),
         "all capabilities dropped": facts["capabilities"] == 0,
         "no new privileges": facts["no_new_privs"],
         "not root": facts["uid"] != 0,
@@ -89,10 +95,19 @@ def audit(sandbox: Sandbox) -> list[Finding]:
         "host environment not passed on": not _leaked(sandbox, facts),
         "control plane not reachable through the app": hidden,
         "spec, seed and oracles not served": not served,
-        "sockets in a folder only the owner can enter": _folder_is_private(sandbox),
-        "a link in place of the app's socket not followed": _link_is_refused(sandbox),
+        **_ways_in(sandbox),
     }
     return [{"item": item, "held": held} for item, held in findings.items()]
+
+
+def _ways_in(sandbox: Sandbox) -> dict[str, bool]:
+    """Safeguards of what leads to the sandbox, which is a folder of sockets, or a gate before them."""
+    link = "a link in place of the app's socket not followed"
+    if isinstance(sandbox, DockerSandbox) and isinstance(sandbox.crossing, Gate):
+        with engine_errors(SandboxError, f"The gate of {sandbox.name} cannot be looked at"):
+            return {**gate_findings(sandbox, sandbox.crossing), link: link_is_refused(sandbox, sandbox.crossing)}
+    private = "sockets in a folder only the owner can enter"
+    return {private: _folder_is_private(sandbox), link: _link_is_refused(sandbox)}
 
 
 def _is_fleeting(mount: str) -> bool:
@@ -171,11 +186,20 @@ def _leaked(sandbox: Sandbox, facts: Facts) -> set[str]:
     return set(facts["environment"]) - declared - ALWAYS_SET
 
 
-def _undeclared(sandbox: Sandbox, facts: Facts) -> list[str]:
-    """TCP listeners but for the one that the app's toml declares, which nothing outside the container reaches."""
+def _exposed(sandbox: Sandbox, facts: Facts) -> list[str]:
+    """TCP listeners on another port than the one the app's toml declares, or that more than loopback leads to.
+
+    Where loopback is the only interface, an app may listen on all.
+    """
     hosted = sandbox.spec.origin.hosted
-    declared = f":{hosted.port:04X}" if hosted is not None and hosted.port else None
-    return [address for address in facts["listening"] if declared is None or not address.endswith(declared)]
+    declared = hosted.port if hosted is not None else None
+    found = []
+    for listener in facts["listening"]:
+        address, _, port = listener.rpartition(":")
+        near = not facts["interfaces"] or LOOPBACK.fullmatch(address)
+        if int(port, 16) != declared or not near:
+            found.append(listener)
+    return found
 
 
 def _gold(sandbox: Sandbox) -> list[Path]:
@@ -273,7 +297,7 @@ def _try_every_way_in(name: str, place: Path) -> None:
         control.health()
     with contextlib.suppress(OSError):
         Lease(place, timeout_s=0.5)
-    with contextlib.closing(Forwarder(place)) as forwarder:
+    with contextlib.closing(Forwarder(UnixAddress(place))) as forwarder:
         transport = SocketTransport(base_url=forwarder.url, timeout_s=0.5)
         _fetch(transport, "GET", "/")
         transport.close()

@@ -71,7 +71,7 @@ def test_what_can_be_done() -> None:
 def test_a_new_product_is_treated_like_the_one_it_learned_on() -> None:
     first = RankerPolicy()
     shown = _demonstration("Copper Kettle", "Iron Pan", 1)
-    imitate(first, [shown], epochs=20)
+    imitate(first, decisions(shown), epochs=20)
     for name, other, position in (("Oak Lamp", "Iron Pan", 1), ("Iron Pan", "Oak Lamp", 3)):
         first.reset(None, 0, [])
         page = _shelf(*((name, other) if position == 1 else (other, name)), goal=f"Open the {name}.")
@@ -82,8 +82,8 @@ def test_a_new_product_is_treated_like_the_one_it_learned_on() -> None:
 def test_imitation_raises_the_probability_of_what_was_done_and_skips_what_it_cannot_do() -> None:
     shown = _demonstration("Copper Kettle", "Iron Pan", 1)
     policy = RankerPolicy()
-    before = imitate(policy, [shown], epochs=1)
-    assert imitate(policy, [shown], epochs=5) > before
+    before = imitate(policy, decisions(shown), epochs=1)
+    assert imitate(policy, decisions(shown), epochs=5) > before
     foreign = shown.steps[1].model_copy(update={"action": Action.call("fill", bid="e2222", value="own words")})
     assert decisions(Trace(shown.header, (shown.steps[0], foreign), None)) == []
 
@@ -128,7 +128,7 @@ def test_equal_rewards_teach_nothing() -> None:
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
     policy = RankerPolicy()
-    imitate(policy, [_demonstration("Copper Kettle", "Iron Pan", 1)], epochs=3)
+    imitate(policy, decisions(_demonstration("Copper Kettle", "Iron Pan", 1)), epochs=3)
     policy.save(tmp_path / "p.npz")
     assert np.array_equal(load_ranker(tmp_path / "p.npz").weights, policy.weights)
     named = get_policy(f"ranker:{tmp_path / 'p.npz'}")

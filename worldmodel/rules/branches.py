@@ -153,21 +153,23 @@ def grow(seen: Sequence[Seen], known: Known, depth: int = DEPTH) -> Tree:
     leaf = Tree(tuple(sorted(counts.items())))
     if depth == 0 or len(counts) == 1:
         return leaf
-    gains: list[tuple[float, Test]] = []
+    gains: list[tuple[float, Test, list[bool]]] = []
     impurity = _gini(counts) * len(seen)
     for test in _tests(seen, known):
-        yes = Counter(label for scope, label in seen if test.holds(scope))
+        answers = [test.holds(scope) for scope, _ in seen]
+        yes = Counter(label for (_, label), holds in zip(seen, answers, strict=True) if holds)
         no = counts - yes
         if min(yes.total(), no.total()) >= LEAST:
-            gains.append((impurity - _gini(yes) * yes.total() - _gini(no) * no.total(), test))
-    most = max((gain for gain, _ in gains), default=0.0)
+            gains.append((impurity - _gini(yes) * yes.total() - _gini(no) * no.total(), test, answers))
+    most = max((gain for gain, *_ in gains), default=0.0)
     # What a split gains must be more than chance gives with so many questions to choose from.
     if most < LEAST_GAIN:
         return leaf
     # Of questions that tell about as much, the plainest: whether there is such a row, rather than which.
-    test = min((test for gain, test in gains if gain >= NEAR * most), key=lambda test: (_far(test), repr(test)))
-    yes_part = [item for item in seen if test.holds(item[0])]
-    no_part = [item for item in seen if not test.holds(item[0])]
+    near = ((test, answers) for gain, test, answers in gains if gain >= NEAR * most)
+    test, answers = min(near, key=lambda question: (_far(question[0]), repr(question[0])))
+    yes_part = [item for item, holds in zip(seen, answers, strict=True) if holds]
+    no_part = [item for item, holds in zip(seen, answers, strict=True) if not holds]
     return Tree((), test, grow(yes_part, known, depth - 1), grow(no_part, known, depth - 1))
 
 

@@ -7,12 +7,13 @@ two collections whose keys are the same speak of the same things (inclusion depe
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 from envsim.state import StateView, split_path
 from envsim.types import JsonValue, StateDelta
+from worldmodel.index import StateIndex
 
 LEAST = 3
 """Distinct values a field must have shown before it is taken for a reference."""
@@ -24,7 +25,7 @@ _SHORT = 2
 """Keys of at most so many digits are counters; that counts agree with them says nothing."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Relations:
     """References between collections.
 
@@ -32,11 +33,13 @@ class Relations:
         links: (collection, field) -> the collections that its values are keys of.
         twins: Collection -> the collections with the same keys.
         names: Collection -> the fields that no two of its rows share, such as a product's name.
+        index: For finding rows by their names.
     """
 
     links: dict[tuple[str, str], tuple[str, ...]]
     twins: dict[str, tuple[str, ...]]
     names: dict[str, tuple[str, ...]]
+    index: StateIndex = dataclasses.field(default_factory=StateIndex, compare=False, repr=False)
 
     @classmethod
     def learn(cls, view: StateView, deltas: Iterable[StateDelta] = ()) -> Relations:
@@ -87,8 +90,10 @@ class Relations:
                 continue
             if text in table:
                 yield collection, text
-            elif key := next((k for f in self.names.get(collection, ()) if (k := _index(table, f).get(text))), None):
-                yield collection, key
+            else:
+                named = (self.index.keys(table, field).get(text) for field in self.names.get(collection, ()))
+                if key := next(filter(None, named), None):
+                    yield collection, key
 
     def attributes(self, state: StateView, collection: str, key: str, depth: int = 2) -> dict[str, JsonValue]:
         """All that is known of a row: its key as ``"@"``, its fields, and those of the rows it refers to.
@@ -138,18 +143,3 @@ def _same_things(ours: set[str], theirs: set[str]) -> bool:
 def _is_name(values: Sequence[JsonValue]) -> bool:
     texts = [value for value in values if isinstance(value, str)]
     return len(texts) == len(values) >= LEAST and len(set(texts)) == len(texts) and max(map(len, texts)) <= _LONG
-
-
-_INDEXES: dict[tuple[int, str], tuple[Mapping[str, JsonValue], dict[str, str]]] = {}
-
-
-def _index(table: Mapping[str, JsonValue], field: str) -> dict[str, str]:
-    """Value of `field` -> key. Kept per table: states share the tables that did not change."""
-    known = _INDEXES.get((id(table), field))
-    if known is None or known[0] is not table:
-        if len(_INDEXES) > 512:
-            _INDEXES.clear()
-        rows = ((key, row.get(field)) for key, row in table.items() if isinstance(row, dict))
-        known = (table, {value: key for key, value in rows if isinstance(value, str)})
-        _INDEXES[id(table), field] = known
-    return known[1]
