@@ -27,7 +27,7 @@ from worldmodel.retrieval import Memory
 from worldmodel.rules.programs import Programs
 from worldmodel.trust import Trust
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass

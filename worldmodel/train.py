@@ -171,7 +171,7 @@ def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
 
 def encode(found: Sequence[Sample], vocabulary: Vocabulary, memory: Memory) -> tuple[list[Example], frozenset[str]]:
     """Training examples, each with the draft it would have had if its own task had not been recorded."""
-    drafts = [choose_draft(s.situation, memory, without=s.group) for s in found]
+    drafts = [choose_draft(s.situation, memory, without=s.group, told=s) for s in found]
     stable = survival(zip(drafts, found, strict=True))
     out = []
     for sample, draft in zip(found, drafts, strict=True):

@@ -16,6 +16,10 @@ from typing import Any, TypeAlias
 from envsim.types import JsonValue
 from worldmodel.rules.readings import READERS
 from worldmodel.rules.scope import Scope
+from worldmodel.rules.times import FORMS, write_time
+
+MOST_OFFSET = 366 * 86400
+"""Seconds between a request and a time it writes."""
 
 
 class Unknown(Exception):  # noqa: N818 -- an outcome, not an error
@@ -47,9 +51,18 @@ class Find:
 
 @dataclass(frozen=True)
 class Fresh:
-    """The key of a new row: one more than the greatest."""
+    """The key of a new row: one more than the greatest of those that begin with `prefix`."""
 
     collection: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The app's time when the request arrives and `offset` seconds, written in one of `FORMS`."""
+
+    offset: int
+    form: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,7 @@ class Switch:
     otherwise: Expression | None = None
 
 
-Expression: TypeAlias = Const | Read | Find | Fresh | Number | Text | Combine | Switch
+Expression: TypeAlias = Const | Read | Find | Fresh | Clock | Number | Text | Combine | Switch
 _SIGNS = {"+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b}
 
 
@@ -102,8 +115,12 @@ def evaluate(expression: Expression, scope: Scope) -> JsonValue:
             return _read(name, way, scope)
         case Find(collection, where):
             return _find(collection, [(field, evaluate(read, scope)) for field, read in where], scope)
-        case Fresh(collection):
-            return scope.fresh(collection)
+        case Fresh(collection, prefix):
+            return scope.fresh(collection, prefix)
+        case Clock(offset, form):
+            if scope.clock is None:
+                raise Unknown
+            return write_time(scope.clock + offset, form)
         case Number(of):
             return _number(evaluate(of, scope))
         case Text(literals, parts):
@@ -173,8 +190,10 @@ def cost(expression: Expression) -> float:
             return 1.0 + far + 0.3 * (way != "as is")
         case Find(_, where):
             return 2.0 + sum(cost(read) for _, read in where)
-        case Fresh():
-            return 1.0
+        case Fresh(_, prefix):
+            return 1.0 + 0.02 * len(prefix)
+        case Clock():
+            return 1.2
         case Number(of):
             return 0.2 + cost(of)
         case Text(literals, parts):
@@ -198,8 +217,10 @@ def to_json(expression: Expression) -> list[Any]:
             return ["read", name, way]
         case Find(collection, where):
             return ["find", collection, [[field, to_json(read)] for field, read in where]]
-        case Fresh(collection):
-            return ["fresh", collection]
+        case Fresh(collection, prefix):
+            return ["fresh", collection, *([prefix] if prefix else [])]
+        case Clock(offset, form):
+            return ["clock", offset, form]
         case Number(of):
             return ["number", to_json(of)]
         case Text(literals, parts):
@@ -233,6 +254,10 @@ def _from_json(data: Any) -> Expression:
             return Find(collection, tuple((str(field), _as_read(read)) for field, read in where))
         case ["fresh", str(collection)]:
             return Fresh(collection)
+        case ["fresh", str(collection), str(prefix)]:
+            return Fresh(collection, prefix)
+        case ["clock", int(offset), str(form)] if form in FORMS and abs(offset) <= MOST_OFFSET:
+            return Clock(offset, form)
         case ["number", of]:
             return Number(_from_json(of))
         case ["text", list(literals), list(parts)] if len(literals) == len(parts) + 1:

@@ -7,7 +7,7 @@ two collections whose keys are the same speak of the same things (inclusion depe
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -83,12 +83,20 @@ class Relations:
     def called(self, state: StateView, text: str) -> Iterator[tuple[str, str]]:
         """(collection, key) of the rows that `text` is the key or a name of."""
         for collection, table in state.items():
-            if not isinstance(table, dict):
-                continue
-            if text in table:
-                yield collection, text
-            elif key := next((k for f in self.names.get(collection, ()) if (k := _index(table, f).get(text))), None):
-                yield collection, key
+            if isinstance(table, dict):
+                if text in table:
+                    yield collection, text
+                elif collection in self.names and (key := _named(table, self.names[collection]).get(text)):
+                    yield collection, key
+
+    def counts(self, state: StateView, collection: str, key: str) -> Iterator[tuple[str, int]]:
+        """("collection.field", rows of it that refer to the row `key` of `collection`), for every field that may."""
+        for (table, field), targets in self.links.items():
+            rows = state.get(table)
+            if collection in targets and isinstance(rows, dict):
+                found = tally(rows)
+                number = found.get((field, int, int(key)), 0) if key.isdecimal() and len(key) < 16 else 0
+                yield f"{table}.{field}", number or found.get((field, str, key), 0)
 
     def attributes(self, state: StateView, collection: str, key: str, depth: int = 2) -> dict[str, JsonValue]:
         """All that is known of a row: its key as ``"@"``, its fields, and those of the rows it refers to.
@@ -140,16 +148,36 @@ def _is_name(values: Sequence[JsonValue]) -> bool:
     return len(texts) == len(values) >= LEAST and len(set(texts)) == len(texts) and max(map(len, texts)) <= _LONG
 
 
-_INDEXES: dict[tuple[int, str], tuple[Mapping[str, JsonValue], dict[str, str]]] = {}
+_NAMED: dict[tuple[int, tuple[str, ...]], tuple[Mapping[str, JsonValue], dict[str, str]]] = {}
 
 
-def _index(table: Mapping[str, JsonValue], field: str) -> dict[str, str]:
-    """Value of `field` -> key. Kept per table: states share the tables that did not change."""
-    known = _INDEXES.get((id(table), field))
+def _named(table: Mapping[str, JsonValue], fields: tuple[str, ...]) -> dict[str, str]:
+    """Value of one of `fields` -> key. Kept per table: states share the tables that did not change."""
+    known = _NAMED.get((id(table), fields))
     if known is None or known[0] is not table:
-        if len(_INDEXES) > 512:
-            _INDEXES.clear()
-        rows = ((key, row.get(field)) for key, row in table.items() if isinstance(row, dict))
-        known = (table, {value: key for key, value in rows if isinstance(value, str)})
-        _INDEXES[id(table), field] = known
+        if len(_NAMED) > 512:
+            _NAMED.clear()
+        found: dict[str, str] = {}
+        for field in reversed(fields):
+            rows = ((key, row.get(field)) for key, row in table.items() if isinstance(row, dict))
+            found |= {value: key for key, value in rows if isinstance(value, str)}
+        known = (table, found)
+        _NAMED[id(table), fields] = known
+    return known[1]
+
+
+Tally = Counter[tuple[str, type[str] | type[int], str | int]]
+_TALLIES: dict[int, tuple[Mapping[str, JsonValue], Tally]] = {}
+
+
+def tally(table: Mapping[str, JsonValue]) -> Tally:
+    """(field, type, value) -> rows that have it. Kept as `_named` is."""
+    known = _TALLIES.get(id(table))
+    if known is None or known[0] is not table:
+        if len(_TALLIES) > 512:
+            _TALLIES.clear()
+        rows = [row for row in table.values() if isinstance(row, dict)]
+        found: Tally = Counter((n, type(v), v) for row in rows for n, v in row.items() if isinstance(v, str | int))
+        known = (table, found)
+        _TALLIES[id(table)] = known
     return known[1]

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from envsim.state import canonical
 from envsim.types import JsonValue
 from worldmodel.rules.expressions import (
+    MOST_OFFSET,
+    Clock,
     Combine,
     Const,
     Expression,
@@ -24,8 +26,9 @@ from worldmodel.rules.expressions import (
     Text,
     cost,
 )
-from worldmodel.rules.readings import readings
+from worldmodel.rules.readings import GARBLED, readings
 from worldmodel.rules.scope import Scope
+from worldmodel.rules.times import read_time
 
 MAX_CONDITIONS = 80
 """Equal (field, name) pairs of a row beyond which pairs of them are not tried."""
@@ -34,6 +37,8 @@ MAX_HOLES = 6
 MAX_TEXT = 200
 MOST_TEXTS = 512
 """Ways to fill the holes of one text that are kept."""
+TYPED = ("field.", "argument.")
+"""Where people write, and letters beyond ASCII come from."""
 MAX_CASES = 12
 MAX_CASE_TEXT = 80
 LEAST = 2
@@ -86,6 +91,9 @@ def candidates(value: JsonValue, scope: Scope) -> set[Expression]:
         out |= {Number(read) for read in _reads(str(value), scope)}
     if len(out) == 1:
         out |= _rows_named(value, scope)
+    if isinstance(value, str) and scope.clock is not None and (time := read_time(value)) is not None:
+        offset = round(time[0] - scope.clock)
+        out |= {Clock(offset, time[1])} if abs(offset) <= MOST_OFFSET else set()
     # Figures agree by chance: what is computed must be among the candidates even where something else fits too.
     if isinstance(value, int):
         out |= _sums(value, scope)
@@ -97,8 +105,9 @@ def candidates(value: JsonValue, scope: Scope) -> set[Expression]:
 def key_candidates(key: str, collection: str, scope: Scope) -> set[Expression]:
     """Expressions that give the key of a row."""
     out: set[Expression] = set(_reads(key, scope))
-    if key == scope.fresh(collection):
-        out.add(Fresh(collection))
+    prefix = key.rstrip("0123456789")
+    if prefix != key and key == scope.fresh(collection, prefix):
+        out.add(Fresh(collection, prefix))
     if not out:
         others = [name for name, rows in scope.state.items() if isinstance(rows, dict) and key in rows]
         out |= {found for name in others for found in _finds(key, name, scope)}
@@ -112,7 +121,9 @@ def key_candidates(key: str, collection: str, scope: Scope) -> set[Expression]:
 
 
 def _reads(value: JsonValue, scope: Scope) -> set[Expression]:
-    return {Read(name, way) for name, way in scope.named(value)}
+    found = scope.named(value)
+    typed: set[Expression] = {Read(name, GARBLED) for name, way in found if way == "as is" and name.startswith(TYPED)}
+    return {Read(name, way) for name, way in found} | (typed if isinstance(value, str) else set())
 
 
 def _rows_named(value: str | int, scope: Scope) -> set[Expression]:
