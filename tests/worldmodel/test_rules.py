@@ -13,7 +13,7 @@ from envsim.rng import Rng
 from envsim.state import apply, diff
 from worldmodel.document import delta_lines
 from worldmodel.requests import Request
-from worldmodel.rules.branches import Tree, branch, operation
+from worldmodel.rules.branches import branch, operation
 from worldmodel.rules.effects import Effects, group
 from worldmodel.rules.expressions import (
     Combine,
@@ -34,6 +34,7 @@ from worldmodel.rules.programs import Programs
 from worldmodel.rules.readings import READERS
 from worldmodel.rules.relations import Relations
 from worldmodel.rules.scope import Scope, open_scope
+from worldmodel.rules.trees import Tree
 from worldmodel.session import Sample, Situation
 
 PEOPLE = ("ann@shop.test", "bob@shop.test", "cleo@shop.test", "dan@shop.test")
@@ -197,12 +198,12 @@ def test_rules_come_back_from_json(learned):
 
 
 def made_up(effects):
-    return {"x": {"choice": [], "effects": {"b": effects}}}
+    return {"operations": {"x": {"choice": [], "effects": {"b": effects}, "twists": {}}}, "families": [], "clock": []}
 
 
 @pytest.mark.parametrize(
     "damaged",
-    [[], {"x": 1}, {"x": {"choice": 3, "effects": {}}}, made_up([[1]]),
+    [[], {"x": 1}, {"operations": {"x": {"choice": 3, "effects": {}, "twists": {}}}}, made_up([[1]]),
      made_up([[["set", "a", ""], None, ["read", "a", "exec"], [], 1]])],
 )  # fmt: skip
 def test_made_up_rules_are_refused(damaged):
