@@ -29,6 +29,8 @@ _FIELDS = frozenset({"textbox", "searchbox", "spinbutton", "slider"})
 _CHOICES = frozenset({"combobox", "listbox"})
 _GROUPS = frozenset({"form", "search", "dialog"})
 _CODE = re.compile(r"\b[A-Z]{3,}\d{1,3}\b")
+_CODES = re.compile(r"\b(code|coupon|voucher)", re.IGNORECASE)
+"""Fields for what somebody has been given."""
 _LEAVES = re.compile(r"sign out|log ?out", re.IGNORECASE)
 _LEADS_ON = re.compile(
     r"\b(add to (cart|basket|bag)|check ?out|continue|proceed|place|pay|buy|confirm|ship to|book|reserve"
@@ -95,6 +97,7 @@ class ExplorerPolicy:
         self._shown: list[str] = []
         self._plan: list[Action] = []
         self._sent: Action | None = None
+        self._tried = 0
         self._drive = self._rng.choice(_DRIVES)
         self._on_the_way = task is not None and bool(task.oracle) and self._rng.chance(self._guided)
         if self._on_the_way:
@@ -136,7 +139,11 @@ class ExplorerPolicy:
         if not leading and not links:
             return []
         others = [form for form in forms if form not in leading and form[0].role == "form"]
-        if others and self._rng.chance(3.5 * self._aside):
+        coupon = [form for form in others if any(_CODES.search(line.name) for line in form)]
+        if coupon and self._codes and self._tried < 2 and self._rng.chance(0.6):
+            self._tried += 1
+            return self._work(coupon[0])
+        if others and self._rng.chance(2.5 * self._aside):
             return self._work(self._rarest(others))
         if leading:
             return self._work(self._rng.choice(leading), hasty=True)
@@ -235,7 +242,7 @@ class ExplorerPolicy:
             return shown if self._rng.chance(0.5) else self._rng.choice(shown.split())
         if "yyyy" in label or "date" in label or "day" in label:
             return f"2026-{3 + self._rng.integer(9):02d}-{1 + self._rng.integer(28):02d}"
-        if re.search("code|coupon|voucher", label) and "postcode" not in label:
+        if _CODES.search(label):
             return self._code()
         if re.search("price|dollar|percent|amount|minimum|stock|quantity|order", label):
             whole = 5 + self._rng.integer(90)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -31,6 +31,8 @@ EXACT = 0.8
 MOST_TICKS = 4
 _ROUNDS = 4
 _RIDGE = 0.1
+_MORE = 2
+"""Recorded times that an exception must set right."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Clock:
     Attributes:
         start: Seconds since 1970 at which sessions begin that do not say when.
         tick: Seconds.
-        ticks: Kind of request (`kind`) -> ticks it takes.
+        ticks: Kind of request (`kind`) -> ticks it takes; behind a kind perhaps what was pressed (`pressed`).
     """
 
     start: float
@@ -50,7 +52,7 @@ class Clock:
     def now(self, situation: Situation) -> float:
         """Seconds since 1970 when the request arrives, before it moved the clock."""
         takes = dict(self.ticks)
-        passed = sum(takes.get(kind(key, lines), 1) for key, lines in situation.past)
+        passed = sum(_one(takes, kind(key, lines), pressed(key)) for key, lines in situation.past)
         began = beginning(situation)
         return (self.start if began is None else began) + self.tick * passed
 
@@ -106,16 +108,27 @@ def kind(key: str, lines: Lines) -> str:
     return "form" if re.search(QUOTED, head) else head.partition(" ")[0]
 
 
+def pressed(key: str) -> str:
+    """What was pressed, by its name without figures; "" for other requests."""
+    head = key.partition("\n")[0]
+    return "" if head.startswith(("get ", "open ", "call ")) else re.sub(r"[0-9]+", "0", head.rpartition(" on ")[0])
+
+
+def _one(takes: Mapping[str, int], name: str, button: str) -> int:
+    return takes.get(f"{name} | {button}", takes.get(name, 1))
+
+
 Timed = tuple[Situation, StateDelta]
 
 
 def fit(found: Iterable[Timed]) -> Clock | None:
     """The clock that gives the times in recorded deltas; None where there are none, or none that fits."""
-    rows: list[tuple[Counter[str], float]] = []
+    rows: list[tuple[Counter[Step], float]] = []
     for situation, delta in found:
         times = sorted({time[0] for value in _values(delta) if (time := read_time(value)) is not None})
         if len(times) == 1 and beginning(situation) is None:
-            rows.append((Counter(kind(key, lines) for key, lines in situation.past), times[0]))
+            steps = Counter((kind(key, lines), pressed(key)) for key, lines in situation.past)
+            rows.append((steps, times[0]))
     if len(rows) < LEAST:
         return None
     first = min(moment for _, moment in rows)
@@ -124,13 +137,13 @@ def fit(found: Iterable[Timed]) -> Clock | None:
         tick = math.gcd(tick, round(moment - first))
     if not tick:
         return None
-    kinds = sorted({name for counts, _ in rows for name in counts})
     after = [round((moment - first) / tick) for _, moment in rows]
-    ticks, start = _whole(kinds, [counts for counts, _ in rows], after)
-    right = sum(_ticks(kinds, ticks, counts) + start == number for (counts, _), number in zip(rows, after, strict=True))
-    if right < EXACT * len(rows):
-        return None
-    return Clock(first + tick * start, float(tick), tuple(zip(kinds, ticks, strict=True)))
+    counts = [steps for steps, _ in rows]
+    ticks = _exceptions(_whole(counts, after), counts, after)
+    start, right = _starts(ticks, counts, after)
+    return (
+        Clock(first + tick * start, float(tick), tuple(sorted(ticks.items()))) if right >= EXACT * len(rows) else None
+    )
 
 
 def _values(delta: StateDelta) -> Iterable[JsonValue]:
@@ -138,32 +151,53 @@ def _values(delta: StateDelta) -> Iterable[JsonValue]:
         yield from value[0].values() if value and isinstance(value[0], dict) else value
 
 
-def _whole(kinds: Sequence[str], counts: Sequence[Counter[str]], after: Sequence[int]) -> tuple[list[int], int]:
-    """Whole ticks per kind and the start that give most of the times: least squares, then one kind at a time."""
-    matrix = np.array([[float(row[name]) for name in kinds] + [1.0] for row in counts])
+Step = tuple[str, str]
+"""(`kind`, `pressed`)."""
+
+
+def _whole(counts: Sequence[Counter[Step]], after: Sequence[int]) -> dict[str, int]:
+    """Whole ticks per kind that give most of the times: least squares, then one kind at a time."""
+    kinds = sorted({name for row in counts for name, _ in row})
+    matrix = np.array([[float(sum(n for (name, _), n in row.items() if name == one)) for one in kinds] + [1.0]
+                       for row in counts])  # fmt: skip
     # Kinds that were seen too seldom to tell take one tick.
     prior = np.sqrt(_RIDGE) * np.eye(len(kinds) + 1)[: len(kinds)]
     wanted = np.concatenate([np.array(after, dtype=float), np.full(len(kinds), np.sqrt(_RIDGE))])
     solved = np.linalg.lstsq(np.concatenate([matrix, prior]), wanted, rcond=None)[0]
-    ticks = [min(MOST_TICKS, max(0, round(float(value)))) for value in solved[: len(kinds)]]
-    best = _agreement(kinds, ticks, counts, after)
+    ticks = {name: min(MOST_TICKS, max(0, round(float(value)))) for name, value in zip(kinds, solved, strict=False)}
     for _ in range(_ROUNDS):
-        before = best
-        for at in range(len(kinds)):
-            for value in range(MOST_TICKS + 1):
-                other = [*ticks[:at], value, *ticks[at + 1 :]]
-                if (found := _agreement(kinds, other, counts, after)) > best:
-                    ticks, best = other, found
-        if best == before:
+        before = dict(ticks)
+        for name in kinds:
+            ticks = _better(ticks, name, counts, after, 1)
+        if ticks == before:
             break
-    starts = Counter(number - _ticks(kinds, ticks, row) for row, number in zip(counts, after, strict=True))
-    return ticks, max(starts, key=lambda start: (starts[start], -start))
+    return ticks
 
 
-def _agreement(kinds: Sequence[str], ticks: Sequence[int], counts: Sequence[Counter[str]], after: Sequence[int]) -> int:
-    starts = Counter(number - _ticks(kinds, ticks, row) for row, number in zip(counts, after, strict=True))
-    return max(starts.values())
+def _exceptions(ticks: dict[str, int], counts: Sequence[Counter[Step]], after: Sequence[int]) -> dict[str, int]:
+    """The same with what is pressed told apart, where that gives more of the times."""
+    for name, button in sorted({step for row in counts for step in row if step[1]}):
+        ticks = _better(ticks, f"{name} | {button}", counts, after, _MORE)
+    return ticks
 
 
-def _ticks(kinds: Sequence[str], ticks: Sequence[int], counts: Counter[str]) -> int:
-    return sum(counts[name] * number for name, number in zip(kinds, ticks, strict=True))
+def _better(
+    ticks: dict[str, int], name: str, counts: Sequence[Counter[Step]], after: Sequence[int], more: int
+) -> dict[str, int]:
+    """`ticks` with another number for `name`, if that gives at least so many `more` of the times."""
+    best, most = ticks, _starts(ticks, counts, after)[1] + more - 1
+    for number in range(MOST_TICKS + 1):
+        right = _starts(other := {**ticks, name: number}, counts, after)[1]
+        if right > most:
+            best, most = other, right
+    return best
+
+
+def _starts(ticks: Mapping[str, int], counts: Sequence[Counter[Step]], after: Sequence[int]) -> tuple[int, int]:
+    """When most sessions begin, in ticks, and how many do."""
+    found = Counter(
+        number - sum(_one(ticks, *step) * n for step, n in row.items())
+        for row, number in zip(counts, after, strict=True)
+    )
+    start = max(found, key=lambda one: (found[one], -one))
+    return start, found[start]

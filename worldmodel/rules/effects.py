@@ -27,6 +27,8 @@ PLAIN = 0.95
 """A rule for one row that explains so much needs no query."""
 
 LEAST = 2
+HARM = 2
+"""Wrong changes for each recorded one beyond which a rule is left out."""
 SECOND = 0.8
 """Share of what the first rules get wrong that a second set must explain."""
 
@@ -179,6 +181,8 @@ def learn(examples: Sequence[tuple[Scope, StateDelta]]) -> Effects:
         silent = [scope for scope, kinds in grouped if kind not in kinds]
         wrong = sum(not _is_silent(rule, scope) for scope in silent)
         total = len(grouped)
+        if wrong > HARM * (total - len(silent)):
+            continue  # it does more harm than good; what it is about may be another variant
         rules.append(Rule(rule.kind, rule.each, rule.key, rule.fields, rule.sure * (total - wrong) / total))
     return Effects(tuple(rules))
 

@@ -104,6 +104,10 @@ class Scope:
         """All names and values."""
         return iter(self._values.items())
 
+    def readable(self) -> Iterator[tuple[str, JsonValue]]:
+        """Those that an expression may read: counts agree with quantities by chance."""
+        return ((name, value) for name, value in self._values.items() if _is_readable(name))
+
     def named(self, value: JsonValue) -> list[tuple[str, str]]:
         """(name, way of reading it) for all that read as `value`."""
         own = self._readings().get((isinstance(value, int), value), [])
@@ -119,8 +123,8 @@ class Scope:
         if self._index is None:
             self._index = defaultdict(list)
             for name, known in self._own.items():
-                if name.startswith(UNREAD) or ("<" in name and not name.startswith("page ")):
-                    continue  # counts agree with quantities by chance
+                if not _is_readable(name):
+                    continue
                 if known is None:
                     self._index[False, None].append((name, "as is"))
                 for way, read in readings(known):
@@ -153,6 +157,10 @@ class Scope:
         return prefix + str(int(last or 0) + 1 + (number if collection_made == collection else 0)).zfill(
             len(last) if last.startswith("0") else 0
         )
+
+
+def _is_readable(name: str) -> bool:
+    return not name.startswith(UNREAD) and ("<" not in name or name.startswith("page "))
 
 
 def _follow(name: str, value: str, state: StateView, relations: Relations) -> dict[str, JsonValue]:

@@ -163,7 +163,7 @@ def _finds(key: str, collection: str, scope: Scope) -> set[Expression]:
 
 def _sums(value: int, scope: Scope) -> set[Expression]:
     """Two figures that add up to the value, one of them of the row at hand."""
-    figures = [(Read(name, way), read) for name, known in scope.items() for way, read in readings(known)
+    figures = [(Read(name, way), read) for name, known in scope.readable() for way, read in readings(known)
                if type(read) is int]  # fmt: skip
     near = [(read, number) for read, number in figures if read.name.startswith(("row.", "each."))]
     near = [figure for figure in near if figure[0].way == "as is" and figure[0].name != "row.@"]
@@ -217,7 +217,7 @@ def _switch(examples: Sequence[Example], found: Sequence[set[Expression]]) -> tu
     best: tuple[float, float, Switch] | None = None
     for name in _names(examples):
         values = [scope.value(name) for scope, _ in examples]
-        for switch, right in (_by_value(name, values, found), _by_presence(name, values, found)):
+        for switch, right in (_by_value(name, values, found, examples), _by_presence(name, values, found)):
             if switch is not None:
                 rank = (right / len(examples), -cost(switch), switch)
                 best = rank if best is None or rank[:2] > best[:2] else best
@@ -227,9 +227,20 @@ def _switch(examples: Sequence[Example], found: Sequence[set[Expression]]) -> tu
 Attempt = tuple[Switch | None, float]
 
 
-def _by_value(name: str, values: Sequence[JsonValue], found: Sequence[set[Expression]]) -> Attempt:
+def _is_thing(value: JsonValue, scope: Scope) -> bool:
+    """Whether it is the key of a row."""
+    return isinstance(value, str) and any(isinstance(table, dict) and value in table for table in scope.state.values())
+
+
+def _by_value(
+    name: str, values: Sequence[JsonValue], found: Sequence[set[Expression]], examples: Sequence[Example]
+) -> Attempt:
     """A case for each value, and how many examples they explain. A case seen once explains itself."""
     cases: dict[str, list[int]] = defaultdict(list)
+    if name.startswith("page ") or any(
+        _is_thing(value, scope) for value, (scope, _) in zip(values, examples, strict=True)
+    ):
+        return None, 0.0  # another thing of its kind would be treated alike
     for number, value in enumerate(values):
         cases[canonical(value)].append(number)
     if not 1 < len(cases) <= min(MAX_CASES, len(values) // 2):
@@ -263,7 +274,7 @@ def _names(examples: Sequence[Example]) -> Iterable[str]:
     counts = Counter(
         name
         for scope, _ in examples
-        for name, value in scope.items()
+        for name, value in scope.readable()
         if isinstance(value, str | int) and len(str(value)) <= MAX_CASE_TEXT
     )
     return sorted(name for name, n in counts.items() if n >= LEAST)
