@@ -31,6 +31,8 @@ MOST_CHOICES = 300
 """Examples its choice of branch is learned from."""
 FEW = 12
 """Requests of each operation that a family of bugs is learned from at least."""
+ENOUGH = 8
+"""Requests at which no bug fired that tell well enough what is meant."""
 AS_MEANT = 0.9
 """Share of a bug's deltas that must be the intended ones: it is only seen in the answer."""
 NEGLIGIBLE = 1e-4
@@ -111,7 +113,7 @@ class Programs:
     def _learn(self, found: Sequence[Sample], scopes: dict[int, Scope]) -> Program:
         # What bugs did is for their families to say; these rules are of the app as it is meant.
         plain = [sample for sample in found if not events_of(sample.target)]
-        found = plain if len(plain) > len(found) // 4 else found
+        found = plain if len(plain) >= min(ENOUGH, len(found) // 4 + 1) else found
         chosen = found[:MOST_CHOICES]
         seen = [(self._scope(s, scopes), self._label(s), read_delta(s.target)) for s in chosen]
         by_branch: dict[str, list[int]] = defaultdict(list)
