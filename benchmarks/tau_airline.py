@@ -25,10 +25,10 @@ from envsim.ingest.pipeline import ingest
 from envsim.trace import Trace, TraceReader
 from envsim.types import Action
 from worldmodel.checkpoint import load_model
+from worldmodel.conformal import auroc
 from worldmodel.metrics import Metrics
 from worldmodel.predict import Predictor, Scored, evaluate, predictors
 from worldmodel.train import Args, train
-from worldmodel.trust import auroc
 
 REPO = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("ENVSIM_DATA", REPO.parent / "shared" / "data")) / "tau_airline_gpt4o" / "trajectories.jsonl"

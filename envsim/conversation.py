@@ -20,12 +20,14 @@ class Reply:
         delta: What the user's own calls changed in the state view.
         events: Ground truth about those calls.
         trust: The world's own P(their results are right).
+        trusted: Whether all of them are inside its trust region.
     """
 
     turn: UserTurn
     delta: StateDelta = ()
     events: tuple[Event, ...] = ()
     trust: float = 1.0
+    trusted: bool = True
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -41,6 +43,7 @@ class Reply:
                 "delta": (*transition.delta, *self.delta),
                 "events": (*transition.events, *self.events),
                 "trust": min(transition.trust, self.trust),
+                "trusted": transition.trusted and self.trusted,
                 "user": self.turn,
             }
         )
@@ -112,7 +115,7 @@ class _Hands:
         self._world = world
         self._delta: list[tuple[JsonValue, ...]] = []
         self._events: list[Event] = []
-        self._trust = 1.0
+        self._trust, self._trusted = 1.0, True
 
     def tools(self) -> list[dict[str, JsonValue]]:
         return self._world.user_tools()
@@ -123,9 +126,10 @@ class _Hands:
         self._delta += transition.delta
         self._events += transition.events
         self._trust = min(self._trust, transition.trust)
+        self._trusted = self._trusted and transition.trusted
         return UserCall(action=action, result=transition.observation.result, error=transition.observation.error)
 
     def drain(self, turn: UserTurn) -> Reply:
-        reply = Reply(turn, tuple(self._delta), tuple(self._events), self._trust)
-        self._delta, self._events, self._trust = [], [], 1.0
+        reply = Reply(turn, tuple(self._delta), tuple(self._events), self._trust, self._trusted)
+        self._delta, self._events, self._trust, self._trusted = [], [], 1.0, True
         return reply

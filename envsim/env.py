@@ -49,7 +49,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
     it answers to ``send_msg_to_user(text)`` in the next one's.
 
     ``info`` holds ``task`` and ``step`` always; after a step also ``trust`` (the world's own
-    P(this step is right)), ``delta`` and ``events`` (ground truth for trainers and traces, never
+    P(this step is right)), ``trusted`` (whether that is inside its trust region), ``delta`` and
+    ``events`` (ground truth for trainers and traces, never
     to be shown to an agent); on the last step ``outcome`` (``policy | env_bug | infra |
     sim_uncertain``), ``reason`` and ``success``. ``user`` is the user's turn, hidden parts included.
 
@@ -59,8 +60,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         task: One template id, or one instance ``<template>@<seed>``; None for all.
         split: ``"train"`` or ``"test"``; None for both.
         interface: ``"browser"`` or ``"tools"``; None: the app's own.
-        world: ``"sandbox"``, ``"model"``, ``"replay"``, or a `World` of your own.
-        model: Model directory; worlds made from traces only.
+        world: ``"sandbox"``, ``"model"``, ``"replay"``, ``"hybrid"``, or a `World` of your own.
+        model: Model directory; worlds made from traces, and hybrid.
         runtime: ``"inprocess"``, ``"process"``, ``"docker"``, or ``"auto"``: the fastest that the app allows; or a
             runtime of your own, such as a `envsim.sandbox.pool.SandboxPool` that several environments draw from.
         driver: ``"http"`` or ``"chromium"``.
@@ -296,8 +297,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         """End the episode unscorable, whatever the world's state."""
         self.observation = self._unchanged(error="The environment failed; this episode is not scored.")
         if not written:
-            self._recorder.write(Step(index=self._steps, action=action, observation=self.observation))
-        info = self._info(Transition(observation=self.observation, trust=0.0))
+            self._recorder.write(Step(index=self._steps, action=action, observation=self.observation, trust=0.0))
+        info = self._info(Transition(observation=self.observation, trust=0.0, trusted=False))
         self._end(Outcome(kind=kind_of(error), reward=None, reason=str(error)), info)
         return self._encode(), UNSCORABLE, False, True, info
 
@@ -333,7 +334,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         self._recorder.write(
             Step(
                 index=self._steps, action=action, raw=raw, observation=self.observation,
-                delta=transition.delta, events=transition.events, user=transition.user,
+                delta=transition.delta, events=transition.events, trust=transition.trust, user=transition.user,
             )
         )  # fmt: skip
 
@@ -346,6 +347,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             "task": self.task.id,
             "step": self._steps,
             "trust": transition.trust,
+            "trusted": transition.trusted,
             "delta": [list(change) for change in transition.delta],
             "events": [event.model_dump() for event in transition.events],
         }

@@ -60,6 +60,7 @@ class Step(Frozen):
     observation: Observation
     delta: StateDelta = ()
     events: tuple[Event, ...] = ()
+    trust: float = Field(default=1.0, ge=0, le=1, description="the world's own P(this step is right)")
     user: UserTurn | None = Field(default=None, description="the simulated user's turn in full, hidden parts included")
 
 

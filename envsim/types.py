@@ -144,8 +144,8 @@ class Action(Frozen):
 class Event(Frozen):
     """Ground truth about a step that the agent never sees: a bug that fired, a fault injected."""
 
-    kind: Literal["bug", "fault", "fallback"]
-    id: str = Field(description="id of the bug or fault, as declared")
+    kind: Literal["bug", "fault", "fallback", "drift"]
+    id: str = Field(description="id of the bug or fault, as declared; 'sandbox' for a fallback, 'trust' for drift")
     detail: str = ""
 
 
@@ -189,6 +189,7 @@ class Transition(Frozen):
     delta: StateDelta = Field(default=(), description="what the action changed in the state view")
     events: tuple[Event, ...] = ()
     trust: float = Field(default=1.0, ge=0, le=1, description="the world's own P(this transition is right)")
+    trusted: bool = Field(default=True, description="whether that is inside the world's own trust region")
     user: UserTurn | None = Field(default=None, description="what the task's user did; the environment's to fill in")
 
 

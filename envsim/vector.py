@@ -37,7 +37,8 @@ Member = tuple[dict[str, Any], float, bool, bool, dict[str, Any]]
 def _pool_for(num_envs: int, options: dict[str, Any]) -> SandboxPool | None:
     """One pool for all members that step sandboxes of one app; None where they bring their own."""
     runtime = options.get("runtime", "auto")
-    if "app" not in options or options.get("world", "sandbox") != "sandbox" or not isinstance(runtime, str):
+    world = options.get("world", "sandbox")
+    if "app" not in options or world not in ("sandbox", "hybrid") or not isinstance(runtime, str):
         return None
     spec = find_spec(options["app"], options.get("variant"))
     return SandboxPool(get_runtime(runtime, spec), spec, limit=num_envs + SPARE)
@@ -79,6 +80,8 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._screenshot = bool(kwargs.get("screenshot"))
+        # A hybrid member may never need its sandbox.
+        self._sandboxes = kwargs.get("world", "sandbox") == "sandbox"
         self._ended = [False] * num_envs
         self._last: list[dict[str, Any]] = [{} for _ in range(num_envs)]
         # Sandboxes elsewhere, a browser and a user behind an endpoint are waited for, and so by all at once. An app in
@@ -99,7 +102,7 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
             seeds: list[int | None] = [None if seed is None else seed + i for i in range(self.num_envs)]
         else:
             seeds = list(seed)
-        if self.warm is not None:
+        if self.warm is not None and self._sandboxes:
             self.warm.prewarm(self.num_envs)
         replies = self._each(lambda i: self._reset_member(i, seeds[i], options))
         self._last = [observation for observation, _, _ in replies]

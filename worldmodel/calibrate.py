@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from envsim.cli.common import progress
 from envsim.rng import Rng
 from worldmodel.decode import Answer, decode
-from worldmodel.document import Lines
+from worldmodel.document import Lines, to_transition
 from worldmodel.examples import ACCEPT_ALL, Context, choose_draft, read_answer, write_context
 from worldmodel.metrics import overlap
 from worldmodel.model import WorldModel
 from worldmodel.render import KINDS, Vocabulary
-from worldmodel.retrieval import Memory
-from worldmodel.session import Sample
-from worldmodel.trust import Trust, auroc, features
+from worldmodel.session import Sample, Session, Situation
+from worldmodel.support import Support, comparable, same_answer
+from worldmodel.trust import ALPHA, Answered, Trust, fits
 
 THRESHOLDS = (ACCEPT_ALL, -1.2, -0.9, -0.7, -0.5, -0.35, -0.25, -0.15, -0.08, -0.04, -0.01, 1.0)
 """Candidates for the least mean log-probability of an edit; the last accepts none."""
-MOST = 400
+MOST = 800
+MOST_FREE = 400
+"""Answers in sessions that run on their own answers."""
 BATCH = 16
 
 Decoded = tuple[Sample, Context, Answer]
@@ -36,36 +38,126 @@ class Calibration:
     report: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """A model that is not yet one."""
+
+    network: WorldModel
+    vocabulary: Vocabulary
+    support: Support
+    stable: frozenset[str]
+
+    def decode(self, situations: Sequence[Situation]) -> list[tuple[Context, Answer]]:
+        memory = self.support.memory
+        contexts = [write_context(self.vocabulary, s, choose_draft(s, memory), self.stable) for s in situations]
+        return list(zip(contexts, decode(self.network, self.vocabulary, contexts, [None] * len(contexts)), strict=True))
+
+    def read(self, context: Context, answer: Answer, accept: Mapping[str, float]) -> Lines:
+        return read_answer(self.vocabulary, context, answer.tokens, answer.logprobs, accept)[1]
+
+
 def calibrate(
-    network: WorldModel, vocabulary: Vocabulary, memory: Memory, stable: frozenset[str], held_out: Sequence[Sample]
+    network: WorldModel,
+    vocabulary: Vocabulary,
+    support: Support,
+    stable: frozenset[str],
+    held_out: Sequence[Sample],
+    rates: Mapping[str, float],
+    alpha: float = ALPHA,
 ) -> Calibration:
-    """Answer at most `MOST` held-out samples, then choose the threshold and fit the trust estimate."""
+    """Answer held-out requests, given what really happened and given the model's own answers; then fit.
+
+    Edits to accept and the trust estimate are fitted on half of the held-out sessions; what is reported, and the
+    threshold of the trust region, is of the other half.
+
+    Args:
+        network: In eval mode.
+        vocabulary: The network's.
+        support: What was recorded; none of `held_out` is in it.
+        stable: See `worldmodel.examples.survival`.
+        held_out: Requests of tasks kept from training; `MOST` of them are drawn.
+        rates: Of the bugs that were on, for telling chance from error.
+        alpha: Share of wrong answers allowed inside the trust region.
+    """
+    parts = _Parts(network, vocabulary, support, stable)
     chosen = [held_out[i] for i in sorted(Rng(0, "calibrate").sample(range(len(held_out)), MOST))]
     decoded: list[Decoded] = []
     with progress("calibrating", len(chosen)) as advance:
         for start in range(0, len(chosen), BATCH):
             part = chosen[start : start + BATCH]
-            contexts = [write_context(vocabulary, s.situation, choose_draft(s.situation, memory), stable) for s in part]
-            decoded += zip(part, contexts, decode(network, vocabulary, contexts, [None] * len(part)), strict=True)
+            found = parts.decode([s.situation for s in part])
+            decoded += [(sample, *pair) for sample, pair in zip(part, found, strict=True)]
             advance(len(part))
-    accept = {kind: _threshold(vocabulary, [d for d in decoded if d[1].draft.kind == kind]) for kind in KINDS}
-    correct = [_read(vocabulary, item, accept) == item[0].target for item in decoded]
-    rows = [features(answer, context.draft) for _, context, answer in decoded]
-    # Half fits, half scores, so that the reported AUROC is not of the points it was fitted on.
-    half = Trust.fit(rows[::2], correct[::2])
-    area = auroc([half.probability(row) for row in rows[1::2]], correct[1::2])
+    ours = [d for d in decoded if fits(d[0].session)]
+    accept = {kind: _threshold(vocabulary, [d for d in ours if d[1].draft.kind == kind]) for kind in KINDS}
+    answered, chance = Answered(), 0
+    for sample, context, answer in decoded:
+        lines = parts.read(context, answer, accept)
+        if comparable(lines, sample.target, rates):
+            row = support.features(sample.situation, context.draft, answer, lines)
+            answered.add(row, same_answer(lines, sample.target), sample.session)
+        else:
+            chance += 1
+    first = Trust.fit(answered, alpha=alpha)[0]
+    with progress("running freely") as tell:
+        free = free_running(parts, accept, first, held_out, rates)
+        tell(len(free.rows))
+    trust, report = Trust.fit(answered, free, alpha)
+    exact = sum(same_answer(parts.read(c, a, accept), s.target) for s, c, a in decoded)
     report = {
-        "samples": len(rows),
-        "exact": round(sum(correct) / len(correct), 4) if correct else None,
+        "samples": len(decoded),
+        "exact": round(exact / len(decoded), 4) if decoded else None,
+        "chance": chance,
         "accept": accept,
-        "auroc": round(area, 4) if area is not None else None,
+        **report,
     }
-    return Calibration(Trust.fit(rows, correct), accept, report)
+    return Calibration(trust, accept, report)
 
 
-def _read(vocabulary: Vocabulary, item: Decoded, accept: dict[str, float]) -> Lines:
-    _, context, answer = item
-    return read_answer(vocabulary, context, answer.tokens, answer.logprobs, accept)[1]
+def free_running(
+    parts: _Parts, accept: Mapping[str, float], trust: Trust, held_out: Sequence[Sample], rates: Mapping[str, float]
+) -> Answered:
+    """Held-out sessions whose requests are made again, each answer resting on the model's own before it.
+
+    A session ends for us where chance alone parts it from the recording.
+    """
+    by_session: dict[str, list[Sample]] = {}
+    for sample in held_out:
+        if sample.index > 0:
+            by_session.setdefault(sample.session, []).append(sample)
+    names = Rng(0, "free running").shuffled(sorted(by_session))
+    live: list[tuple[Session, list[Sample]]] = []
+    budget = MOST_FREE
+    for name in names:
+        todo = sorted(by_session[name], key=lambda s: s.index)
+        if len(todo) > 1 and budget > 0:
+            live.append((_begin(todo[0].situation), todo))
+            budget -= len(todo)
+    out = Answered()
+    while live:
+        asked = [session.situation(todo[0].situation.request) for session, todo in live]
+        found = [pair for i in range(0, len(asked), BATCH) for pair in parts.decode(asked[i : i + BATCH])]
+        on: list[tuple[Session, list[Sample]]] = []
+        for (session, todo), situation, (context, answer) in zip(live, asked, found, strict=True):
+            lines, target = parts.read(context, answer, accept), todo[0].target
+            if not comparable(lines, target, rates):
+                continue
+            row = parts.support.features(situation, context.draft, answer, lines)
+            out.add(row, same_answer(lines, target), todo[0].session)
+            p = trust.probability(row)
+            transition = to_transition(lines, session.interface, p, trusted=trust.holds(p))
+            session.answer(situation.request, transition)
+            if todo[1:]:
+                on.append((session, todo[1:]))
+        live = on
+    return out
+
+
+def _begin(situation: Situation) -> Session:
+    """A session that stands where a recorded one stood."""
+    return Session(
+        situation.interface, situation.state, current=situation.current, past=situation.past, login=situation.login
+    )
 
 
 def _threshold(vocabulary: Vocabulary, decoded: Sequence[Decoded]) -> float:
@@ -79,7 +171,9 @@ def _quality(vocabulary: Vocabulary, decoded: Sequence[Decoded], threshold: floa
     """Whole answers that are right, plus the F1 of all their lines: the second settles near ties."""
     total = 0.0
     for item in decoded:
-        lines, target = _read(vocabulary, item, dict.fromkeys(KINDS, threshold)), item[0].target
+        sample, context, answer = item
+        accept = dict.fromkeys(KINDS, threshold)
+        lines, target = read_answer(vocabulary, context, answer.tokens, answer.logprobs, accept)[1], sample.target
         precision, recall = overlap(Counter(lines), Counter(target))
         total += (lines == target) + (2 * precision * recall / (precision + recall) if precision + recall else 0.0)
     return total

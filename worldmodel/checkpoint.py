@@ -23,11 +23,13 @@ from worldmodel import dataset
 from worldmodel.dataset import TRAIN, Dataset, read_json, write_json
 from worldmodel.model import Config, WorldModel
 from worldmodel.render import KINDS, Lexicon, Vocabulary
+from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
 from worldmodel.rules.programs import Programs
+from worldmodel.support import Support
 from worldmodel.trust import Trust
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass
@@ -40,6 +42,8 @@ class Model:
     vocabulary: Vocabulary
     memory: Memory
     stable: frozenset[str]
+    support: Support
+    """What the recorded traffic says for or against an answer."""
     trust: Trust
     accept: dict[str, float]
     """By kind of draft, the least mean log-probability at which an edit is taken over into the answer."""
@@ -105,17 +109,21 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto") -> M
         vocabulary = read_vocabulary(config["vocabulary"])
         network = WorldModel(Config(**config["sizes"]))
         network.load_state_dict(_load_tensors(root / "model.safetensors"))
-        trust = Trust(tuple(config["trust"]["weights"]), config["trust"]["fitted_on"])
+        trust = Trust.from_json(config["trust"])
+        record = {str(key): (int(right), int(total)) for key, (right, total) in config["record"].items()}
         rules = Programs.empty(data.view(data.manifest["seed_view"]), data.part(TRAIN))
         rules.read(config["rules"])
+        results = Results.empty(data.samples, data.manifest["tools"])
+        results.read(config["results"])
         stable, accept = frozenset(config["stable"]), {kind: float(config["accept"][kind]) for kind in KINDS}
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0][:160]
         raise ModelError(f"{root} is damaged ({reason}). Train the model again.") from None
     network.to(pick_device(device)).eval()
     # Sessions held out for calibration were never trained on, but are as good to retrieve from as any.
-    memory = Memory(data.samples, vocabulary.lexicon, rules)
-    return Model(root, config, network, vocabulary, memory, stable, trust, accept, data)
+    memory = Memory(data.samples, vocabulary.lexicon, rules, results)
+    support = Support(memory, record)
+    return Model(root, config, network, vocabulary, memory, stable, support, trust, accept, data)
 
 
 def read_vocabulary(state: dict[str, Any]) -> Vocabulary:

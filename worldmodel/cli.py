@@ -33,6 +33,7 @@ def train_command(
     heads: Annotated[int, typer.Option(help="Query heads.")] = 5,
     kv_heads: Annotated[int, typer.Option(help="Key-value heads.")] = 1,
     held_out: Annotated[float, typer.Option(help="Share of tasks kept from training, for calibration.")] = 0.1,
+    alpha: Annotated[float, typer.Option(help="Share of wrong answers the trust region may hold.")] = 0.05,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     checkpoint_s: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 60.0,

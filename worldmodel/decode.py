@@ -84,6 +84,8 @@ class Answer:
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     """Natural log-probability of each token under the mask."""
+    entropy: float = 0.0
+    """Of the outcome token, in nats: how open it is what kind of answer follows."""
 
     @property
     def mean(self) -> float:
@@ -141,8 +143,9 @@ def decode(
         logits = model.logits(hidden).float()  # (B, V)
         picked = _pick(logits, [grammars[i] for i in alive], [keys[i] if step == 0 else None for i in alive])
         keep = []
-        for row, (i, (token, logprob)) in enumerate(zip(alive, picked, strict=True)):
+        for row, (i, (token, logprob, entropy)) in enumerate(zip(alive, picked, strict=True)):
             answer = answers[i]
+            answer.entropy = entropy if step == 0 else answer.entropy
             answer.tokens.append(token)
             answer.logprobs.append(logprob)
             if not grammars[i].take(token):
@@ -163,8 +166,8 @@ def decode(
 
 def _pick(
     logits: Tensor, grammars: Sequence[Grammar], keys: Sequence[tuple[int | str, ...] | None]
-) -> list[tuple[int, float]]:
-    """The next token of each row and its log-probability among the allowed ones."""
+) -> list[tuple[int, float, float]]:
+    """The next token of each row, its log-probability among the allowed ones, and their entropy."""
     mask = torch.ones_like(logits, dtype=torch.bool)
     for row, grammar in enumerate(grammars):
         for start, end in grammar.allowed():
@@ -174,7 +177,8 @@ def _pick(
     for row, key in enumerate(keys):
         if key is not None:
             best[row] = _sample(logprobs[row], uniform(*key))
-    return [(token, float(logprobs[row, token])) for row, token in enumerate(best)]
+    entropy = torch.special.entr(logprobs.exp()).sum(-1).tolist()
+    return [(token, float(logprobs[row, token]), entropy[row]) for row, token in enumerate(best)]
 
 
 def _sample(logprobs: Tensor, point: float) -> int:

@@ -82,8 +82,8 @@ def cents(value: Any, key: str = "") -> Any:
 
 
 def event_lines(events: Iterable[Event]) -> Lines:
-    """One line per ground-truth event."""
-    return tuple(f"@event {dump(f'{event.kind}:{event.id}')}" for event in events)
+    """One line per ground-truth event of the app; what a world tells of itself is no part of an answer."""
+    return tuple(f"@event {dump(f'{event.kind}:{event.id}')}" for event in events if event.kind in ("bug", "fault"))
 
 
 @functools.lru_cache(maxsize=512)
@@ -207,7 +207,7 @@ def _string(text: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def to_transition(lines: Sequence[str], interface: str, trust: float = 1.0) -> Transition:
+def to_transition(lines: Sequence[str], interface: str, trust: float = 1.0, *, trusted: bool = True) -> Transition:
     """The transition of a document, refs computed. Total: lines that cannot be read are dropped."""
     messages = []
     events = []
@@ -218,7 +218,7 @@ def to_transition(lines: Sequence[str], interface: str, trust: float = 1.0) -> T
                 messages.append(Message(role=role, text=text))
         elif line.startswith("@event "):
             kind, _, name = _string(line[7:]).partition(":")
-            if kind in ("bug", "fault", "fallback"):
+            if kind in ("bug", "fault"):
                 events.append(Event(kind=kind, id=name))
     rest = body(lines)
     observation = Observation(
@@ -229,7 +229,9 @@ def to_transition(lines: Sequence[str], interface: str, trust: float = 1.0) -> T
         result=result_text(rest) if interface == "tools" else "",
         messages=tuple(messages),
     )
-    return Transition(observation=observation, delta=read_delta(lines), events=tuple(events), trust=trust)
+    return Transition(
+        observation=observation, delta=read_delta(lines), events=tuple(events), trust=trust, trusted=trusted
+    )
 
 
 def read_delta(lines: Iterable[str]) -> StateDelta:

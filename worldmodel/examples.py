@@ -11,6 +11,8 @@ from worldmodel import render
 from worldmodel.document import Lines, body, delta_lines, dump, meta, read_delta
 from worldmodel.merge import carry_over, frame
 from worldmodel.render import Slots, Vocabulary, apply_patch, patch, skeleton, values
+from worldmodel.results.calls import label_of
+from worldmodel.results.programs import Written
 from worldmodel.retrieval import Hit, Memory, substitute, substitution
 from worldmodel.rules.programs import Outcome, draw, events_of
 from worldmodel.session import Sample, Situation
@@ -20,6 +22,8 @@ MAX_ANSWER = 256
 ACCEPT_ALL = -1e9
 """No log-probability is less."""
 _SHAPE_OVERLAP = 0.6
+_REPEATED = 0.5
+"""How sure an earlier answer to the same call is where programs do not know what it says."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,12 @@ class Draft:
 
     lines: Lines
     source: str
-    """``"past"`` (this session), ``"near"`` (a neighbour), ``"current"`` (nothing better)."""
+    """``"rules"`` (programs), ``"past"`` (this session), ``"near"`` (a neighbour), ``"current"`` (nothing better)."""
     hit: Hit | None = None
+    sure: float = 1.0
+    """How far to believe what code put into it, in [0, 1]: the support of its least sure part."""
     outcome: Outcome | None = None
-    """What the rules say follows, and the draft was chosen for; None where they say nothing."""
+    """What the rules say follows, and the draft was chosen for; None without rules, or for an operation never seen."""
 
     @property
     def label(self) -> str | None:
@@ -44,7 +50,7 @@ class Draft:
     def kind(self) -> str:
         """One of `render.KINDS`."""
         if self.source != "near" or self.hit is None:
-            return "past" if self.source == "past" else "current"
+            return self.source if self.source in ("past", "rules") else "current"
         return next(
             (name for name, holds in zip(("exact", "page", "similar"), self.hit.kind, strict=True) if holds), "other"
         )
@@ -69,17 +75,24 @@ def choose_draft(
     """
     outcomes = memory.rules.outcomes(situation) if memory.rules is not None else ()
     outcome = _outcome_like(outcomes, told, memory) if told is not None else draw(outcomes, point)
-    hits = memory.nearest(situation, 8, without=without, branch=outcome.branch if outcome is not None else None)
+    kind = outcome.branch if outcome is not None else None
+    said = memory.results.answer(situation, without) if memory.results is not None else None
+    if said is not None:
+        kind = said.label
+    hits = memory.nearest(situation, 8, without=without, branch=kind)
     hit = _fitting(hits, outcome.events if outcome is not None else ())
     near = _transfer(situation, memory, hit) if hit is not None else None
-    past = _from_past(situation, memory, near)
+    past = _from_past(situation, memory, near, said)
     effects = delta_lines(read_delta(near)) if near is not None else ()
     if outcome is not None and outcome.delta is not None:
         effects = delta_lines(outcome.delta)
+    if said is not None and said.lines is not None:
+        return Draft((*effects, *said.lines), "rules", hit, said.sure, outcome)
     if past is not None:
-        return Draft((*effects, *_seen(past)), "past", hit, outcome)
+        return Draft((*effects, *_seen(past)), "past", hit, 1.0 if said is None else _REPEATED, outcome)
     if near is not None:
-        return Draft((*effects, *_seen(near)), "near", hit, outcome)
+        # Where programs say what is not known, a neighbour has the form of the answer and not its content.
+        return Draft((*effects, *_seen(near)), "near", hit, 1.0 if said is None else 0.0, outcome)
     return Draft(_seen(situation.current), "current", outcome=outcome)
 
 
@@ -88,6 +101,14 @@ def _outcome_like(outcomes: Sequence[Outcome], told: Sample, memory: Memory) -> 
     assert memory.rules is not None
     events, kind = events_of(told.target), memory.rules.branch(told)
     return max(outcomes, key=lambda o: (frozenset(o.events) == events, o.branch == kind, o.p), default=None)
+
+
+def is_of(draft: Draft, sample: Sample, memory: Memory) -> bool:
+    """Whether a draft is for what happened in `sample`, as far as rules can tell."""
+    if draft.outcome is None or memory.rules is None:
+        return True
+    same_bugs = frozenset(draft.outcome.events) == events_of(sample.target)
+    return same_bugs and draft.outcome.branch == memory.rules.branch(sample)
 
 
 def without_events(lines: Lines) -> Lines:
@@ -126,12 +147,12 @@ def _transfer(situation: Situation, memory: Memory, hit: Hit) -> Lines:
     return (*adapt(head), *carry_over(frame(theirs, page), frame(situation, page), page, adapt))
 
 
-def _from_past(situation: Situation, memory: Memory, near: Lines | None) -> Lines | None:
+def _from_past(situation: Situation, memory: Memory, near: Lines | None, said: Written | None) -> Lines | None:
     key = situation.request.key
     if key.startswith(("get ", "call ")):
         for at in range(len(situation.past) - 1, -1, -1):
             past_key, lines = situation.past[at]
-            if past_key == key:
+            if past_key == key and (said is None or said.label == label_of(key, lines)):
                 return _brought_up_to_date(situation, at, lines)
     if near is None or situation.interface == "browser":
         return None

@@ -19,7 +19,6 @@ from worldmodel.examples import choose_draft, read_answer, with_events, write_co
 from worldmodel.metrics import Metrics, Score, score
 from worldmodel.retrieval import Memory
 from worldmodel.session import Sample, Session, Situation, open_request, samples
-from worldmodel.trust import features
 
 BATCH = 16
 
@@ -90,8 +89,8 @@ def answer_batch(
     out = []
     for situation, context, answer in zip(situations, contexts, answers, strict=True):
         _, lines = read_answer(model.vocabulary, context, answer.tokens, answer.logprobs, model.accept)
-        trust = model.trust.probability(features(answer, context.draft))
-        out.append(to_transition(lines, situation.interface, trust))
+        trust = model.trust.probability(model.support.features(situation, context.draft, answer, lines))
+        out.append(to_transition(lines, situation.interface, trust, trusted=model.trust.holds(trust)))
     return out
 
 

@@ -33,7 +33,7 @@ MAX_LINES = 384
 MAX_NUMBER = 100
 MAX_OUTCOMES = 32
 SPECIALS = ("<pad>", "<request>", "<facts>", "<current>", "<draft>", "<out>", "<edit>", "<nl>", "<end>", "<skip>")
-KINDS = ("past", "exact", "page", "similar", "other", "current")
+KINDS = ("past", "exact", "page", "similar", "other", "current", "rules")
 """Where a draft is from, best first: this session; a neighbour with the same request, with the same page, with a
 request of the same kind, with any other; the current page for want of any."""
 PAD, REQUEST, FACTS, CURRENT, DRAFT, OUT, EDIT, NL, END, SKIP = range(len(SPECIALS))

@@ -16,6 +16,8 @@ from urllib.parse import quote_plus
 
 from worldmodel.document import Lines, body, meta
 from worldmodel.render import Lexicon, skeleton
+from worldmodel.results.calls import label_of
+from worldmodel.results.programs import Results
 from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample, Situation
 
@@ -52,13 +54,21 @@ class Memory:
         samples: The records.
         lexicon: Decides what is wording and what a value.
         rules: Say what kind of answer a request gets and what it does to the state; None without.
+        results: Say what tools answer; None without.
     """
 
-    def __init__(self, samples: Sequence[Sample], lexicon: Lexicon, rules: Programs | None = None) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        lexicon: Lexicon,
+        rules: Programs | None = None,
+        results: Results | None = None,
+    ) -> None:
         self.samples = list(samples)
         self.lexicon = lexicon
         self.rules = rules
-        self._branches = [rules.branch(sample) if rules is not None else "" for sample in self.samples]
+        self.results = results
+        self._branches = [self._branch(sample) for sample in self.samples]
         self._by_key: dict[str, list[int]] = defaultdict(list)
         self._by_skeleton: dict[str, list[int]] = defaultdict(list)
         self._by_page: dict[str, list[int]] = defaultdict(list)
@@ -80,6 +90,11 @@ class Memory:
         total = len(self.samples) + 1
         self._weight: Mapping[str, float] = {line: math.log(total / n) for line, n in lines.items()}
         self._unseen = math.log(total)
+
+    def _branch(self, sample: Sample) -> str:
+        if self.results is not None and sample.situation.interface == "tools":
+            return label_of(sample.situation.request.key, sample.target)
+        return self.rules.branch(sample) if self.rules is not None else ""
 
     def shape(self, situation: Situation) -> str:
         """The skeleton of a request, fields by name only."""
@@ -116,6 +131,12 @@ class Memory:
             hits = [hit for hit in hits if hit.branch == branch]
         hits.sort(key=lambda hit: (*(-part for part in hit.kind), -hit.score))
         return hits[:k]
+
+    def at(self, situation: Situation, url: str) -> list[Sample]:
+        """Records of the same request, then of answers at `url` whatever its query, latest first."""
+        same = self._by_key.get(situation.request.key, ())
+        there = self._by_page.get(url.partition("?")[0], ()) if url else ()
+        return [self.samples[i] for i in (*reversed(same), *reversed(there))]
 
     def _allowed(self, pool: Sequence[int], without: str | None) -> list[int]:
         # Latest first: of equal records the most recently recorded is the one to believe.

@@ -24,6 +24,8 @@ from worldmodel.requests import Request
 
 MAX_FACTS = 24
 """Rows of the state view kept for one request; the model's own room for them is smaller."""
+WINDOW = 8
+"""Answers that a notice of drift looks back on."""
 _MAX_TEXT = 60
 _STRINGS = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
@@ -42,6 +44,8 @@ class Situation:
     """Believed rows of the state view that the request or the session so far touches."""
     state: StateView = field(default_factory=dict, compare=False, repr=False)
     """All that is believed, for rules; a network reads `facts`."""
+    drift: int = field(default=0, compare=False)
+    """Answers since the last that was certain: real, or inside the trust region."""
 
     @property
     def login(self) -> str:
@@ -63,6 +67,10 @@ class Session:
     """The account in use, as far as requests told."""
     touched: tuple[str, ...] = ()
     """Rows ("collection/key") the session changed, latest last."""
+    drift: int = 0
+    """See `Situation.drift`."""
+    recent: tuple[float, ...] = ()
+    """Trust of the last `WINDOW` answers."""
 
     def copy(self) -> Session:
         """A fork; everything inside is immutable or replaced, never edited."""
@@ -80,13 +88,13 @@ class Session:
         if self.interface == "tools":
             if action.kind != "call":
                 return Transition(observation=_nothing())
-            return self._situation(tool_request(action))
+            return self.situation(tool_request(action))
         if action.kind != "call":
             return Transition(observation=self.browser.observation())
         self.browser, request, error = self.browser.act(action)
         if request is None:
             return Transition(observation=self.browser.observation(error))
-        return self._situation(request)
+        return self.situation(request)
 
     def answer(self, request: Request | None, transition: Transition, state: StateView | None = None) -> None:
         """Take in what followed; `state` replaces the believed state where the real one is known."""
@@ -102,10 +110,13 @@ class Session:
             self.login = _login(request) or self.login
             self.past = (*self.past, (request.key, lines))
             self.current = lines
+            self.drift = 0 if transition.trusted else self.drift + 1
+            self.recent = (*self.recent, transition.trust)[-WINDOW:]
 
-    def _situation(self, request: Request) -> Situation:
+    def situation(self, request: Request) -> Situation:
+        """What is known before the answer to `request`."""
         facts = relevant_facts(self.state, request, self.touched, self.login)
-        return Situation(self.interface, request, self.current, self.past, facts, self.state)
+        return Situation(self.interface, request, self.current, self.past, facts, self.state, self.drift)
 
 
 def _nothing() -> Observation:

@@ -29,12 +29,15 @@ from worldmodel import dataset, render
 from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import load_checkpoint, load_model, pick_device, save_checkpoint, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
-from worldmodel.examples import choose_draft, outcome_of, survival, write_answer, write_context
+from worldmodel.examples import choose_draft, is_of, outcome_of, survival, write_answer, write_context
 from worldmodel.model import Config, WorldModel
 from worldmodel.render import Lexicon, Vocabulary
+from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
 from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample
+from worldmodel.support import Support, track_record
+from worldmodel.trust import ALPHA
 
 BPE_SIZE = 2048
 READ_WEIGHT = 0.25
@@ -60,6 +63,8 @@ class Args:
     heads: int = 5
     kv_heads: int = 1
     held_out: float = 0.1
+    alpha: float = ALPHA
+    """Share of wrong answers that the trust region may hold."""
     seed: int = 0
     device: str = "auto"
     checkpoint_s: float = 60.0
@@ -93,7 +98,7 @@ def train(args: Args) -> Path:
     with progress("preparing") as tell:
         vocabulary, memory = learn_vocabulary(data, args.seed)
         tell(description="choosing drafts")
-        examples, stable = encode(data.part(TRAIN), vocabulary, memory)
+        examples, stable, record = encode(data.part(TRAIN), vocabulary, memory)
     try:
         config = Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads)
     except ValueError as error:
@@ -101,7 +106,9 @@ def train(args: Args) -> Path:
     network = WorldModel(config).to(device)
     log = optimise(network, examples, args, key)
     network.eval()
-    fitted = calibrate(network, vocabulary, memory, stable, data.part(HELD_OUT))
+    support = Support(memory, record)
+    bugs = data.manifest["bugs"]
+    fitted = calibrate(network, vocabulary, support, stable, data.part(HELD_OUT), bugs, args.alpha)
     extra = {
         "key": key,
         "app": data.manifest["app"],
@@ -111,11 +118,14 @@ def train(args: Args) -> Path:
         "examples": len(examples),
         "training": log,
         "calibration": fitted.report,
-        "trust": asdict(fitted.trust),
+        "trust": fitted.trust.to_json(),
+        "record": record,
         "accept": fitted.accept,
     }
     if memory.rules is not None:
         extra["rules"] = memory.rules.to_json()
+    if memory.results is not None:
+        extra["results"] = memory.results.to_json()
     save_model(args.out, network, vocabulary, stable, extra)
     for path in args.out.glob("checkpoint-*"):
         shutil.rmtree(path)
@@ -166,12 +176,26 @@ def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
     outcomes = Counter(outcome_of(sample.target) for sample in found)
     names = ["ok", *(name for name, _ in sorted(outcomes.items(), key=lambda kv: (-kv[1], kv[0])) if name != "ok")]
     rules = Programs.learn(data.view(data.manifest["seed_view"]), found, seed)
-    return Vocabulary(bpe, lexicon, names), Memory(found, lexicon, rules)
+    results = Results.learn(found, data.manifest["tools"], seed)
+    return Vocabulary(bpe, lexicon, names), Memory(found, lexicon, rules, results)
 
 
-def encode(found: Sequence[Sample], vocabulary: Vocabulary, memory: Memory) -> tuple[list[Example], frozenset[str]]:
-    """Training examples, each with the draft it would have had if its own task had not been recorded."""
-    drafts = [choose_draft(s.situation, memory, without=s.group, told=s) for s in found]
+def encode(
+    found: Sequence[Sample], vocabulary: Vocabulary, memory: Memory
+) -> tuple[list[Example], frozenset[str], dict[str, list[int]]]:
+    """Training examples, each with the draft for what happened that it would have had without its own task's records.
+
+    Returns:
+        The examples, the lines that always survive, and how the most probable drafts did
+        (`worldmodel.support.track_record`).
+    """
+    usual = [choose_draft(s.situation, memory, without=s.group) for s in found]
+    drafts = [
+        draft
+        if is_of(draft, sample, memory)
+        else choose_draft(sample.situation, memory, without=sample.group, told=sample)
+        for draft, sample in zip(usual, found, strict=True)
+    ]
     stable = survival(zip(drafts, found, strict=True))
     out = []
     for sample, draft in zip(found, drafts, strict=True):
@@ -179,7 +203,7 @@ def encode(found: Sequence[Sample], vocabulary: Vocabulary, memory: Memory) -> t
         answer = write_answer(vocabulary, context, sample.target, known_only=True)
         if answer is not None:
             out.append(Example(context.tokens, answer))
-    return out, stable
+    return out, stable, track_record(zip(usual, found, strict=True), memory)
 
 
 def batches(examples: Sequence[Example], args: Args, epoch: int) -> list[list[int]]:

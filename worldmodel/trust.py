@@ -1,75 +1,244 @@
-"""How far to trust one answer: P(every line of it is right), calibrated on held-out sessions.
+"""How far to trust one answer: P(all of it is right), calibrated on held-out sessions, and the region that is promised.
 
-A logistic regression (Platt 1999) over what is known without the truth: how sure the decoder was of
-its tokens and how near the nearest recorded transition is.
+A few logistic regressions, each fitted on a bootstrap sample of held-out *sessions* (Efron 1979; steps of one session
+are alike), give a mean and a spread; where they disagree, the score moves towards even (MacKay 1992). Isotonic
+regression makes it a probability, and a threshold found on sessions that nothing was fitted on says where the trust
+region ends.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from worldmodel.decode import Answer
-from worldmodel.examples import Draft
+from envsim.rng import Rng, uniform
+from worldmodel.conformal import Curve, figures, region
+from worldmodel.session import WINDOW
+from worldmodel.support import FEATURES
 
-FEATURES = ("bias", "mean_logprob", "least_logprob", "exact", "similar", "context", "past", "edits")
-_PRIOR = (0.0, 2.0, 0.5, 1.0, 0.5, 1.0, 0.5, 0.0)
+HEADS = 8
+FOLDS = 5
+LEAST = 8
+"""Fewer answers than this fit nothing."""
+PENALTY = 1.0
+ALPHA = 0.05
+ALPHAS = (0.01, 0.02, 0.05, 0.1, 0.2)
+"""Shares of wrong answers for which the report says how wide a region could be."""
+_PRIOR = {
+    "mean_logprob": 2.0, "least_logprob": 0.5, "entropy": -1.0, "draft_exact": 1.0, "draft_past": 0.5, "context": 1.0,
+    "draft_sure": 1.0, "branch_sure": 0.5, "never_recorded": -1.0, "record": 0.5, "unsupported": -0.5, "drift": -0.5,
+    "bias": -1.0,
+}  # fmt: skip
+"""What is believed before any held-out answer was seen, and where weights are pulled to."""
+PRIOR = tuple(_PRIOR.get(name, 0.0) for name in FEATURES)
 
 
-def features(answer: Answer, draft: Draft) -> list[float]:
-    """What the estimate is made from, in the order of `FEATURES`."""
-    hit = draft.hit
-    return [
-        1.0,
-        max(answer.mean, -5.0),
-        max(answer.least, -5.0),
-        float(hit is not None and hit.exact),
-        float(hit is not None and hit.similar),
-        hit.score if hit is not None else 0.0,
-        float(draft.source == "past"),
-        math.log1p(len(answer.tokens)),
-    ]
+@dataclass(frozen=True)
+class Answered:
+    """Held-out answers whose truth is known, one entry each."""
+
+    rows: list[list[float]] = field(default_factory=list)
+    right: list[bool] = field(default_factory=list)
+    sessions: list[str] = field(default_factory=list)
+
+    def add(self, row: list[float], right: bool, session: str) -> None:
+        """One more."""
+        self.rows.append(row)
+        self.right.append(right)
+        self.sessions.append(session)
+
+    def only(self, keep: Sequence[bool]) -> Answered:
+        """Those marked."""
+        kept = [i for i, flag in enumerate(keep) if flag]
+        return Answered(
+            [self.rows[i] for i in kept], [self.right[i] for i in kept], [self.sessions[i] for i in kept]
+        )  # fmt: skip
+
+    def __add__(self, other: Answered) -> Answered:
+        return Answered(self.rows + other.rows, self.right + other.right, self.sessions + other.sessions)
+
+
+def fits(session: str) -> bool:
+    """Whether a held-out session is fitted on; the others check what was fitted."""
+    return uniform("trust", "half", session) < 0.5
 
 
 @dataclass(frozen=True)
 class Trust:
-    """The calibrated estimate."""
+    """The calibrated estimate and its region.
 
-    weights: tuple[float, ...] = _PRIOR
+    Attributes:
+        heads: Weights of each logistic regression, in the order of `FEATURES`.
+        curve: Their score -> probability.
+        threshold: The region is P >= threshold; None: no region can be promised.
+        alpha: Share of wrong answers it allows inside.
+        usual: Mean and standard deviation of P over held-out answers that nothing was fitted on.
+        fitted_on: Answers the heads saw.
+    """
+
+    heads: tuple[tuple[float, ...], ...] = (PRIOR,)
+    curve: Curve = field(default_factory=Curve)
+    threshold: float | None = None
+    alpha: float = ALPHA
+    usual: tuple[float, float] | None = None
     fitted_on: int = 0
 
     def probability(self, row: Sequence[float]) -> float:
         """P(correct) in [0, 1]."""
-        score = sum(w * x for w, x in zip(self.weights, row, strict=True))
-        return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, score))))
+        return self.curve.at(float(_scores(self.heads, [row])[0]))
+
+    def holds(self, probability: float) -> bool:
+        """Whether an answer of this P is inside the region."""
+        return self.threshold is not None and probability >= self.threshold
+
+    def drifts(self, recent: Sequence[float]) -> bool:
+        """Whether the last `WINDOW` answers were trusted less than chance explains: two standard errors below usual."""
+        if self.usual is None or len(recent) < WINDOW:
+            return False
+        mean, deviation = self.usual
+        return sum(recent[-WINDOW:]) / WINDOW < mean - 2.0 * deviation / math.sqrt(WINDOW)
 
     @classmethod
-    def fit(cls, rows: Sequence[Sequence[float]], correct: Sequence[bool], penalty: float = 0.3) -> Trust:
-        """Newton's method on the penalised likelihood, pulled towards the prior where data is scarce."""
-        if len(rows) < 8:
-            return cls()
-        x, y = np.asarray(rows, dtype=np.float64), np.asarray(correct, dtype=np.float64)
-        prior = np.asarray(_PRIOR)
-        w = prior.copy()
-        for _ in range(50):
-            p = 1.0 / (1.0 + np.exp(-np.clip(x @ w, -30, 30)))
-            gradient = x.T @ (p - y) + penalty * (w - prior)
-            hessian = (x.T * (p * (1 - p) + 1e-6)) @ x + penalty * np.eye(len(w))
-            step = np.linalg.solve(hessian, gradient)
-            w = w - step
-            if float(np.abs(step).max()) < 1e-8:
-                break
-        return cls(tuple(float(v) for v in w), len(rows))
+    def fit(
+        cls, answered: Answered, also: Answered | None = None, alpha: float = ALPHA
+    ) -> tuple[Trust, dict[str, Any]]:
+        """Fit on half of the held-out sessions, promise by the other half.
+
+        Args:
+            answered: Answers given what really happened before.
+            also: Answers in sessions that ran on their own answers: they teach the heads what drift costs, but the
+                probabilities and the region are those of one step.
+            alpha: Share of wrong answers the region may hold.
+
+        Returns:
+            The estimate, and what it does on the sessions it was not fitted on.
+        """
+        own = answered.only([fits(s) for s in answered.sessions])
+        check = answered.only([not fits(s) for s in answered.sessions])
+        more = Answered() if also is None else also.only([fits(s) for s in also.sessions])
+        if len(own.rows) < LEAST:
+            own, more = Answered(), Answered()
+        curve = Curve.fit(*_out_of_fold(own, more)) if own.rows else Curve()
+        trust = cls(_heads(own + more), curve, None, alpha, None, len(own.rows) + len(more.rows))
+        checked = [trust.probability(row) for row in check.rows]
+        usual = (float(np.mean(checked)), float(np.std(checked))) if len(checked) >= LEAST else None
+        trust = cls(trust.heads, curve, region(checked, check.right, alpha), alpha, usual, trust.fitted_on)
+        report: dict[str, Any] = {
+            **figures(checked, check.right, trust.threshold),
+            "fitted_on": trust.fitted_on,
+            "alpha": alpha,
+            "threshold": None if trust.threshold is None else round(trust.threshold, 4),
+            "regions": {str(a): _region(checked, check.right, a) for a in ALPHAS},
+        }
+        if also is not None:
+            loose = also.only([not fits(s) for s in also.sessions])
+            free = [trust.probability(row) for row in loose.rows]
+            report["free_running"] = figures(free, loose.right, trust.threshold)
+        return trust, report
+
+    def to_json(self) -> dict[str, Any]:
+        """See `from_json`."""
+        return {
+            "features": list(FEATURES),
+            "heads": [list(head) for head in self.heads],
+            "curve": [list(knot) for knot in self.curve.knots],
+            "threshold": self.threshold,
+            "alpha": self.alpha,
+            "usual": None if self.usual is None else list(self.usual),
+            "fitted_on": self.fitted_on,
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Trust:
+        """What `to_json` wrote.
+
+        Raises:
+            ValueError: It is not, or it speaks of other features than this version's.
+        """
+        try:
+            if data["features"] != list(FEATURES):
+                raise ValueError("trust was fitted on other features")
+            heads = tuple(tuple(float(w) for w in head) for head in data["heads"])
+            if not heads or any(len(head) != len(FEATURES) for head in heads):
+                raise ValueError("trust has no weights for its features")
+            threshold, usual = data["threshold"], data["usual"]
+            return cls(
+                heads,
+                Curve(tuple((float(x), float(y)) for x, y in data["curve"])),
+                None if threshold is None else float(threshold),
+                float(data["alpha"]),
+                None if usual is None else (float(usual[0]), float(usual[1])),
+                int(data["fitted_on"]),
+            )
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"no trust estimate: {error!r}") from None
 
 
-def auroc(scores: Sequence[float], correct: Sequence[bool]) -> float | None:
-    """P(a right answer is scored above a wrong one), ties half; None when only one kind is there."""
-    right = [s for s, c in zip(scores, correct, strict=True) if c]
-    wrong = [s for s, c in zip(scores, correct, strict=True) if not c]
-    if not right or not wrong:
-        return None
-    wins = sum((r > w) + 0.5 * (r == w) for r in right for w in wrong)
-    return wins / (len(right) * len(wrong))
+def _region(probabilities: Sequence[float], right: Sequence[bool], alpha: float) -> dict[str, float | None]:
+    threshold = region(probabilities, right, alpha)
+    found = figures(probabilities, right, threshold)
+    return {"threshold": None if threshold is None else round(threshold, 4),
+            "coverage": found["coverage"], "inside": found["inside"]}  # fmt: skip
+
+
+# -- the heads -----------------------------------------------------------------------------------------
+
+
+def _scores(heads: Sequence[Sequence[float]], rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Moderated scores in (0, 1): the mean of the heads' logits, drawn in by their spread."""
+    logits = np.clip(np.asarray(rows, dtype=np.float64) @ np.asarray(heads, dtype=np.float64).T, -30, 30)  # (N, K)
+    mean, spread = logits.mean(1), logits.std(1)
+    drawn: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-mean / np.sqrt(1.0 + math.pi * spread**2 / 8.0)))
+    return drawn
+
+
+def _heads(answered: Answered) -> tuple[tuple[float, ...], ...]:
+    """One head per bootstrap sample of the sessions; the prior alone where there is too little."""
+    if len(answered.rows) < LEAST:
+        return (PRIOR,)
+    by_session: dict[str, list[int]] = {}
+    for i, session in enumerate(answered.sessions):
+        by_session.setdefault(session, []).append(i)
+    names = sorted(by_session)
+    x, y = np.asarray(answered.rows, dtype=np.float64), np.asarray(answered.right, dtype=np.float64)
+    heads = []
+    for k in range(HEADS):
+        rng = Rng("trust", "head", k)
+        drawn = [i for _ in names for i in by_session[rng.choice(names)]]
+        heads.append(_logistic(x[drawn], y[drawn]))
+    return tuple(heads)
+
+
+def _logistic(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, ...]:
+    """Newton's method on the penalised likelihood, pulled towards the prior where data is scarce."""
+    prior = np.asarray(PRIOR)
+    w = prior.copy()
+    for _ in range(50):
+        p = 1.0 / (1.0 + np.exp(-np.clip(x @ w, -30, 30)))
+        gradient = x.T @ (p - y) + PENALTY * (w - prior)
+        hessian = (x.T * (p * (1 - p) + 1e-6)) @ x + PENALTY * np.eye(len(w))
+        step = np.linalg.solve(hessian, gradient)
+        w = w - step
+        if float(np.abs(step).max()) < 1e-8:
+            break
+    return tuple(round(float(v), 9) for v in w)
+
+
+def _out_of_fold(own: Answered, more: Answered) -> tuple[list[float], list[bool]]:
+    """Scores of `own` by heads that did not see their session, for the curve: seen answers score too well."""
+    fold = [int(uniform("trust", "fold", s) * FOLDS) for s in own.sessions]
+    other = [int(uniform("trust", "fold", s) * FOLDS) for s in more.sessions]
+    scores: list[float] = []
+    right: list[bool] = []
+    for k in range(FOLDS):
+        away = own.only([f == k for f in fold])
+        if away.rows:
+            heads = _heads(own.only([f != k for f in fold]) + more.only([f != k for f in other]))
+            scores += _scores(heads, away.rows).tolist()
+            right += away.right
+    return scores, right

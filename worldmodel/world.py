@@ -12,18 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from envsim.errors import ContentError, ModelError, UncertainError
 from envsim.page.primitives import tools as primitives
 from envsim.state import StateView
 from envsim.task import Interface, Start, Task
-from envsim.types import Action, JsonValue, Observation, Transition
+from envsim.types import Action, Event, JsonValue, Observation, Transition
 from worldmodel.checkpoint import Model, load_model
 from worldmodel.dataset import Reset
 from worldmodel.document import to_transition
 from worldmodel.predict import NearestNeighbour, Replay, answer_batch
-from worldmodel.session import Session, Situation, tool_request
+from worldmodel.session import WINDOW, Session, Situation, tool_request
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class TraceWorld(ABC):
             raise UncertainError("This token is not from the running episode. Take it after reset().")
         self._session, self._seed, self._step = token.session.copy(), token.seed, token.step
 
-    def spawn(self, count: int) -> list[TraceWorld]:
+    def spawn(self, count: int) -> list[Self]:
         """See `ForkableWorld.spawn`. They share the model, which is only ever read."""
         worlds = [copy.copy(self) for _ in range(count)]
         for world in worlds:
@@ -192,7 +192,17 @@ class ModelWorld(TraceWorld):
 
     def _answer(self, situation: Situation) -> Transition:
         key = (self._seed, "outcome", self._step, len(situation.past))
-        return answer_batch(self.model, [situation], [key])[0]
+        answer = answer_batch(self.model, [situation], [key])[0]
+        trust, recent = self.model.trust, self._live().recent
+        window = (*recent, answer.trust)[-WINDOW:]
+        if trust.drifts(recent) or not trust.drifts(window):
+            return answer
+        # Told once, where it begins: whoever watches traces sees production leave what was recorded.
+        usual = f"{trust.usual[0]:.2f}" if trust.usual else ""
+        notice = f"trust averages {sum(window) / WINDOW:.2f} over {WINDOW} answers; on held-out sessions {usual}"
+        return answer.model_copy(
+            update={"events": (*answer.events, Event(kind="drift", id="trust", detail=notice))}
+        )  # fmt: skip
 
 
 class ReplayWorld(TraceWorld):

@@ -20,11 +20,12 @@ from typing import Any
 import typer
 
 from envsim.cli.common import JsonFlag, print_json
-from envsim.content import list_apps, list_templates, roots
+from envsim.content import list_templates, roots
 from envsim.errors import ContentError, EnvsimError, PrerequisiteError
 from envsim.page.browser import find_chromium
 from envsim.sandbox.image import DEFAULT_BASE, LOCAL_BASE, connect
 from envsim.sandbox.seed import cache_dir
+from envsim.sandbox.spec import load_apps
 
 OLDEST_PYTHON = (3, 11)
 EXTRAS = {
@@ -44,6 +45,7 @@ class Check:
         detail: Version, place, or what is wrong.
         fix: The command that adds it; empty when it is there.
         required: Whether nothing at all works without it.
+        broken: Whether it is there and cannot be used.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Check:
     detail: str
     fix: str = ""
     required: bool = False
+    broken: bool = False
 
 
 def doctor(as_json: JsonFlag = False) -> None:
@@ -78,7 +81,7 @@ def diagnose() -> Iterator[Check]:
 
 
 def _word(check: Check) -> str:
-    return "ok" if check.ok else "BROKEN" if check.required else "missing"
+    return "ok" if check.ok else "BROKEN" if check.required or check.broken else "missing"
 
 
 # -- core ------------------------------------------------------------------------------------------
@@ -142,11 +145,13 @@ def _cache() -> Iterator[Check]:
 
 
 def _content() -> Iterator[Check]:
-    apps = list_apps()
+    apps, errors = load_apps()
     found = ", ".join(f"{app} ({len(list_templates(app))} task templates)" for app in apps)
     looked = "none in " + ", ".join(str(root) for root in roots())
     fix = "" if apps else "export ENVSIM_PATH=/a/folder/with/sandboxes/and/tasks"
     yield Check("apps", bool(apps), found or looked, fix, required=True)
+    for app, said in errors.items():
+        yield Check(f"app {app}", False, said, broken=True)
 
 
 # -- optional --------------------------------------------------------------------------------------

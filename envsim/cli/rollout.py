@@ -33,7 +33,7 @@ def rollout(
     trials: Annotated[int, typer.Option(min=1, help="Trials of each episode's task; over 1 prints pass^k.")] = 1,
     seed: Annotated[int, typer.Option(help="Same seed, same traces, byte for byte.")] = 0,
     interface: Annotated[str | None, typer.Option(help="browser or tools; the app's own if not given.")] = None,
-    world: Annotated[str, typer.Option(help="sandbox, model, replay or nearest-neighbour.")] = "sandbox",
+    world: Annotated[str, typer.Option(help="sandbox, model, hybrid, replay or nearest-neighbour.")] = "sandbox",
     model: Annotated[Path | None, typer.Option(help="Model directory, for worlds made from traces.")] = None,
     runtime: Annotated[str, typer.Option(help="inprocess, process, docker, or auto: the fastest.")] = "auto",
     driver: Annotated[str, typer.Option(help="http or chromium.")] = "http",

@@ -14,15 +14,15 @@ from envsim.cli.sandbox_from_har import from_har
 from envsim.cli.sandbox_new import new, prove_
 from envsim.cli.sandbox_record import record
 from envsim.cli.sandbox_verify import verify
-from envsim.content import list_apps
 from envsim.errors import ContentError, SandboxError
 from envsim.sandbox import keeper, registry, sweep
 from envsim.sandbox.client import SocketControl
+from envsim.sandbox.dockerfile import dockerfile
 from envsim.sandbox.faults import read_faults
 from envsim.sandbox.faults_serve import read_fault_log
 from envsim.sandbox.registry import Record
 from envsim.sandbox.runtime import ResetRequest
-from envsim.sandbox.spec import SandboxSpec, find_spec, load_spec
+from envsim.sandbox.spec import SandboxSpec, find_spec, load_apps
 
 app = new_app("Clones of web apps, with their bugs, one command away.")
 app.command()(check)
@@ -50,14 +50,17 @@ def _control(record: Record) -> SocketControl:
 
 @app.command("list")
 def list_(as_json: JsonFlag = False) -> None:
-    """The clones that can be started."""
-    specs = [load_spec(folder / "sandbox.toml") for folder in list_apps().values()]
+    """The clones that can be started; of one whose sandbox.toml is not valid, why not."""
+    specs, errors = load_apps()
     if as_json:
         shown = {"name", "title", "description", "base", "tools", "pages", "production", "variants", "default_variant"}
-        print_json([{**spec.model_dump(include=shown), "folder": str(spec.folders[0])} for spec in specs])
+        good = [{**spec.model_dump(include=shown), "folder": str(spec.folders[0])} for spec in specs.values()]
+        print_json([*good, *({"name": name, "error": said} for name, said in errors.items())])
         return
-    rows = [[spec.name, spec.title, _versions(spec), len(spec.bugs), spec.description] for spec in specs]
+    rows = [[spec.name, spec.title, _versions(spec), len(spec.bugs), spec.description] for spec in specs.values()]
     print_table(["app", "title", "variants", "bugs", "description"], rows)
+    for name, said in errors.items():
+        note(f"warning: {name} cannot be used: {' '.join(said.split())}")
 
 
 def _versions(spec: SandboxSpec) -> str | None:
@@ -187,6 +190,12 @@ def bugs(name: AppName, as_json: JsonFlag = False) -> None:
     for row in rows:
         row["variants"] = row["variants"] and f"{row['variants']['buggy']} -> {row['variants']['fixed']}"
     print_table(columns, [[row[column] for column in columns] for row in rows])
+
+
+@app.command("dockerfile")
+def dockerfile_(name: AppName) -> None:
+    """Print the Dockerfile of an app whose folder has none; one in the folder takes its place."""
+    print(dockerfile(find_spec(name)), end="")
 
 
 @app.command()

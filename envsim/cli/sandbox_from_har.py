@@ -27,7 +27,9 @@ def from_har(
         Path | None,
         typer.Option(metavar="FILE", help="Key of the pseudonyms; made if absent. Default: FILE.redact-key."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a replay clone of that name.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a replay clone of that name, or hide an app of it elsewhere.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a clone that serves what was recorded and refuses, with status 501, what was not."""

@@ -34,6 +34,7 @@ def new(
     root: Annotated[
         Path | None, typer.Option(help="Folder that holds sandboxes/; default the first of ENVSIM_PATH.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Take a name that an app elsewhere has.")] = False,
     no_prove: Annotated[bool, typer.Option("--no-prove", help="Only write the files.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -57,7 +58,7 @@ def new(
             client=client,
         )
     where = root if root is not None else _first_root()
-    spec = write(planned, where)
+    spec = write(planned, where, force=force)
     note(f"wrote {spec.root}")
     if where.resolve() not in [path.resolve() for path in roots()]:
         note(f"so that it is found: export ENVSIM_PATH={where.resolve()}")

@@ -13,7 +13,7 @@ import http.client
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from envsim.guest.exchange import Message, Receive, Send, drive
 from envsim.guest.faketime import Faketime
 from envsim.guest.guest import Guest, GuestSpec, parse_clock
 from envsim.guest.kit import Clone
+from envsim.guest.outside import Outside
 from envsim.guest.postgres import client_environment
 from envsim.guest.relay import Address, Answer, exchange
 from envsim.guest.serve import read_body
@@ -70,7 +71,7 @@ class CommandKit(StoreKit):
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         answer = await self._ask(scope["method"], target, scope["headers"], body)
         if scope["method"] not in ("GET", "HEAD"):
-            self.store.settle(self.now().timestamp())
+            self.settle()
         await _send(answer, scope["method"], send)
 
     async def ready(self) -> None:
@@ -79,11 +80,16 @@ class CommandKit(StoreKit):
         Raises:
             SandboxError: It cannot be started.
         """
-        if not self.child.alive():
-            # From what the episode has come to, so that every return to a state goes on alike.
-            chance = rng.draw(self.seed, "process", self.ticks) if self.restart else None
-            self.child.start(self.faketime.environment(chance) if self.faketime else {})
+        if self.child.alive():
+            await self.child.ready()
+            return
+        self.outside.forget()
+        before = self.outside.names()
+        # From what the episode has come to, so that every return to a state goes on alike.
+        chance = rng.draw(self.seed, "process", self.ticks) if self.restart else None
+        self.child.start(self.faketime.environment(chance) if self.faketime else {})
         await self.child.ready()
+        self.outside.own(self.outside.names() - before)
 
     def login(self, account: str) -> dict[str, str]:
         """Cookies of a new session.
@@ -120,6 +126,7 @@ class CommandKit(StoreKit):
     def _drop_memory(self) -> None:
         if self.restart:
             self.child.stop()
+            self.outside.forget()
 
     def _tell_time(self) -> None:
         if self.faketime is not None:
@@ -173,12 +180,13 @@ class CommandGuest(Guest):
         folder: Its folder, with the entries.
         seed: What `build_command_seed` wrote.
         data: Where the app works; nobody else may.
+        outside: What else it can write to.
 
     Raises:
         SandboxError: The app does not start.
     """
 
-    def __init__(self, spec: GuestSpec, folder: Path, seed: Path, data: Path) -> None:
+    def __init__(self, spec: GuestSpec, folder: Path, seed: Path, data: Path, outside: Sequence[Path] = ()) -> None:
         hosted = spec.hosted or {}
         start = parse_clock(spec.start)
         faketime = Faketime(CLOCK, start) if hosted["clock"] == "frozen" else None
@@ -192,6 +200,7 @@ class CommandGuest(Guest):
             tick=timedelta(seconds=spec.tick_s),
             store=open_store(hosted["database"], seed, data, timed),
             assets=tuple(hosted["assets"]),
+            outside=Outside(outside),
             child=_child(hosted, folder, data, address, faketime),
             address=address,
             faketime=faketime,

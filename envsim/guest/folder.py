@@ -43,15 +43,26 @@ class Folder:
         seed: Where it starts from; never written to.
         data: Where the app works; created if missing.
         without: Paths in both that somebody else puts back.
+        apart: How paths begin that are the same.
     """
 
-    def __init__(self, seed: Path, data: Path, without: Iterable[str] = ()) -> None:
-        self._seed, self._data, self._without = seed, data, frozenset(without)
+    def __init__(self, seed: Path, data: Path, without: Iterable[str] = (), apart: tuple[str, ...] = ()) -> None:
+        self._seed, self._data, self._without, self._apart = seed, data, frozenset(without), apart
         data.mkdir(parents=True, exist_ok=True)
         self._start = self._walk(seed)
         self._hashes: dict[str, str] = {}
         self._written: dict[str, Mark] = {}
         self._settled: dict[str, Mark] = {}
+
+    def leave(self, names: Iterable[str]) -> frozenset[str]:
+        """Take these paths for somebody else's from now on, instead of those named before, which it returns."""
+        left, self._without = self._without, frozenset(names)
+        return left
+
+    def is_empty(self) -> bool:
+        """Whether nothing lies there that a dump would hold."""
+        live = self._walk(self._data)
+        return not (live.files or live.folders or live.links)
 
     def reset(self) -> None:
         """Return to the seed."""
@@ -86,6 +97,10 @@ class Folder:
             "folder": json.dumps(index, sort_keys=True).encode(),
             **{f"file:{path}": (self._data / path).read_bytes() for path in changed},
         }
+
+    def check(self, parts: Mapping[str, bytes]) -> None:
+        """Raises what `load` would; nothing is changed."""
+        self._index(parts)
 
     def load(self, parts: Mapping[str, bytes]) -> None:
         """Take over what `dump` returned.
@@ -126,7 +141,8 @@ class Folder:
         """Whether `path` is one below this folder that nobody else puts back."""
         names = path.split("/")
         above = {"/".join(names[:count]) for count in range(1, len(names) + 1)}
-        return not {"", ".", ".."} & set(names) and "\0" not in path and not self._without & above
+        ours = self._without & above or path.startswith(self._apart)
+        return not {"", ".", ".."} & set(names) and "\0" not in path and not ours
 
     def settle(self, moment: float) -> None:
         """Give what was written since the last call the time `moment` (s since the epoch)."""
@@ -168,7 +184,7 @@ class Folder:
             with os.scandir(root / folder) as entries:
                 for entry in entries:
                     path = f"{folder}{entry.name}"
-                    if path in self._without:
+                    if path in self._without or path.startswith(self._apart):
                         continue
                     if entry.is_symlink():
                         found.links[path] = str(Path(entry.path).readlink())

@@ -12,7 +12,7 @@ import contextlib
 import faulthandler
 import gc
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from envsim.guest.exchange import Message
 from envsim.guest.frozen import Frozen
 from envsim.guest.guest import Guest, GuestSpec, parse_clock
 from envsim.guest.kit import Clone
+from envsim.guest.outside import Outside
 from envsim.guest.store import open_store, seeding
 from envsim.guest.stored import StoreKit
 from envsim.guest.wsgi import Wsgi, wsgi_to_asgi
@@ -83,7 +84,7 @@ class HostedKit(StoreKit):
         finally:
             faulthandler.cancel_dump_traceback_later()
         if scope["method"] not in ("GET", "HEAD"):
-            self.store.settle(self.now().timestamp())
+            self.settle()
 
     def login(self, account: str) -> dict[str, str]:
         """See `HostedApp.login`."""
@@ -120,9 +121,10 @@ class HostedGuest(Guest):
         folder: Its folder, with the entries.
         seed: What `build_hosted_seed` wrote.
         data: Where the app works; nobody else may.
+        outside: What else it can write to.
     """
 
-    def __init__(self, spec: GuestSpec, folder: Path, seed: Path, data: Path) -> None:
+    def __init__(self, spec: GuestSpec, folder: Path, seed: Path, data: Path, outside: Sequence[Path] = ()) -> None:
         hosted = spec.hosted or {}
         kit = HostedKit(
             seed,
@@ -131,9 +133,11 @@ class HostedGuest(Guest):
             tick=timedelta(seconds=spec.tick_s),
             store=open_store(hosted["database"], seed, data),
             assets=tuple(hosted["assets"]),
+            outside=Outside(outside),
         )
         with kit.aside():
             app = cast("Callable[[Path], HostedApp]", load_entry(folder, hosted["app"]))(data)
+        kit.outside.own(kit.outside.names())
         kit.attach(app)
         # What was imported stays: without it, every full collection of the app's garbage walks all of Django.
         gc.collect()

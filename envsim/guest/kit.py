@@ -17,10 +17,10 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from envsim import rng
-from envsim.guest.tracked import TrackedConnection
+from envsim.guest.tracked import TrackedConnection, Twin
 from envsim.state import StateView, canonical
 
 Asgi = Callable[
@@ -95,11 +95,12 @@ class Kit:
 
     def __post_init__(self) -> None:
         self._tables: dict[str, Table] = {}
-        self._pristine = _open_memory()
+        self._pristine = _open_memory(sqlite3.Connection, statements=0)
         source = sqlite3.connect(f"file:{self.seed_db}?mode=ro&immutable=1", uri=True)
         with contextlib.closing(source):
             source.backup(self._pristine)
-        self.db = _open_memory()
+        self.db = _open_memory(TrackedConnection)
+        self.db.follow(Twin(self._pristine))
         self._seed_tables: dict[str, Table] = {}
         self.reset(seed=self.seed, bugs={})
         self.db.unsettled()
@@ -143,7 +144,7 @@ class Kit:
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Return to what `snapshot` returned."""
-        source = _open_memory()
+        source = _open_memory(sqlite3.Connection)
         try:
             source.deserialize(snapshot["db"])
             if self.db.in_transaction:
@@ -279,11 +280,14 @@ class Kit:
         return canonical(memory).encode()
 
 
-def _open_memory() -> TrackedConnection:
+Db = TypeVar("Db", bound=sqlite3.Connection)
+
+
+def _open_memory(kind: type[Db], statements: int = 512) -> Db:
     # Autocommit: a clone writes BEGIN where production would; a served clone answers on another
     # thread than the one that built it, always one request at a time.
     db = sqlite3.connect(
-        ":memory:", isolation_level=None, check_same_thread=False, cached_statements=512, factory=TrackedConnection
+        ":memory:", isolation_level=None, check_same_thread=False, cached_statements=statements, factory=kind
     )
     db.execute("PRAGMA foreign_keys = ON")
     return db

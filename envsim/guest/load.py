@@ -6,6 +6,7 @@ By string: what runs hosted apps needs a package that clones on the kit do witho
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ _HOSTED = "envsim.guest.hosted"
 _COMMAND = "envsim.guest.command"
 
 
-def open_guest(spec: GuestSpec, folder: Path, seed: Path, data: Path) -> Guest:
+def open_guest(spec: GuestSpec, folder: Path, seed: Path, data: Path, outside: Sequence[Path] = ()) -> Guest:
     """The guest of `spec`, at its seed.
 
     Args:
@@ -23,12 +24,13 @@ def open_guest(spec: GuestSpec, folder: Path, seed: Path, data: Path) -> Guest:
         folder: The app's folder.
         seed: What `write_seed` wrote.
         data: Folder for all state of a hosted app; a clone on the kit has none on disk.
+        outside: What else a hosted app can write to, and nobody else does; see `envsim.guest.outside`.
     """
     if spec.hosted is None:
         return Guest(spec, folder, seed)
     if spec.hosted["kind"] == "command":
-        return cast("Guest", importlib.import_module(_COMMAND).CommandGuest(spec, folder, seed, data))
-    return cast("Guest", _hosted().HostedGuest(spec, folder, seed, data))
+        return cast("Guest", importlib.import_module(_COMMAND).CommandGuest(spec, folder, seed, data, outside))
+    return cast("Guest", _hosted().HostedGuest(spec, folder, seed, data, outside))
 
 
 def write_seed(spec: GuestSpec, folder: Path, path: Path, data: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -23,9 +24,9 @@ from typing import Any
 
 from envsim.errors import ContentError, SandboxError
 from envsim.guest.folder import Folder
+from envsim.guest.postgres_role import ADMIN, USER, Role, find_role, put_role, quoted, read_role
 from envsim.guest.postgres_wire import PostgresConnection, PostgresError
 
-USER = "app"
 DATABASE = "app"
 TEMPLATE = "envsim_seed"
 CLUSTER = "postgres"
@@ -142,9 +143,9 @@ class PostgresServer:
             )
         self._wait()
 
-    def connect(self, database: str = "postgres") -> PostgresConnection:
+    def connect(self, database: str = "postgres", user: str = ADMIN) -> PostgresConnection:
         """A connection to one of its databases."""
-        return PostgresConnection(self.data / SOCKETS, USER, database)
+        return PostgresConnection(self.data / SOCKETS, user, database)
 
     def alive(self) -> bool:
         """Whether it runs."""
@@ -163,7 +164,7 @@ class PostgresServer:
             process.wait()
 
     def _initialise(self) -> None:
-        command = [str(self._programs / "initdb"), "-D", str(self.data / CLUSTER), "-U", USER, "--auth=trust"]
+        command = [str(self._programs / "initdb"), "-D", str(self.data / CLUSTER), "-U", ADMIN, "--auth=trust"]
         command += ["--no-sync", "--locale=C.UTF-8", "--encoding=UTF8", "--wal-segsize=1", "--no-instructions"]
         result = subprocess.run(
             command, env=self._environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
@@ -201,16 +202,22 @@ def seed_postgres(data: Path, environment: Mapping[str, str] | None = None) -> I
     server = PostgresServer(data, environment)
     try:
         admin = server.connect()
-        admin.query(f"CREATE DATABASE {DATABASE}")
+        # Nothing but its own database is the app's: what it left in another, no reset would undo.
+        admin.query("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
+        admin.query(f"CREATE ROLE {USER} LOGIN")
+        admin.query(f"CREATE DATABASE {DATABASE} OWNER {USER}")
         yield client_environment(data)
         live = server.connect(DATABASE)
         if not live.query(_TABLES)[1]:
             raise ContentError(f"The seed entry made no table in the database {DATABASE!r} ($PGDATABASE at $PGHOST).")
         live.query("VACUUM (FREEZE, ANALYZE)")
         live.close()
+        # Nobody enters it again, as a template must have no connections while it is copied.
+        admin.query(f"ALTER DATABASE {DATABASE} ALLOW_CONNECTIONS false")
         ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         admin.query(f"{ended} WHERE datname = '{DATABASE}'")
         admin.query(f"ALTER DATABASE {DATABASE} RENAME TO {TEMPLATE}")
+        admin.query(f"ALTER DATABASE {TEMPLATE} OWNER TO {ADMIN}")
         admin.close()
     finally:
         server.stop()
@@ -236,13 +243,14 @@ class PostgresStore:
         shutil.copytree(seed / CLUSTER, data / CLUSTER)
         self._server = PostgresServer(data, environment)
         self._admin = self._server.connect()
-        self._live: PostgresConnection | None = None
+        self._live: dict[str, PostgresConnection] = {}
+        self._role = self._find_role()
         self.reset()
 
     def reset(self) -> None:
         """See `Store.reset`. The app's connections are ended; it finds the new database when it connects again."""
         self._folder.reset()
-        self._copy(TEMPLATE, DATABASE)
+        self._renew()
 
     def dump(self) -> dict[str, bytes]:
         """See `Store.dump`: rows of tables and states of sequences in PostgreSQL's text form, and files.
@@ -250,7 +258,7 @@ class PostgresStore:
         Raises:
             ContentError: There are large objects, which are not rows of a table.
         """
-        live = self._connection()
+        live = self._connection(ADMIN)
         if live.query("SELECT 1 FROM pg_largeobject_metadata LIMIT 1")[1]:
             raise ContentError("This app keeps large objects in PostgreSQL: its state can be reset, not taken out.")
         parts = {
@@ -259,6 +267,8 @@ class PostgresStore:
         }
         for (name,) in live.query(_SEQUENCES)[1]:
             parts[f"sequence {name}"] = live.copy_out(f"COPY (SELECT last_value, is_called FROM {name}) TO STDOUT")
+        if (role := self._find_role()) != self._role:
+            parts["role"] = json.dumps(role).encode()
         return parts | self._folder.dump()
 
     def load(self, parts: Mapping[str, bytes]) -> None:
@@ -267,10 +277,10 @@ class PostgresStore:
         Raises:
             ContentError: Tables or sequences are not those of this app's seed.
         """
-        self._copy(TEMPLATE, DATABASE)
+        self._renew(read_role(parts["role"]) if "role" in parts else None)
         rows = {name: part for name, part in parts.items() if name.startswith(("table ", "sequence "))}
-        self._folder.load({name: part for name, part in parts.items() if name not in rows})
-        live = self._connection()
+        self._folder.load({name: part for name, part in parts.items() if name not in rows and name != "role"})
+        live = self._connection(ADMIN)
         tables = {f"table {name}": (name, columns) for name, columns in live.query(_TABLES)[1]}
         sequences = {f"sequence {name}": name for (name,) in live.query(_SEQUENCES)[1]}
         if other := sorted(rows.keys() ^ (tables.keys() | sequences.keys())):
@@ -284,8 +294,7 @@ class PostgresStore:
                 live.copy_in(f"COPY {name} {f'({columns})' if columns else ''} FROM STDIN", rows[part])
             for part, name in sequences.items():
                 value, called = rows[part].decode().split()
-                quoted = name.replace("'", "''")
-                live.query(f"SELECT setval('{quoted}', {int(value)}, {'true' if called == 't' else 'false'})")
+                live.query(f"SELECT setval({quoted(name)}, {int(value)}, {'true' if called == 't' else 'false'})")
             live.query("COMMIT")
         except PostgresError as error:
             live.query("ROLLBACK")
@@ -293,8 +302,10 @@ class PostgresStore:
 
     def digest(self) -> str:
         """See `Store.digest`. The order of rows on disk does not count."""
-        live = self._connection()
+        live = self._connection(ADMIN)
         digest = hashlib.sha256()
+        if (role := self._find_role()) != self._role:
+            digest.update(json.dumps(role).encode())
         for name, columns in live.query(_TABLES)[1]:
             hashed = f"SELECT md5(t::text) AS h FROM ONLY {name} t"
             (row,) = live.query(f"SELECT count(*), md5(string_agg(h, '' ORDER BY h)) FROM ({hashed}) s")[1]
@@ -323,15 +334,15 @@ class PostgresStore:
         self._admin.close()
         self._server.stop()
 
-    def _connection(self) -> PostgresConnection:
-        if self._live is None:
-            self._live = self._server.connect(DATABASE)
-        return self._live
+    def _connection(self, user: str = USER) -> PostgresConnection:
+        """To the app's database: as the app, whose search path and rights the state view has, or as who has all."""
+        if user not in self._live:
+            self._live[user] = self._server.connect(DATABASE, user)
+        return self._live[user]
 
     def _hang_up(self) -> None:
-        if self._live is not None:
-            self._live.close()
-            self._live = None
+        while self._live:
+            self._live.popitem()[1].close()
 
     def _revive(self) -> None:
         """Have a server and a connection to it, whatever became of them in the episode."""
@@ -342,23 +353,18 @@ class PostgresStore:
             self._admin.close()
             self._admin = self._server.connect()
 
-    def _drop(self, name: str) -> None:
-        self._admin.query(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-    def _copy(self, source: str, target: str) -> None:
-        """Make `target` a copy of `source`, ending whoever is connected to either."""
+    def _renew(self, role: Role | None = None) -> None:
+        """Make the database the seed's, ending whoever is connected, and the app's role what it was, or `role`."""
         self._hang_up()
         self._revive()
-        with self._nobody_in(source):
-            self._drop(target)
-            self._admin.query(f"CREATE DATABASE {target} TEMPLATE {source} STRATEGY FILE_COPY")
+        # Its owner may have made a template of it, which cannot be dropped.
+        self._admin.query(
+            f"UPDATE pg_database SET datistemplate = false WHERE datname = '{DATABASE}' AND datistemplate"
+        )
+        self._admin.query(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+        self._admin.query(f"CREATE DATABASE {DATABASE} OWNER {USER} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+        put_role(self._admin, self._role if role is None else role)
 
-    @contextlib.contextmanager
-    def _nobody_in(self, name: str) -> Iterator[None]:
-        """A template must have no connections while it is copied; the app may come back at any moment."""
-        self._admin.query(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        try:
-            self._admin.query(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
-            yield
-        finally:
-            self._admin.query(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    def _find_role(self) -> Role:
+        self._revive()
+        return find_role(self._admin)

@@ -13,6 +13,7 @@ from typing import Any
 
 from envsim.guest.exchange import Message
 from envsim.guest.kit import Kit, Table
+from envsim.guest.outside import PREFIX, Outside
 from envsim.guest.store import Store
 
 
@@ -26,6 +27,7 @@ class StoreKit(Kit):
     store: Store = field(kw_only=True)
     assets: tuple[str, ...] = field(default=(), kw_only=True)
     """Beginnings of targets of which a GET moves neither clock nor chance."""
+    outside: Outside = field(default_factory=Outside, kw_only=True)
 
     def __post_init__(self) -> None:
         self._tables = {}
@@ -43,6 +45,7 @@ class StoreKit(Kit):
         """See `Kit.reset`."""
         self._release()
         self.store.reset()
+        self.outside.reset()
         self._start = clock or self.epoch
         self.generation += 1
         self.begin(seed=seed, bugs=bugs)
@@ -55,12 +58,15 @@ class StoreKit(Kit):
     def snapshot(self) -> dict[str, Any]:
         """See `Kit.snapshot`."""
         self._drop_memory()
-        return {**self.store.dump(), "meta": self._dump_meta()}
+        return {**self.store.dump(), **self.outside.dump(), "meta": self._dump_meta()}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """See `Kit.restore`."""
+        outside = {name: part for name, part in snapshot.items() if name.startswith(PREFIX)}
+        self.outside.check(outside)
         self._release()
-        self.store.load({name: part for name, part in snapshot.items() if name != "meta"})
+        self.store.load({name: part for name, part in snapshot.items() if name != "meta" and name not in outside})
+        self.outside.load(outside)
         self._load_meta(snapshot["meta"])
         self._drop_memory()
 
@@ -68,6 +74,12 @@ class StoreKit(Kit):
         """See `Kit.close`."""
         self._release()
         self.store.close()
+
+    def settle(self) -> None:
+        """After a request that may have written: give what it wrote the app's own time."""
+        moment = self.now().timestamp()
+        self.store.settle(moment)
+        self.outside.settle(moment)
 
     def _release(self) -> None:
         """Make the app let go of the store, before it changes under it."""
@@ -93,4 +105,4 @@ class StoreKit(Kit):
 
     def state_hash(self) -> str:
         """See `Kit.state_hash`. What the app holds in memory is not seen."""
-        return hashlib.sha256(self.store.digest().encode() + self._hash_meta()).hexdigest()
+        return hashlib.sha256(self.store.digest().encode() + self.outside.digest() + self._hash_meta()).hexdigest()

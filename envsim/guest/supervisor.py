@@ -167,6 +167,7 @@ def main() -> None:
     parser.add_argument("--build-seed", action="store_true", help="write the seed and exit")
     parser.add_argument("--as", type=int, dest="user", help="user and group id that the seed is built as")
     parser.add_argument("--data", type=Path, default=DATA, help="where a hosted app keeps its state")
+    parser.add_argument("--outside", type=Path, action="append", default=[], help="what else a hosted app can write to")
     parser.add_argument("--directory", type=Path, help="where the sockets go")
     parser.add_argument("--lease", type=float, default=10.0, help="seconds it stays up without an owner")
     parser.add_argument("--grace", type=float, default=60.0, help="seconds an owner has to show up once it is healthy")
@@ -185,7 +186,7 @@ def main() -> None:
             sys.exit(f"error: {error}")
         return
     lease = Lease(args.grace, args.lease)
-    guest = open_guest(spec, args.folder, args.seed_db, args.data)
+    guest = open_guest(spec, args.folder, args.seed_db, args.data, args.outside)
     asyncio.run(_run(guest, args.directory, lease))
 
 

@@ -2,14 +2,15 @@
 
 Lexbor builds the tree as browsers do and writes it out in one canonical form; one regular
 expression reads that form back into plain Python objects. That costs less than asking Lexbor
-for every node and its attributes, and gives a tree whose form state a driver can edit.
+for every node and its attributes, and gives a tree whose form state a driver can edit. Pages
+of one site share most of their lines, so what was read in a line is remembered.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from selectolax.lexbor import LexborHTMLParser
@@ -26,7 +27,7 @@ _VOID = frozenset({
 })  # fmt: skip
 _TOKEN = re.compile(
     r"<(/?)([a-zA-Z][^\s/>]*)((?: [^\s/>=]*(?:=\"[^\"]*\")?)*)>"  # a tag: close, name, attributes
-    r"|([^<]+)|<!--.*?-->|<",  # or text, a comment, a stray bracket
+    r"|([^<]+)|<!--.*?-->|<![dD][^>]*>|(<)",  # or text, a comment, a doctype, a stray bracket
     re.DOTALL,
 )
 _ATTR = re.compile(r" ([^\s/>=]+)(?:=\"([^\"]*)\")?")
@@ -35,6 +36,31 @@ _OPAQUE = frozenset({
 })  # fmt: skip
 _MAY_BE_OPAQUE = re.compile(rf"<(?:{'|'.join(sorted(_OPAQUE))})[\s/>]")
 _BLANK: dict[str, str] = {}
+_MAX_LINE = 1000
+"""Longest line, in characters, whose tokens are remembered."""
+
+
+class Opening:
+    """An opening tag as written: one object for all elements that begin with the same text, never to be changed.
+
+    `role` and `hidden` are what `envsim.page.names` found out from the tag alone, None until asked; `links`, likewise
+    for `envsim.page.snapshot`, what an element of it that holds nothing but text comes to.
+    """
+
+    __slots__ = ("attrs", "hidden", "links", "live", "name", "role", "void")
+
+    def __init__(self, name: str, attrs: dict[str, str], live: dict[str, str]) -> None:
+        self.name = name
+        self.attrs = attrs
+        self.live = live
+        self.void = name in _VOID
+        self.role: str | None = None
+        self.hidden: bool | None = None
+        self.links: dict[tuple[str, str], tuple[str, str, dict[str, str]]] = {}
+
+
+Token = str | Opening | tuple[str]
+"""Text, an opening tag, or the name of a closing one."""
 
 
 class Element:
@@ -44,14 +70,15 @@ class Element:
     ``focused``, ``hidden``, ``modal``, ``invalid`` (present or not) and ``index``.
     """
 
-    __slots__ = ("attrs", "children", "live", "parent", "tag")
+    __slots__ = ("attrs", "children", "live", "opening", "parent", "tag")
 
-    def __init__(self, tag: str, attrs: dict[str, str], parent: Element | None) -> None:
-        self.tag = tag
-        self.attrs = attrs
+    def __init__(self, opening: Opening, parent: Element | None) -> None:
+        self.opening = opening
+        self.tag = opening.name
+        self.attrs = opening.attrs
         self.parent = parent
         self.children: list[Element | str] = []
-        self.live: dict[str, str] = _BLANK
+        self.live = opening.live
 
     def set_live(self, key: str, value: str | None) -> None:
         """Set or (None) remove one entry of `live`."""
@@ -139,54 +166,82 @@ def parse(source: str, *, live: bool = False) -> Document:
         source: The page.
         live: Trust `LIVE_PREFIX` attributes, as written by the browser driver itself.
     """
-    root = top = Element("html", {}, None)
+    root = top = Element(_opening("html", "", live), None)
     elements = [root]
     stack = [root]
     text = LexborHTMLParser(source.replace("\x00", ""), scripting=True).html or ""
-    for close, tag, attrs, chunk in _tokens(text):
-        if chunk:
-            top.children.append(html.unescape(chunk) if "&" in chunk else chunk)
-        elif not tag:
-            continue
-        elif close:
-            if tag == top.tag and top is not root:
+    for token in _tokens(text, live):
+        if isinstance(token, str):
+            children = top.children
+            if children and isinstance(last := children[-1], str):
+                children[-1] = last + token
+            else:
+                children.append(token)
+        elif isinstance(token, tuple):
+            if token[0] == top.tag and top is not root:
                 stack.pop()
             else:
-                _close(stack, tag)
+                _close(stack, token[0])
             top = stack[-1]
-        elif tag == "html" and len(elements) == 1:
-            root.attrs = _attributes(attrs)
+        elif token.name == "html" and len(elements) == 1:
+            root.opening, root.attrs = token, token.attrs
         else:
-            parent = top if len(stack) < MAX_DEPTH else stack[MAX_DEPTH - 1]
-            element = Element(tag, _attributes(attrs) if attrs else {}, parent)
-            if attrs and LIVE_PREFIX in attrs:
-                _take_live(element, trusted=live)
-            parent.children.append(element)
+            element = Element(token, top if len(stack) < MAX_DEPTH else stack[MAX_DEPTH - 1])
+            element.parent.children.append(element)  # type: ignore[union-attr]
             elements.append(element)
-            if tag not in _VOID:
+            if not token.void:
                 stack.append(element)
                 top = element
     return Document(elements)
 
 
-def _tokens(text: str) -> list[tuple[str, str, str, str]]:
-    """Groups of `_TOKEN` one after another, "" for none, less what scripts, styles and templates hold.
-
-    That is never part of the page as read.
-    """
+def _tokens(text: str, live: bool) -> Iterable[Token]:
+    """What `text` consists of, less what scripts, styles and templates hold: that is never part of the page as read."""
     if _MAY_BE_OPAQUE.search(text) is None:
-        return _TOKEN.findall(text)
-    found = []
-    resume = 0
-    for token in _TOKEN.finditer(text):
-        if token.start() < resume:
-            continue
-        close, tag, attrs, chunk = token.groups("")
-        if tag in _OPAQUE and not close:
-            resume = _skip(text, tag, token.end())
+        found: list[Token] = []
+        for line in text.split("\n"):
+            tokens = _line_tokens(line, live) if len(line) < _MAX_LINE else _read_line(line, live)
+            if tokens is None:
+                break
+            found += tokens
         else:
-            found.append((close, tag, attrs, chunk))
-    return found
+            return found
+    return _read(text, live)
+
+
+def _read_line(line: str, live: bool) -> tuple[Token, ...] | None:
+    """The tokens of a line and its end; None where one of them goes on in the next line.
+
+    A text that Lexbor wrote has no bracket that opens nothing, so such a one is the start of what goes on.
+    """
+    tokens: list[Token] = []
+    for close, tag, attrs, chunk, stray in _TOKEN.findall(line + "\n"):
+        if stray:
+            return None
+        if chunk or tag:
+            tokens.append(_token(close, tag, attrs, chunk, live))
+    return tuple(tokens)
+
+
+_line_tokens = lru_cache(maxsize=8192)(_read_line)
+
+
+def _read(text: str, live: bool) -> Iterator[Token]:
+    resume = 0
+    for match in _TOKEN.finditer(text):
+        if match.start() < resume:
+            continue
+        close, tag, attrs, chunk, _ = match.groups("")
+        if tag in _OPAQUE and not close:
+            resume = _skip(text, tag, match.end())
+        elif chunk or tag:
+            yield _token(close, tag, attrs, chunk, live)
+
+
+def _token(close: str, tag: str, attrs: str, chunk: str, live: bool) -> Token:
+    if chunk:
+        return html.unescape(chunk) if "&" in chunk else chunk
+    return (tag,) if close else _opening(tag, attrs, live)
 
 
 def _close(stack: list[Element], tag: str) -> None:
@@ -212,13 +267,11 @@ def _skip(text: str, tag: str, position: int) -> int:
 
 
 @lru_cache(maxsize=8192)
-def _attributes(text: str) -> dict[str, str]:
-    """The attributes in a tag's text; shared between elements, so never to be changed."""
-    return {name: html.unescape(value) if "&" in value else value for name, value in _ATTR.findall(text)}
-
-
-def _take_live(element: Element, *, trusted: bool) -> None:
-    attrs = element.attrs
-    element.attrs = {k: v for k, v in attrs.items() if not k.startswith(LIVE_PREFIX)}
-    if trusted:
-        element.live = {k.removeprefix(LIVE_PREFIX): v for k, v in attrs.items() if k.startswith(LIVE_PREFIX)}
+def _opening(tag: str, attrs: str, live: bool) -> Opening:
+    """The opening tag with `attrs` as its text; attributes of `LIVE_PREFIX` count with `live` and are dropped."""
+    found = {name: html.unescape(value) if "&" in value else value for name, value in _ATTR.findall(attrs)}
+    if LIVE_PREFIX not in attrs:
+        return Opening(tag, found, _BLANK)
+    kept = {name: value for name, value in found.items() if not name.startswith(LIVE_PREFIX)}
+    known = {name.removeprefix(LIVE_PREFIX): value for name, value in found.items() if name not in kept}
+    return Opening(tag, kept, known if live else _BLANK)

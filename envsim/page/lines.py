@@ -74,9 +74,16 @@ class Line:
     url: str = ""
     value: str | None = None
     states: dict[str, str] = field(default_factory=dict)
+    _text: str = field(default="", init=False, compare=False, repr=False)
 
     def format(self) -> str:
         """The element as one line of text."""
+        if not self._text:
+            # Lines are shared between pages, see `shared_line`, and so is what they read.
+            object.__setattr__(self, "_text", self._format())
+        return self._text
+
+    def _format(self) -> str:
         parts = ["  " * self.depth + self.role]
         if self.name:
             parts.append(_quote(self.name))
@@ -90,6 +97,14 @@ class Line:
             inner = ", ".join(f"{k}: {_state(v)}" if v else k for k, v in sorted(self.states.items()))
             parts.append("{" + inner + "}")
         return " ".join(parts)
+
+
+@lru_cache(maxsize=16384)
+def shared_line(
+    role: str, name: str, depth: int, ref: str, url: str, value: str | None, states: tuple[tuple[str, str], ...]
+) -> Line:
+    """The `Line` of these, one object however often it is asked for: pages of one site share most of theirs."""
+    return Line(role, name, depth, ref, url, value, dict(states))
 
 
 def format_lines(lines: Iterable[Line]) -> str:

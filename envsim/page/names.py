@@ -65,8 +65,15 @@ LABELABLE = ("button", "input", "meter", "output", "progress", "select", "textar
 
 def role_of(element: Element) -> str:
     """The role of `element`, "" for a generic one."""
-    if not element.attrs and element.tag in _TAG_ROLES:
-        return _TAG_ROLES[element.tag]
+    role = element.opening.role
+    if role is None:
+        role = _role(element)
+        if element.tag not in ("header", "footer"):  # which may depend on what is around them
+            element.opening.role = role
+    return role
+
+
+def _role(element: Element) -> str:
     explicit = element.attrs.get("role")
     if explicit:
         for token in explicit.lower().split():
@@ -102,18 +109,19 @@ def _size(attrs: dict[str, str]) -> int:
 
 def is_hidden(element: Element) -> bool:
     """Whether `element` and all below it is not perceivable (its ancestors are not asked)."""
-    attrs = element.attrs
-    if "hidden" in element.live or element.tag in SKIPPED:
+    hidden = element.opening.hidden
+    if hidden is None:
+        hidden = element.opening.hidden = _hides(element.tag, element.attrs)
+    return hidden or "hidden" in element.live or (element.tag == "dialog" and not is_open(element))
+
+
+def _hides(tag: str, attrs: dict[str, str]) -> bool:
+    if tag in SKIPPED:
         return True
-    if not attrs:
-        return element.tag == "dialog" and not is_open(element)
     if "hidden" in attrs or attrs.get("aria-hidden") == "true" or attrs.get("type", "").lower() == "hidden":
-        return element.tag not in ("button", "a") or "hidden" in attrs or "aria-hidden" in attrs
-    if "style" in attrs:
-        style = attrs["style"].replace(" ", "").lower()
-        if "display:none" in style or "visibility:hidden" in style:
-            return True
-    return element.tag == "dialog" and not is_open(element)
+        return tag not in ("button", "a") or "hidden" in attrs or "aria-hidden" in attrs
+    style = attrs.get("style", "").replace(" ", "").lower()
+    return "display:none" in style or "visibility:hidden" in style
 
 
 def is_open(element: Element) -> bool:

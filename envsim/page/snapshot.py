@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from envsim.page import controls
 from envsim.page.dom import Document, Element, parse
-from envsim.page.lines import INTERACTIVE, Line, Refs, join_options
+from envsim.page.lines import INTERACTIVE, Line, Refs, join_options, shared_line
 from envsim.page.names import (
     BLOCK,
     control_of,
@@ -28,6 +28,8 @@ from envsim.page.names import (
 from envsim.page.urls import resolve, without_fragment
 
 Lives = tuple[dict[str, str], ...]
+MAX_LINKS = 64
+"""Texts and pages for which an opening tag keeps what a link with it comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,7 @@ def snapshot(source: str | Document, url: str = "/") -> Page:
     walk = _Walk(document, resolve(document.base, url) if document.base else url)
     rows = walk.run()
     name_ref = Refs()
-    lines = tuple(
-        Line(row.role, row.name, row.depth, name_ref(row.role, row.name, row.url), row.url, row.value, row.states or {})
-        for row in rows
-    )
+    lines = tuple(_line(row, name_ref(row.role, row.name, row.url)) for row in rows)
     elements = {line.ref: row.element for line, row in zip(lines, rows, strict=True) if line.ref and row.element}
     lives = {ref: _lives(element) for ref, element in elements.items()}
     return Page(url=without_fragment(url), title=document.title, lines=lines, elements=elements, lives=lives)
@@ -86,7 +85,8 @@ def refreshed(page: Page, document: Document) -> Page:
             continue
         walk.interactive(element, line.role, line.depth)
         row = walk.rows.pop()
-        lines[at] = Line(line.role, line.name, line.depth, line.ref, line.url, row.value, row.states or {})
+        row.name, row.depth, row.url = line.name, line.depth, line.url
+        lines[at] = _line(row, line.ref)
         lives[line.ref] = now
     return replace(page, lines=tuple(lines), lives=lives)
 
@@ -109,6 +109,11 @@ class _Row:
         self.url = ""
         self.value: str | None = None
         self.states: dict[str, str] | None = None
+
+
+def _line(row: _Row, ref: str) -> Line:
+    states = tuple(row.states.items()) if row.states else ()
+    return shared_line(row.role, row.name, row.depth, ref, row.url, row.value, states)
 
 
 _LANDMARKS = frozenset({"banner", "navigation", "main", "contentinfo", "complementary", "search", "dialog"})
@@ -340,12 +345,13 @@ class _Walk:
     # -- what can be acted on --------------------------------------------------------------
 
     def interactive(self, element: Element, role: str, depth: int) -> None:
+        if role == "link":
+            self.link(element, depth)
+            return
         row = self.add(role, name_of(element, role, self.document), depth, element)
         attrs = element.attrs
         states: dict[str, str] = {}
-        if role == "link":
-            row.url = resolve(attrs["href"], self.base) if "href" in attrs else ""
-        elif role in ("combobox", "listbox") and element.tag == "select":
+        if role in ("combobox", "listbox") and element.tag == "select":
             labels = [controls.option_label(option) for option in controls.options_of(element)]
             chosen = [controls.option_label(option) for option in controls.selected_options(element)]
             states["options"] = join_options(labels)
@@ -362,6 +368,24 @@ class _Walk:
             states["expanded"] = "true" if is_open(element.parent) else "false"
         controls.add_states(element, states)
         row.states = states
+
+    def link(self, element: Element, depth: int) -> None:
+        children, known, key = element.children, element.opening.links, None
+        if len(children) == 1 and isinstance(text := children[0], str) and not element.live:
+            key = (text, self.base)
+            if key in known:
+                row = self.add("link", "", depth, element)
+                row.name, row.url, row.states = known[key]
+                return
+        row = self.add("link", name_of(element, "link", self.document), depth, element)
+        row.url = resolve(element.attrs["href"], self.base) if "href" in element.attrs else ""
+        row.states = {}
+        controls.add_states(element, row.states)
+        # The rest of the page has a say only in what is named by other elements of it, or disabled by one around it.
+        if key and element.tag == "a" and "aria-labelledby" not in element.attrs:
+            if len(known) >= MAX_LINKS:
+                known.clear()
+            known[key] = row.name, row.url, row.states
 
     def field(self, element: Element, row: _Row, states: dict[str, str]) -> None:
         if controls.is_text_field(element):

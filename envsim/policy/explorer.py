@@ -47,8 +47,8 @@ _TEXTS = (
     "We use it every day.", "Please leave it with the neighbours.", "The colour is off, the rest is fine.",
 )  # fmt: skip
 _TITLES = ("Very pleased", "It will do", "Would buy again", "Not for me", "As described", "A good find")
-_NAMES = ("Nora Blackwood", "Emil Sandberg", "Priya Nair", "Tomás Rivera", "June Okabe", "Lukas Meier")
-_STREETS = ("12 Alder Road", "88 Quarry Lane", "5 Tidewater Street", "301 Juniper Court", "47 Mill Row")
+_NAMES = ("Nora Blackwood", "Emil Sandberg", "Priya Nair", "Tomás Rivera", "June Okabe", "Zoë Müller")
+_STREETS = ("12 Alder Road", "88 Quarry Lane", "5 Tidewater Street", "301 Juniper Court", "47 Peña Row")
 _CITIES = ("Bangor", "Eugene", "Ithaca", "Missoula", "Asheville", "Taos")
 _BY_LABEL: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("mail", ("june.okabe@example.com", "emil@example.org", "nora.b@example.com")),

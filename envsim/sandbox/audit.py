@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import select
 import socket
@@ -37,6 +38,10 @@ ALWAYS_SET = frozenset({"HOME", "HOSTNAME", "LC_CTYPE"})
 
 SHARED = "/run/envsim"
 """Where a container finds the folder of its sockets."""
+
+LISTENING = "nothing listens on TCP but on the declared port, and that on loopback alone"
+LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
+"""127.0.0.0/8, ::1 and the first as an IPv6 address, as the kernel writes them: words of the machine's byte order."""
 
 CONTROL_PATHS = ("health", "state", "seed_view", "hash", "changes", "reset", "sign_in", "snapshot", "restore", "lease")
 TRAVERSALS = ("/", "/static/", "/static/../", "/../", "/%2e%2e/", "/static/..%2f", "/..%2f..%2f")
@@ -69,7 +74,7 @@ def audit(sandbox: Sandbox) -> list[Finding]:
         "no name server answers": not facts["dns"],
         "no abstract socket of the host": not facts["abstract"],
         "no raw sockets": not facts["raw_sockets"],
-        "nothing inside listens on TCP": boxed and not _undeclared(sandbox, facts),
+        LISTENING: boxed and not _exposed(sandbox, facts),
         "all capabilities dropped": facts["capabilities"] == 0,
         "no new privileges": facts["no_new_privs"],
         "not root": facts["uid"] != 0,
@@ -171,11 +176,20 @@ def _leaked(sandbox: Sandbox, facts: Facts) -> set[str]:
     return set(facts["environment"]) - declared - ALWAYS_SET
 
 
-def _undeclared(sandbox: Sandbox, facts: Facts) -> list[str]:
-    """TCP listeners but for the one that the app's toml declares, which nothing outside the container reaches."""
+def _exposed(sandbox: Sandbox, facts: Facts) -> list[str]:
+    """TCP listeners on another port than the one the app's toml declares, or that more than loopback leads to.
+
+    Where loopback is the only interface, an app may listen on all.
+    """
     hosted = sandbox.spec.origin.hosted
-    declared = f":{hosted.port:04X}" if hosted is not None and hosted.port else None
-    return [address for address in facts["listening"] if declared is None or not address.endswith(declared)]
+    declared = hosted.port if hosted is not None else None
+    found = []
+    for listener in facts["listening"]:
+        address, _, port = listener.rpartition(":")
+        near = not facts["interfaces"] or LOOPBACK.fullmatch(address)
+        if int(port, 16) != declared or not near:
+            found.append(listener)
+    return found
 
 
 def _gold(sandbox: Sandbox) -> list[Path]:

@@ -21,6 +21,7 @@ from typing import Any
 
 from envsim.errors import ContentError, PrerequisiteError
 from envsim.sandbox.declared import DEBIAN_PACKAGE
+from envsim.sandbox.owner import container_labels
 from envsim.sandbox.seed import cache_dir
 
 PACKAGE_NAME = re.compile(DEBIAN_PACKAGE)
@@ -46,10 +47,19 @@ if ! apt-get -o Dpkg::Use-Pty=0 -q=2 install --no-install-recommends -y "$@" >/d
     exit 1
 fi
 rm -f /usr/sbin/policy-rc.d
+# PostgreSQL runs without the compiler for queries that it brings (`jit` is off), which is half of all it brings.
+needed() { dpkg-query -W -f '${Package} ${Pre-Depends}, ${Depends}\\n' | grep -v "^$2" | grep -q "[ ,]$1"; }
+if [ -d /usr/lib/postgresql ]; then
+    rm -rf /usr/lib/postgresql/*/lib/llvmjit* /usr/lib/postgresql/*/lib/bitcode
+    if ! needed libllvm postgresql; then
+        rm -f /usr/lib/*/libLLVM*
+        needed libz3 libllvm || rm -f /usr/lib/*/libz3*
+    fi
+fi
 cd /
 find . -xdev \\( -path ./proc -o -path ./sys -o -path ./dev -o -path ./run -o -path ./tmp -o -path ./debs \\
     -o -path ".$diff" -o -path ./var/cache \\
-    -o -path ./usr/share/doc -o -path ./usr/share/man -o -path ./usr/share/locale \\
+    -o -path ./usr/share/doc -o -path ./usr/share/man -o -path ./usr/share/locale -o -path ./usr/share/i18n \\
     -o -path ./etc/hosts -o -path ./etc/hostname -o -path ./etc/resolv.conf \\) -prune -o -cnewer /debs/stamp -print0 \\
     | tar --null --no-recursion -T - -cf - | tar -xpf - -C "$diff"
 """
@@ -135,7 +145,7 @@ def image_release(client: Any, name: str) -> str:
 @contextlib.contextmanager
 def _created(client: Any, name: str) -> Iterator[Any]:
     """A container of an image that is never started: its files can be read."""
-    container = client.containers.create(name, ["true"], network_mode="none")
+    container = client.containers.create(name, ["true"], network_mode="none", labels=container_labels())
     try:
         yield container
     finally:

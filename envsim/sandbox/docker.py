@@ -22,7 +22,7 @@ from envsim.guest.supervisor import CONTROL_SOCKET
 from envsim.sandbox import registry
 from envsim.sandbox.client import LOG_TAIL, Lease, SocketControl, wait_for_lease
 from envsim.sandbox.image import Progress, connect, engine_errors, ensure_image, quiet
-from envsim.sandbox.owner import Owner
+from envsim.sandbox.owner import Owner, container_labels, pid_space
 from envsim.sandbox.served import ServedSandbox, disk_errors, probe_arguments, reserve
 from envsim.sandbox.spec import SandboxSpec
 
@@ -35,6 +35,8 @@ PIDS = 128
 CPUS = 1.0
 IO = "io"
 TMP = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
+OUTSIDE = ("/tmp", "/dev/shm", "/run/envsim")  # noqa: S108 -- inside the container
+"""All that a container's user can write to beside its data folder."""
 STATE = "rw,noexec,nosuid,nodev,size=256m,uid=1000,gid=1000"
 """The data folder of a hosted app: in memory, within the container's limit."""
 
@@ -148,18 +150,19 @@ class DockerRuntime:
 
 
 def sweep_containers(client: Any) -> list[str]:
-    """Remove containers, folders and records of sandboxes whose owner no longer lives; their names."""
+    """Remove containers of ours, folders and records of sandboxes, whose owner no longer lives; their names."""
     swept = []
     with engine_errors(SandboxError, "Containers that killed owners left cannot be listed"):
         found = client.containers.list(all=True, filters={"label": "envsim.owner_pid"}, ignore_removed=True)
     for container in found:
         labels = container.labels
         # Another container's processes may use the same engine: their pids mean nothing here.
-        if labels.get("envsim.owner_space") != _pid_space():
+        if labels.get("envsim.owner_space") != pid_space():
             continue
         if not Owner(int(labels["envsim.owner_pid"]), int(labels["envsim.owner_start"])).alive():
             _remove(container)
-            swept.append(labels["envsim.name"])
+            # One that was to answer a question about an image was no sandbox and has no name of ours.
+            swept.append(labels.get("envsim.name") or container.name)
     for record in list(registry.orphans("docker")):
         registry.forget(record)
         swept.append(record.name)
@@ -190,11 +193,12 @@ def _await(spec: SandboxSpec, container: Any, io: Path) -> Lease:
 
 
 def _create(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any:
-    owner, hosted = Owner.current(), spec.origin.hosted
+    hosted = spec.origin.hosted
     data = [hosted.data] if hosted is not None else []
+    arguments = [f"--data={folder}" for folder in data] + [f"--outside={folder}" for folder in OUTSIDE if data]
     return client.containers.create(
         image,
-        ["--lease", str(LEASE_S), "--grace", str(LEASE_S), *(f"--data={folder}" for folder in data)],
+        ["--lease", str(LEASE_S), "--grace", str(LEASE_S), *arguments],
         name=f"envsim-{name}",
         network_mode="none",
         cap_drop=["ALL"],
@@ -210,18 +214,8 @@ def _create(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> 
         volumes={str(io): {"bind": "/run/envsim", "mode": "rw,z"}},
         use_config_proxy=False,
         log_config={"type": "json-file", "config": {"max-size": "5m", "max-file": "1"}},
-        labels={
-            "envsim.app": spec.ref,
-            "envsim.name": name,
-            "envsim.owner_pid": str(owner.pid),
-            "envsim.owner_start": str(owner.start),
-            "envsim.owner_space": _pid_space(),
-        },
+        labels={"envsim.app": spec.ref, "envsim.name": name, **container_labels()},
     )
-
-
-def _pid_space() -> str:
-    return str(Path("/proc/self/ns/pid").readlink())
 
 
 class _Watch:

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from envsim.content import find_app
 from envsim.errors import ContentError
 from envsim.guest.replay import BODIES, RECORDED, SAFE, fields_of, key_of
 from envsim.page.har import Exchange
 from envsim.page.retrace import served
-from envsim.sandbox.spec import load_spec
+from envsim.sandbox.spec import load_spec, refuse_taken
 
 MAX_PAGES = 20
 """Pages named in sandbox.toml, where walks over all pages start."""
@@ -107,16 +106,18 @@ def write_clone(network: Sequence[Exchange], name: str, root: Path, *, force: bo
         network: What was exchanged with one app, redacted, in order.
         name: The clone's.
         root: A root of `envsim.content`.
-        force: Replace a replay clone of that name.
+        force: Replace a replay clone of that name in that place, and mind no app of that name in another.
 
     Raises:
-        ContentError: A name no app can have, one that is taken, or nothing that can be served.
+        ContentError: A name no app can have, one that is taken here or elsewhere, or nothing that can be served.
     """
     folder = root / "sandboxes" / name
     if not _NAME.fullmatch(name):
         raise ContentError(f"{name!r} is no name for an app. Use lower-case letters, digits, '-' and '_'.")
     if folder.exists() and not (force and (folder / "app" / RECORDED).is_file()):
         raise ContentError(f"{folder} exists. Choose another name" + ("." if force else ", or say --force."))
+    if not force:
+        refuse_taken(name, folder)
     entries, bodies = _entries(network)
     answers = [entry for entry in entries if entry["body"] is not None]
     if not answers:
@@ -156,11 +157,9 @@ def _fill(
         pages=json.dumps(pages[:MAX_PAGES] or ["/"], ensure_ascii=False),
     )  # fmt: skip
     readme = README.format(name=name, site=host, answers=len(document["entries"]), pages=len(pages))
-    # The shop's serves any clone written on the kit.
-    dockerfile = (find_app("shop") / "Dockerfile").read_text(encoding="utf-8")
     (folder / "app" / BODIES).mkdir(parents=True)
     for path, text in (
-        ("sandbox.toml", toml), ("README.md", readme), ("Dockerfile", dockerfile), ("seed.py", SEED),
+        ("sandbox.toml", toml), ("README.md", readme), ("seed.py", SEED),
         ("app/__init__.py", ""), ("app/main.py", MAIN),
         (f"app/{RECORDED}", json.dumps(document, indent=1, ensure_ascii=False) + "\n"),
     ):  # fmt: skip

@@ -14,16 +14,17 @@ import os
 import re
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from envsim.content import list_apps
 from envsim.errors import ContentError, PrerequisiteError, SandboxError, SandboxStartError, missing_extra
 from envsim.sandbox.bundle import all_requirements, files_hash, guest_files
 from envsim.sandbox.debs import INSTALL, fetch_debs
+from envsim.sandbox.dockerfile import dockerfile
+from envsim.sandbox.owner import container_labels
 from envsim.sandbox.seed import cache_dir, folder_files, guest_spec
-from envsim.sandbox.spec import SandboxSpec, load_spec
+from envsim.sandbox.spec import SandboxSpec, load_apps
 from envsim.sandbox.wheels import get_wheels
 
 DEFAULT_BASE = "python:3.12-slim-bookworm"
@@ -111,7 +112,7 @@ def ensure_image(client: Any, spec: SandboxSpec, base: str | None = None, progre
     """The tag of the image of `spec`, built now if nothing with the same content has been built before.
 
     Raises:
-        ContentError: The app has no Dockerfile.
+        ContentError: A link in the app's folder leads out of it.
         PrerequisiteError: No base image, or the requirements cannot be downloaded.
         SandboxStartError: The build failed; carries the end of its output.
     """
@@ -148,7 +149,8 @@ def _own_image(client: Any, name: str) -> str:
 def remove_superseded(client: Any) -> list[str]:
     """Remove the images of ours that no known clone would be started from today; their tags or ids, sorted.
 
-    One that a container uses is kept. Any of them is built again when it is needed.
+    One that a container uses is kept, and so is one of an app that cannot be read now. Any of them is built again
+    when it is needed.
 
     Raises:
         SandboxError: The engine failed.
@@ -158,20 +160,20 @@ def remove_superseded(client: Any) -> list[str]:
         used = {container["ImageID"] for container in client.api.containers(all=True)}
         bases = {DEFAULT_BASE, LOCAL_BASE, os.environ.get("ENVSIM_BASE_IMAGE") or DEFAULT_BASE}
         bases |= {image.labels["envsim.base"] for image in images if "envsim.base" in image.labels}
-        current = _current_tags(client, {base for base in bases if _image_id(client, base)})
-        names = [name for image in images if image.id not in used for name in image.tags or [image.id]]
+        specs, unreadable = load_apps()
+        current = _current_tags(client, specs.values(), {base for base in bases if _image_id(client, base)})
+        kept = {image.id for image in images if image.labels["envsim.app"] in unreadable} | used
+        names = [name for image in images if image.id not in kept for name in image.tags or [image.id]]
         return sorted(name for name in names if name not in current and _remove_image(client, name))
 
 
-def _current_tags(client: Any, bases: set[str]) -> set[str]:
+def _current_tags(client: Any, specs: Iterable[SandboxSpec], bases: set[str]) -> set[str]:
     tags = set()
-    for folder in list_apps().values():
-        spec = load_spec(folder / "sandbox.toml")
-        if (folder / "Dockerfile").is_file():
-            for variant in spec.variants or (None,):
-                files = build_context(spec.with_variant(variant))
-                own = {spec.image} & bases if spec.image else bases
-                tags |= {_tag(client, spec.name, files, base) for base in own}
+    for spec in {spec.origin.name: spec.origin for spec in specs}.values():
+        for variant in spec.variants or (None,):
+            files = build_context(spec.with_variant(variant))
+            own = {spec.image} & bases if spec.image else bases
+            tags |= {_tag(client, spec.name, files, base) for base in own}
     return tags
 
 
@@ -203,13 +205,11 @@ def build_context(spec: SandboxSpec) -> dict[str, bytes]:
     """The build context but for the wheels: path -> content.
 
     Raises:
-        ContentError: The app has no Dockerfile, or a link to a file elsewhere, which its agent could then read.
+        ContentError: A link in the app's folder to a file elsewhere, which its agent could then read.
     """
-    dockerfile = spec.root / "Dockerfile"
-    if not dockerfile.is_file():
-        raise ContentError(f"{spec.root} has no Dockerfile. Copy the shop's: it serves any clone written on the kit.")
+    own = spec.root / "Dockerfile"
     files = {
-        "Dockerfile": dockerfile.read_bytes(),
+        "Dockerfile": own.read_bytes() if own.is_file() else dockerfile(spec).encode(),
         "requirements.txt": "".join(f"{line}\n" for line in all_requirements(spec)).encode(),
         "guest/guest.json": guest_spec(spec).to_json().encode(),
         **{f"guest/{name}": content for name, content in guest_files().items()},
@@ -257,7 +257,13 @@ def ask_python(client: Any, image: str, code: str) -> bytes | None:
     errors = importlib.import_module("docker.errors")
     # Not `run`: it leaves the container behind where the program cannot be started.
     container = client.containers.create(
-        image, ["-c", code], entrypoint="python3", user="0", network_mode="none", use_config_proxy=False
+        image,
+        ["-c", code],
+        entrypoint="python3",
+        user="0",
+        network_mode="none",
+        use_config_proxy=False,
+        labels=container_labels(),
     )
     try:
         container.start()

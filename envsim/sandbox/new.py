@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from envsim.errors import ContentError
-from envsim.sandbox.new_files import Plan, dockerfile, readme, sandbox_toml, seed_module
+from envsim.sandbox.new_files import Plan, readme, sandbox_toml, seed_module
 from envsim.sandbox.new_image import ImageFacts, look_at
-from envsim.sandbox.spec import SandboxSpec, load_spec
+from envsim.sandbox.spec import SandboxSpec, load_spec, refuse_taken
 
 STATE = "/state"
 PORT = 8000
@@ -83,18 +83,19 @@ def plan(
     )
 
 
-def write(planned: Plan, root: Path) -> SandboxSpec:
-    """Write the folder ``sandboxes/NAME`` below `root`; its spec.
+def write(planned: Plan, root: Path, *, force: bool = False) -> SandboxSpec:
+    """Write the folder ``sandboxes/NAME`` below `root`; its spec. With `force`, whoever else has that name.
 
     Raises:
-        ContentError: It is there already, cannot be written, or what was planned is no valid sandbox.toml; nothing is
-            left of it then.
+        ContentError: It is there already, another app has its name, it cannot be written, or what was planned is no
+            valid sandbox.toml; nothing is left of it then.
     """
     folder = root / "sandboxes" / planned.name
+    if not force:
+        refuse_taken(planned.name, folder)
     files = {
         "sandbox.toml": sandbox_toml(planned),
         "seed.py": seed_module(planned),
-        "Dockerfile": dockerfile(planned.data, planned.image),
         "README.md": readme(planned),
     }
     try:

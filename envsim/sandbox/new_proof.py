@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from envsim.errors import EnvsimError
 from envsim.guest.guest import parse_clock
 from envsim.page.transport import Request, Response, WireFault
-from envsim.sandbox.audit import audit
+from envsim.sandbox.audit import LISTENING, audit
 from envsim.sandbox.new_state import suggest_state
 from envsim.sandbox.runtime import ResetRequest, Runtime, Sandbox
 from envsim.sandbox.spec import SandboxSpec
@@ -297,8 +297,8 @@ def _first_difference(first: bytes, second: bytes) -> str:
 def _contain(item: str, held: bool) -> str:
     if held:
         return ""
-    if item == "nothing inside listens on TCP":
-        return "it listens on a port that is not the declared one: correct `port`, or let it listen on a unix socket"
+    if item == LISTENING:
+        return "it listens on another port than the declared one: correct `port`, or let it listen on a unix socket"
     return "see docs/sandboxes.md, Docker"
 
 

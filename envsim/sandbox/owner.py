@@ -42,3 +42,18 @@ class Owner:
     def alive(self) -> bool:
         """Whether this very process still runs."""
         return Owner.of(self.pid) == self
+
+
+def container_labels() -> dict[str, str]:
+    """What every container of ours carries, so that `sandbox gc` removes it once the calling process is gone."""
+    owner = Owner.current()
+    return {
+        "envsim.owner_pid": str(owner.pid),
+        "envsim.owner_start": str(owner.start),
+        "envsim.owner_space": pid_space(),
+    }
+
+
+def pid_space() -> str:
+    """In which space of process ids a pid of ours means something: programs in containers have others."""
+    return str(Path("/proc/self/ns/pid").readlink())

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from envsim.content import find_app, split_app
+from envsim.content import find_app, list_apps, split_app
 from envsim.errors import ContentError
 from envsim.sandbox.declared import (
     Bug,
@@ -245,6 +245,31 @@ def find_spec(app: str, variant: str | None = None) -> SandboxSpec:
     if named is not None and variant is not None and named != variant:
         raise ContentError(f"{app} is not the variant {variant!r}. Name one of the two.")
     return load_spec(find_app(name) / "sandbox.toml", named if variant is None else variant)
+
+
+def load_apps() -> tuple[dict[str, SandboxSpec], dict[str, str]]:
+    """Every app that can be found, by the name of its folder: its spec, or the sentence that says why it has none."""
+    specs, errors = {}, {}
+    for name, folder in list_apps().items():
+        try:
+            specs[name] = load_spec(folder / "sandbox.toml")
+        except ContentError as error:
+            errors[name] = str(error)
+    return specs, errors
+
+
+def refuse_taken(name: str, folder: Path) -> None:
+    """Refuse a new app in `folder` if one of that name lies elsewhere: of the two only one could be found.
+
+    Raises:
+        ContentError: There is one; says where.
+    """
+    other = list_apps().get(name)
+    if other is not None and other.resolve() != folder.resolve():
+        raise ContentError(
+            f"There is an app {name!r} already, in {other}, and one would hide the other. Choose another name, or say "
+            "--force."
+        )
 
 
 def load_spec(path: Path, variant: str | None = None) -> SandboxSpec:

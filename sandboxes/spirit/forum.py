@@ -47,6 +47,51 @@ CONTEXT = [
 ]
 
 
+CACHE = {"BACKEND": "django.core.cache.backends.db.DatabaseCache"}
+FIXED: dict[str, Any] = {
+    "DEBUG": False,
+    # It signs what a clone hands out to its own visitors and protects nothing else.
+    "SECRET_KEY": "mendwick-forum-demo-key-0123456789abcdef-0123456789",
+    "ALLOWED_HOSTS": ["*"],
+    "INSTALLED_APPS": APPS,
+    "MIDDLEWARE": MIDDLEWARE,
+    "TEMPLATES": [
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "APP_DIRS": True,
+            "OPTIONS": {"context_processors": CONTEXT},
+        }
+    ],
+    "ROOT_URLCONF": f"{__package__}.urls",
+    "DEFAULT_AUTO_FIELD": "django.db.models.AutoField",
+    "SILENCED_SYSTEM_CHECKS": ["models.W042"],
+    # As in Spirit's template: in the database, so that limits and duplicates are part of the state.
+    "CACHES": {
+        "default": {**CACHE, "LOCATION": "spirit_cache"},
+        "st_rate_limit": {**CACHE, "LOCATION": "spirit_rl_cache", "TIMEOUT": None},
+    },
+    "AUTHENTICATION_BACKENDS": _each("spirit.user.auth.backends.{}AuthBackend", "Username Email"),
+    # Spirit's own development hasher: passwords of seeded accounts are published in the README.
+    "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
+    "HAYSTACK_SIGNAL_PROCESSOR": "spirit.search.signals.RealtimeSignalProcessor",
+    "EMAIL_BACKEND": f"{__package__}.outbox.Outbox",
+    "DEFAULT_FROM_EMAIL": "noreply@forum.example",
+    "LOGIN_URL": "spirit:user:auth:login",
+    "LOGIN_REDIRECT_URL": "spirit:user:update",
+    "LOGOUT_REDIRECT_URL": "spirit:index",
+    "LANGUAGE_CODE": "en",
+    "LANGUAGES": [("en", "English")],
+    "TIME_ZONE": "UTC",
+    "USE_I18N": True,
+    "USE_TZ": True,
+    "STATIC_URL": "/static/",
+    "MEDIA_URL": "/media/",
+    "LOGGING_CONFIG": None,
+    "ST_SITE_URL": SITE,
+}
+"""What no version, and no folder of data, changes."""
+
+
 def configure(data: Path) -> None:
     """Set Django up, once a process, for the forum whose state is `data`: ``forum.db``, ``search/``, ``media/``."""
     if settings.configured:
@@ -60,69 +105,20 @@ def configure(data: Path) -> None:
 
 
 def _settings(data: Path) -> dict[str, Any]:
-    storage = "spirit.core.storage.OverwriteFileSystemStorage"
-    recent = (
-        {
-            "STORAGES": {
-                "default": {"BACKEND": storage},
-                "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-            }
-        }
-        if django.VERSION >= (4, 2)
-        else {"DEFAULT_FILE_STORAGE": storage, "USE_L10N": True}
-    )
-    return recent | {
-        "DEBUG": False,
-        # It signs what a clone hands out to its own visitors and protects nothing else.
-        "SECRET_KEY": "mendwick-forum-demo-key-0123456789abcdef-0123456789",
-        "ALLOWED_HOSTS": ["*"],
-        "INSTALLED_APPS": APPS,
-        "MIDDLEWARE": MIDDLEWARE,
-        "TEMPLATES": [
-            {
-                "BACKEND": "django.template.backends.django.DjangoTemplates",
-                "APP_DIRS": True,
-                "OPTIONS": {"context_processors": CONTEXT},
-            }
-        ],
-        "ROOT_URLCONF": f"{__package__}.urls",
-        "DATABASES": {
-            "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(data / "forum.db"), "CONN_MAX_AGE": None}
-        },
-        "DEFAULT_AUTO_FIELD": "django.db.models.AutoField",
-        "SILENCED_SYSTEM_CHECKS": ["models.W042"],
-        # As in Spirit's template: in the database, so that limits and duplicates are part of the state.
-        "CACHES": {
-            "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "spirit_cache"},
-            "st_rate_limit": {
-                "BACKEND": "django.core.cache.backends.db.DatabaseCache",
-                "LOCATION": "spirit_rl_cache",
-                "TIMEOUT": None,
-            },
-        },
-        "AUTHENTICATION_BACKENDS": [
-            "spirit.user.auth.backends.UsernameAuthBackend",
-            "spirit.user.auth.backends.EmailAuthBackend",
-        ],
-        # Spirit's own development hasher: passwords of seeded accounts are published in the README.
-        "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
+    return {
+        **FIXED,
+        **_storage("spirit.core.storage.OverwriteFileSystemStorage"),
+        "DATABASES": {"default": {"ENGINE": ENGINE, "NAME": str(data / "forum.db"), "CONN_MAX_AGE": None}},
         "HAYSTACK_CONNECTIONS": {
             "default": {"ENGINE": "haystack.backends.whoosh_backend.WhooshEngine", "PATH": str(data / "search")}
         },
-        "HAYSTACK_SIGNAL_PROCESSOR": "spirit.search.signals.RealtimeSignalProcessor",
-        "EMAIL_BACKEND": f"{__package__}.outbox.Outbox",
-        "DEFAULT_FROM_EMAIL": "noreply@forum.example",
-        "LOGIN_URL": "spirit:user:auth:login",
-        "LOGIN_REDIRECT_URL": "spirit:user:update",
-        "LOGOUT_REDIRECT_URL": "spirit:index",
-        "LANGUAGE_CODE": "en",
-        "LANGUAGES": [("en", "English")],
-        "TIME_ZONE": "UTC",
-        "USE_I18N": True,
-        "USE_TZ": True,
-        "STATIC_URL": "/static/",
-        "MEDIA_URL": "/media/",
         "MEDIA_ROOT": str(data / "media"),
-        "LOGGING_CONFIG": None,
-        "ST_SITE_URL": SITE,
     }
+
+
+def _storage(backend: str) -> dict[str, Any]:
+    """Where uploads go, as this version of Django is told."""
+    if django.VERSION < (4, 2):
+        return {"DEFAULT_FILE_STORAGE": backend, "USE_L10N": True}
+    static = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    return {"STORAGES": {"default": {"BACKEND": backend}, "staticfiles": {"BACKEND": static}}}

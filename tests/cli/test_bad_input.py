@@ -137,6 +137,32 @@ def test_a_bad_sandbox_toml(refused: Run, root: Path, text: str, named: str) -> 
     assert named in sentence
 
 
+def test_a_bad_sandbox_toml_is_in_nobody_elses_way(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "sandboxes" / "desk" / "sandbox.toml").write_text('name = "desk"\n')
+
+    def done(*words: str) -> tuple[str, str, int]:
+        monkeypatch.setattr(sys, "argv", [*words])
+        with pytest.raises(SystemExit) as caught:
+            importlib.import_module(SCRIPTS[words[0]]).main()
+        captured = capsys.readouterr()
+        return captured.out, captured.err, int(caught.value.code or 0)
+
+    out, err, code = done("sandbox", "list")
+    assert (code, "shop" in out, "desk" in out) == (0, True, False)
+    (sentence,) = err.splitlines()
+    assert sentence.startswith(f"warning: desk cannot be used: {root / 'sandboxes' / 'desk' / 'sandbox.toml'}: title: ")
+    out, err, code = done("sandbox", "list", "--json")
+    listed = {clone["name"]: clone for clone in json.loads(out)}
+    assert (code, err, set(listed["desk"])) == (0, "", {"name", "error"})
+    assert "folder" in listed["shop"]
+    assert done("envsim", "tasks", "list")[2] == 0
+    found = json.loads(done("envsim", "doctor", "--json")[0])
+    (check,) = [check for check in found["checks"] if check["name"] == "app desk"]
+    assert (found["ok"], check["ok"], check["broken"], check["detail"]) == (True, False, True, listed["desk"]["error"])
+
+
 @pytest.mark.parametrize(
     "text", ["goal = ", "", "no_such_key = 1\n", 'goal = "x"\n[[checks]]\nkind = "nope"\n'], ids=repr
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envsim.page.dom import parse
+from envsim.page.dom import Element, _read, parse
 from envsim.page.lines import INTERACTIVE, format_lines, parse_lines
 from envsim.page.snapshot import snapshot
 
@@ -167,6 +167,48 @@ def test_any_markup_gives_a_readable_page(html: str) -> None:
     assert len(set(refs)) == len(refs)
     assert set(refs) == set(page.elements)
     assert all(bool(line.ref) == (line.role in INTERACTIVE) for line in page.lines)
+
+
+def shape(element: Element) -> tuple[object, ...]:
+    """An element as values; text that comments divide counts as one."""
+    children: list[object] = []
+    for child in element.children:
+        if isinstance(child, Element):
+            children.append(shape(child))
+        elif children and isinstance(children[-1], str):
+            children[-1] += child
+        else:
+            children.append(child)
+    return element.tag, element.attrs, element.live, children
+
+
+BROKEN = st.sampled_from(
+    ("\n", "\n", ">\n<", '="a\nb"', "<!-- a\n<b> -->", '<p title="x>\n<i y">', "&amp;", "<svg>", "</svg>")
+)
+
+
+@given(st.lists(piece | BROKEN, max_size=40).map("".join), st.booleans())
+def test_lines_read_one_by_one_are_the_page_read_as_a_whole(html: str, live: bool) -> None:
+    one_by_one = shape(parse(html, live=live).body)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("envsim.page.dom._tokens", _read)
+        assert shape(parse(html, live=live).body) == one_by_one
+
+
+def test_what_is_remembered_of_links_is_not_mixed_up() -> None:
+    link = '<a href="?page=2">More</a>'
+    for url in ("/one", "/two", "/one"):
+        assert f'link "More" [{snapshot(link, url).lines[0].ref}] -> {url}?page=2' in format_lines(
+            snapshot(link, url).lines
+        )
+    document = parse(f"{link}<a href='?page=2'>Less</a><a href='?page=2'><b>More</b></a>")
+    names = [line.name for line in snapshot(document, "/one").lines]
+    assert names == ["More", "Less", "More"]
+    document.elements[-1].closest("a").set_live("focused", "")  # type: ignore[union-attr]
+    next(e for e in document.elements if e.tag == "a").set_live("focused", "")
+    focused = ["focused" in line.states for line in snapshot(document, "/one").lines]
+    assert focused == [True, False, True]
+    assert not any("focused" in line.states for line in snapshot(link, "/one").lines)
 
 
 @given(st.text())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from envsim.errors import ContentError
 from envsim.guest.postgres import CLUSTER, DATABASE, PostgresStore, seed_postgres
+from envsim.guest.postgres_role import USER
 from envsim.guest.postgres_wire import PostgresConnection, PostgresError
 
 SCHEMA = """
@@ -41,7 +42,7 @@ after = store.mark()
 store.query("SELECT count(*) FROM child")
 found["marks"] = [before != after, store.mark() != after, store.mark() != after]
 
-app = store._server.connect(DATABASE)
+app = store._server.connect(DATABASE, USER)
 store.query('INSERT INTO "Odd ""one"."T" (s) VALUES (NULL)')
 store.query("CREATE INDEX ON child (note)")
 (data / "files" / "a.txt").write_text("new")
@@ -55,6 +56,39 @@ try:
 except (OSError, PostgresError):
     found["old connection"] = "gone"
 app.close()
+
+other = store._server.connect(DATABASE, USER)
+found["refused to the app"] = []
+for statement in ("CREATE ROLE other", "CREATE DATABASE other", "CREATE TABLESPACE t LOCATION '/tmp'",
+                  "COPY child TO '/tmp/x'", "COPY child TO PROGRAM 'true'", "ALTER SYSTEM SET work_mem = '1MB'",
+                  "ALTER ROLE app SUPERUSER"):  # fmt: skip
+    try:
+        other.query(statement)
+    except PostgresError as error:
+        found["refused to the app"].append(error.code)
+for database in ("postgres", "template1", "envsim_seed"):
+    try:
+        store._server.connect(database, USER).close()
+    except PostgresError as error:
+        found["refused to the app"].append(error.code)
+other.query(f"ALTER DATABASE {DATABASE} IS_TEMPLATE true")
+other.query("CREATE EXTENSION citext")  # as the owner of its database
+other.query("ALTER ROLE app SET search_path = mine, public; ALTER ROLE app PASSWORD 'x'; CREATE SCHEMA mine")
+other.query("CREATE TABLE mine.child AS SELECT 'of its own schema' AS note")
+found["role"] = store.digest()
+store._hang_up()
+found["as the app sees it"] = store.query("SELECT note FROM child")[1]
+store.query("DROP SCHEMA mine CASCADE; DROP EXTENSION citext")
+with_role = store.dump()
+other.close()
+store.reset()
+found["reset after the role"] = [store.digest(), store.query("SHOW search_path")[1][0][0]]
+store.load(with_role)
+found["loaded role"] = store.query("SHOW search_path")[1][0][0]
+try:
+    store.load({**with_role, "role": b'[null, "{"]'})
+except ContentError as error:
+    found["no role"] = str(error)
 
 store.load(state)
 found["loaded"] = store.digest()

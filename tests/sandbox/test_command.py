@@ -111,6 +111,28 @@ def test_what_it_writes_is_seen_at_once(sandbox: DockerSandbox) -> None:
     assert sandbox.control.seed_view()["votes"]["tea"] == {"votes": 3}
 
 
+def test_nothing_it_writes_anywhere_outlives_a_reset(sandbox: DockerSandbox) -> None:
+    def left() -> list[str]:
+        return [path for path in send(sandbox, "/left").body.decode().split() if "left" in path or "tally" in path]
+
+    control = sandbox.control
+    clean = control.hash()
+    (started,) = left()
+    assert started.startswith("/tmp/tally-")
+    assert send(sandbox, "/leave").status == 200
+    written = [path for path in left() if path.endswith("left")]
+    assert written == ["/dev/shm/left", "/run/envsim/left", "/tmp/left"]
+    state, dirty = control.export(), control.hash()
+    control.reset(ResetRequest(seed=7))
+    assert control.hash() == clean != dirty
+    assert [path for path in left() if path.endswith("left")] == []
+    control.load(state)
+    assert control.hash() == dirty
+    # What it makes at its start is its memory: there is one such file, that of the process which runs now.
+    assert [path for path in left() if path.endswith("left")] == written
+    assert len(left()) == len(written) + 1
+
+
 def test_a_state_goes_to_another_sandbox(sandbox: DockerSandbox, tally: SandboxSpec) -> None:
     cookies = sandbox.control.reset(ANN)
     use(sandbox, cookies)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,9 @@ from urllib.request import urlopen
 
 import pytest
 from docker.models.containers import ContainerCollection
+from typer.testing import CliRunner
 
+from envsim.cli.sandbox import app
 from envsim.errors import PrerequisiteError, SandboxLost
 from envsim.page.transport import Request, WireFault
 from envsim.sandbox.audit import audit
@@ -163,6 +166,33 @@ def test_a_killed_program_leaves_nothing_after_the_next_start(notes: SandboxSpec
         assert len(client.containers.list(all=True, filters={"label": f"envsim.name={name}"}, ignore_removed=True)) == 1
         DockerRuntime()
         assert client.containers.list(all=True, filters={"label": f"envsim.name={name}"}, ignore_removed=True) == []
+
+
+QUESTIONS = {
+    "files": "with debs._created(client, base): time.sleep(60)",
+    "python": "ask_python(client, base, 'import time; time.sleep(60)')",
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_killed_program_leaves_no_container_it_asked_about_an_image(question: str) -> None:
+    code = (
+        "import time; from envsim.sandbox import debs;"
+        "from envsim.sandbox.image import ask_python, connect, find_base;"
+        "client = connect(); base = find_base(client)\n" + QUESTIONS[question]
+    )
+    program = subprocess.Popen([sys.executable, "-c", code])
+    ours = {"label": f"envsim.owner_pid={program.pid}"}
+    with closing(connect()) as client:
+        while not (found := client.containers.list(all=True, filters=ours, ignore_removed=True)):
+            assert program.poll() is None
+            time.sleep(0.05)
+        os.kill(program.pid, signal.SIGKILL)
+        program.wait()
+        (container,) = found
+        assert container.name not in CliRunner().invoke(app, ["ps"]).stdout
+        assert container.name in CliRunner().invoke(app, ["gc"]).stdout
+        assert client.containers.list(all=True, filters=ours, ignore_removed=True) == []
 
 
 def test_sandboxes_do_not_share_state(notes: SandboxSpec) -> None:

@@ -175,4 +175,10 @@ def test_gc_removes_images_of_earlier_versions(notes: SandboxSpec, tmp_path: Pat
             assert client.images.get(in_use)
         finally:
             container.remove()
+        # One that cannot be read now may be the only one that any of its images is of.
+        (tmp_path / "sandboxes" / "notes").mkdir(parents=True)
+        (tmp_path / "sandboxes" / "notes" / "sandbox.toml").write_text("name = 1\n")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ENVSIM_PATH", f"{tmp_path}{os.pathsep}{os.environ['ENVSIM_PATH']}")
+            assert in_use not in sweep.gc_images()
         assert in_use in sweep.gc_images()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from envsim.content import find_app
 from envsim.errors import ContentError
 from envsim.ingest.redact import Redactor
 from envsim.page.chromium import ChromiumDriver
@@ -139,6 +141,13 @@ def test_a_folder_that_is_no_replay_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(ContentError, match="nothing to serve"):
         write_clone([exchange("/", None)], "other", tmp_path)
     assert [path.name for path in (tmp_path / "sandboxes").iterdir()] == ["mine"]
+
+
+def test_a_name_that_another_app_has_is_not_taken_unasked(tmp_path: Path) -> None:
+    with pytest.raises(ContentError, match=re.escape(f"There is an app 'notes' already, in {find_app('notes')}, and")):
+        write_clone(NETWORK, "notes", tmp_path)
+    assert not (tmp_path / "sandboxes").exists()
+    assert write_clone(NETWORK, "notes", tmp_path, force=True).folder == tmp_path / "sandboxes" / "notes"
 
 
 # -- a visit to the shop, recorded and replayed --------------------------------------------------------

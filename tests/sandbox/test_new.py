@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from envsim.cli.sandbox import app
+from envsim.content import find_app
 from envsim.errors import ContentError, PrerequisiteError
 from envsim.sandbox.docker import DockerRuntime
 from envsim.sandbox.image import connect, find_base, quiet
@@ -89,6 +90,20 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     with pytest.raises(ContentError, match="is there already and stays as it is"):
         written(tmp_path)
     assert (spec.root / "seed.py").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_name_that_another_app_has_is_not_taken_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned, shop = plan("shop", command=COMMAND), find_app("shop")
+    with pytest.raises(ContentError, match=re.escape(f"There is an app 'shop' already, in {shop}, and")):
+        write(planned, tmp_path)
+    assert not (tmp_path / "sandboxes").exists()
+    arguments = ["new", "shop", "--command", COMMAND, "--root", str(tmp_path), "--no-prove"]
+    assert isinstance(CliRunner().invoke(app, arguments).exception, ContentError)
+    assert CliRunner().invoke(app, [*arguments, "--force"]).exit_code == 0
+    monkeypatch.setenv("ENVSIM_PATH", str(tmp_path))
+    assert find_app("shop") == tmp_path / "sandboxes" / "shop"
+    with pytest.raises(ContentError, match="is there already and stays as it is"):
+        write(planned, tmp_path, force=True)
 
 
 @pytest.mark.parametrize(

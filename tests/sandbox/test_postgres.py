@@ -74,6 +74,19 @@ def test_a_state_comes_back_with_rows_sequences_and_files(facts: dict[str, objec
     assert facts["loaded file"] == "new"
 
 
+def test_the_app_can_change_nothing_that_a_reset_does_not_undo(facts: dict[str, object]) -> None:
+    # Not allowed, seven times (one is a file, one a program); no way into the other databases; no entry to the seed.
+    assert facts["refused to the app"] == ["42501"] * 9 + ["55000"]
+    assert facts["role"] != facts["clean"]
+    assert facts["reset after the role"] == [facts["clean"], '"$user", public']
+
+
+def test_a_state_has_the_apps_role_and_the_view_its_search_path(facts: dict[str, object]) -> None:
+    assert facts["as the app sees it"] == [["of its own schema"]]
+    assert facts["loaded role"] == "mine, public"
+    assert facts["no role"] == "The database role of this state is none. Export it again."
+
+
 def test_a_state_of_other_tables_is_refused(facts: dict[str, object]) -> None:
     assert "has other tables than the app: table public.more" in str(facts["refused"])
 

@@ -14,6 +14,17 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(400)]
 SIGNED_IN = ResetRequest(seed=3, login="ruth")
 
 
+INSIDE = """
+from pathlib import Path
+from envsim.guest.postgres_wire import PostgresConnection
+app = PostgresConnection(Path("/state/postgres-run"), "app", "app")
+print(app.query("SELECT usesuper FROM pg_user WHERE usename = 'app'")[1][0][0] and "on" or "off")
+app.query("SET jit = on; SET jit_above_cost = 0")
+print(app.query("SELECT sum(i * 1.0)::int FROM generate_series(1, 100) i")[1][0][0])
+print(app.query("SELECT count(*) FROM helpdesk_ticket")[1][0][0])
+"""
+
+
 def send(sandbox: DockerSandbox, target: str, cookies: dict[str, str]) -> Response:
     headers = (("cookie", "; ".join(f"{name}={value}" for name, value in cookies.items())),)
     transport = sandbox.transport()
@@ -58,6 +69,9 @@ def test_an_unmodified_app_on_postgresql_is_a_sandbox(user_root: object) -> None
         assert control.hash() == seeded_hash(sandbox)
         control.load(exported)
         assert control.hash() == middle
+        # The compiler for queries is not in the image, and whoever asks for it goes without.
+        result = sandbox.container.exec_run(["python3", "-c", INSIDE])
+        assert result.output.decode().split() == ["off", "5050", "12"], result.output
         assert "Ticket placed on hold" in send(sandbox, "/tickets/1/", cookies).body.decode()
     finally:
         sandbox.close()

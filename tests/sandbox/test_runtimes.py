@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from envsim.errors import ContentError, PrerequisiteError, SandboxLost, SandboxS
 from envsim.page import sockets
 from envsim.page.transport import Request, WireFault
 from envsim.sandbox import registry, sweep
-from envsim.sandbox.audit import audit
+from envsim.sandbox.audit import LISTENING, _exposed, audit
 from envsim.sandbox.client import SocketControl
 from envsim.sandbox.inprocess import InProcessRuntime
 from envsim.sandbox.oracle import run_oracle
@@ -28,7 +29,7 @@ from envsim.sandbox.owner import Owner
 from envsim.sandbox.process import ProcessRuntime, ProcessSandbox
 from envsim.sandbox.runtime import ResetRequest, Sandbox, get_runtime
 from envsim.sandbox.seed import seed_database
-from envsim.sandbox.spec import SandboxSpec, load_spec
+from envsim.sandbox.spec import SandboxSpec, find_spec, load_spec
 from envsim.testing import check_sandbox
 from envsim.testing.sandbox import open_pages
 
@@ -118,10 +119,30 @@ def test_oracles_tell_a_bug_from_its_absence(runtime: str, notes: SandboxSpec) -
         sandbox.close()
 
 
+@pytest.mark.parametrize(
+    ("listening", "interfaces", "exposed"),
+    [
+        (["0100007F:1F40"], [], []),
+        (["0100007F:1F40", "0100007F:1F41"], [], ["0100007F:1F41"]),  # another port
+        (["00000000:1F40", f"{'0' * 32}:1F40"], [], []),  # all there is, is loopback
+        (["00000000:1F40", "0100007F:1F40"], ["eth0"], ["00000000:1F40"]),
+        (["0200007F:1F40", f"{'0' * 24}01000000:1F40", f"{'0' * 16}FFFF00000100007F:1F40"], ["eth0"], []),
+        ([f"{'0' * 32}:1F40", "0500A8C0:1F40"], ["eth0"], [f"{'0' * 32}:1F40", "0500A8C0:1F40"]),
+    ],
+)
+def test_a_port_is_open_to_loopback_alone(
+    notes: SandboxSpec, listening: list[str], interfaces: list[str], exposed: list[str]
+) -> None:
+    facts: Any = {"listening": listening, "interfaces": interfaces}
+    without, with_port = (SimpleNamespace(spec=spec) for spec in (notes, find_spec("tally")))
+    assert _exposed(without, facts) == listening  # type: ignore[arg-type]
+    assert _exposed(with_port, facts) == exposed  # type: ignore[arg-type]
+
+
 def test_the_audit_says_what_a_process_does_not_hold(process_sandbox: ProcessSandbox) -> None:
     held = {finding["item"]: finding["held"] for finding in audit(process_sandbox)}
     assert not held["no connection to the host"]
-    assert not held["nothing inside listens on TCP"]
+    assert not held[LISTENING]
     assert not held["own limit on memory"]
     assert not held["no datagram to the host"]
     assert not held["no abstract socket of the host"]

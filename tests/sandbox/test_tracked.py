@@ -170,3 +170,22 @@ def test_more_statements_than_are_remembered(kit: Kit, monkeypatch: pytest.Monke
     for number in range(12):
         kit.db.execute(f"UPDATE books SET title = 't{number % 5}'")
         assert {row["title"] for row in kit.view()["books"].values()} == {f"t{number % 5}"}
+
+
+def test_a_view_in_the_middle_of_what_is_rolled_back(kit: Kit) -> None:
+    before = kit.view()
+    kit.db.execute("BEGIN")
+    kit.db.execute("UPDATE books SET title = 'x'")
+    assert kit.view()["books"] != before["books"]
+    kit.db.execute("ROLLBACK")
+    assert kit.view() == before == whole(kit)
+
+
+def test_a_restored_database_with_another_schema_is_read_whole(kit: Kit) -> None:
+    kit.db.execute("CREATE TRIGGER late AFTER INSERT ON books BEGIN INSERT INTO apart (note) VALUES ('late'); END")
+    saved = kit.snapshot()
+    kit.reset(seed=0, bugs={})
+    kit.restore(saved)
+    kit.view()
+    kit.db.execute("INSERT INTO books (title, author_id) VALUES ('New', 1)")
+    assert [row["note"] for row in kit.view()["apart"].values()] == ["late"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from envsim.types import Observation, Transition
 from worldmodel.metrics import Metrics, leaves, outcome_class, score
-from worldmodel.trust import Trust, auroc
 
 BEFORE = ("main", '  text "a"', '  text "b"')
 
@@ -87,16 +86,3 @@ def test_summary_splits_by_state_change() -> None:
     assert summary["exact_unchanged"] == 0.0
     assert summary["delta"] == 1.0
     assert summary["changed_steps"] == 1
-
-
-def test_trust_learns_which_feature_tells() -> None:
-    rows = [[1.0, -0.1 * (i % 5), -0.5, float(i < 20), 0.0, 0.0, 0.0, 0.7] for i in range(40)]
-    correct = [i < 20 for i in range(40)]
-    trust = Trust.fit(rows, correct)
-    area = auroc([trust.probability(row) for row in rows], correct)
-    assert area == 1.0
-    assert trust.probability(rows[0]) > 0.9
-    assert trust.probability(rows[-1]) < 0.1
-    assert Trust.fit(rows[:3], correct[:3]) == Trust()
-    assert auroc([0.5, 0.5], [True, False]) == 0.5
-    assert auroc([0.5], [True]) is None

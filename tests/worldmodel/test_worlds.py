@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,16 @@ def test_wrong_requests_for_a_world_are_refused(model: Path) -> None:
         load_world(model, kind="dream")
     with pytest.raises(ModelError, match="There is no model"):
         ReplayWorld(model / "nope")
+
+
+def test_drift_is_told_once_and_kept_out_of_what_is_learned(model: Path) -> None:
+    loaded = load_world(model).model
+    always = replace(loaded, trust=replace(loaded.trust, usual=(1.0, 0.0)))
+    world = ModelWorld(always)
+    events = [t.events for t in wander(world, 10)]
+    told = [e for found in events for e in found if e.kind == "drift"]
+    assert len(told) == 1
+    assert "on held-out sessions 1.00" in told[0].detail
+    assert not any("drift" in line for _, lines in world._live().past for line in lines)
+    never = ModelWorld(replace(loaded, trust=replace(loaded.trust, usual=(0.0, 0.0))))
+    assert not any(e.kind == "drift" for t in wander(never, 10) for e in t.events)

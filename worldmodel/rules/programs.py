@@ -16,13 +16,13 @@ from worldmodel.rules.branches import absolute, asked, branch, operation, relati
 from worldmodel.rules.clock import Clock, fit
 from worldmodel.rules.effects import Effects, explains, learn, same, variants
 from worldmodel.rules.expressions import Unknown
-from worldmodel.rules.history import history
+from worldmodel.rules.history import history, place
 from worldmodel.rules.known import Known
 from worldmodel.rules.relations import Relations
 from worldmodel.rules.scope import Scope, open_scope
 from worldmodel.rules.trees import Tree, grow
+from worldmodel.rules.twists import CHANCES, Events, Family, Twist, families, joined, learn_family, parted
 from worldmodel.rules.twists import MOST as MOST_FAMILY
-from worldmodel.rules.twists import Events, Family, Twist, families, joined, learn_family, parted
 from worldmodel.session import Sample, Situation
 
 MOST = 60
@@ -143,7 +143,9 @@ class Programs:
             chosen = [(name, at) for name in where for at in range(_part(len(by_operation[name]), share))]
             seen = [(self._about(name, self._scope(by_operation[name][at], scopes)), fired[name][at])
                     for name, at in chosen]  # fmt: skip
-            self.families.append(learn_family(events, seen, self.known))
+            at = {place(sample.target, self.known) for name in where for sample in by_operation[name]
+                  if events_of(sample.target) & events}  # fmt: skip
+            self.families.append(learn_family(events, sorted(at), seen, self.known))
         for name in buggy:
             together: dict[str, list[Sample]] = defaultdict(list)
             for sample, events in zip(by_operation[name], fired[name], strict=True):
@@ -226,7 +228,11 @@ class Programs:
             return [("", 1.0)]
         here = self._about(name, scope, label)
         every = {event for twist in program.twists for event in parted(twist)}
-        parts = [family.choice.shares(here) for family in self.families if family.events & every]
+        parts = [
+            family.choice.shares(here.child("", {CHANCES: family.chances(here)}))
+            for family in self.families
+            if family.events & every
+        ]
         found = []
         for combination in product(*parts):
             events = joined(event for one, _ in combination for event in parted(one))

@@ -237,7 +237,8 @@ def _words(name: str, text: str, state: StateView, known: Known) -> dict[str, Js
     tables = [table for table in state.values() if isinstance(table, dict)]
     named = [word for word in _WORD.findall(text) if any(word in table for table in tables)]
     things = known.cut(text)[1]
-    return {name: text, **({f"{name}.named": named[0]} if named else {}),
+    parts = {f"{name}#{number}": part for number, part in enumerate(text.split(", ")) if number}
+    return {name: text, **parts, **({f"{name}.named": named[0]} if named else {}),
             **{f"{name}.{number}": thing for number, thing in enumerate(things)}}  # fmt: skip
 
 

@@ -15,13 +15,16 @@ from itertools import combinations
 from typing import Any
 
 from worldmodel.rules.effects import Effects
+from worldmodel.rules.history import SESSION
 from worldmodel.rules.known import Known
 from worldmodel.rules.scope import Scope
 from worldmodel.rules.trees import Tree, grow
 
 JOIN = "+"
 """Between the ids of events that happened together; "" for none."""
-LEAST = 3
+CHANCES = "session chances"
+DOUBT = 3.0
+"""What is random is most of what bugs do: a condition must tell more than in `trees`."""
 EXPECTED = 1.0
 """Times two bugs would have fired together by chance: if they never did, one keeps the other from it."""
 MOST = 1500
@@ -107,15 +110,21 @@ class Family:
 
     Attributes:
         events: Their ids.
+        places: Pages that one of them was recorded at.
         choice: Labels are `joined` ids.
     """
 
     events: Events
+    places: tuple[str, ...]
     choice: Tree
+
+    def chances(self, scope: Scope) -> int:
+        """How often a session has been at one of these pages: many a bug comes with the third time, or the first."""
+        return chances(self.places, scope)
 
     def to_json(self) -> list[Any]:
         """See `from_json`."""
-        return [sorted(self.events), self.choice.to_json()]
+        return [sorted(self.events), list(self.places), self.choice.to_json()]
 
     @classmethod
     def from_json(cls, data: Any) -> Family:
@@ -125,8 +134,8 @@ class Family:
             ValueError: It is not.
         """
         try:
-            events, choice = data
-            return cls(frozenset(str(name) for name in events), Tree.from_json(choice))
+            events, places, choice = data
+            return cls(frozenset(map(str, events)), tuple(map(str, places)), Tree.from_json(choice))
         except TypeError as error:
             raise ValueError(f"no family of bugs: {error}") from None
 
@@ -162,6 +171,13 @@ def _root(parent: Mapping[str, str], event: str) -> str:
     return event
 
 
-def learn_family(events: Events, seen: Sequence[tuple[Scope, Events]], known: Known) -> Family:
+def chances(places: Iterable[str], scope: Scope) -> int:
+    """See `Family.chances`."""
+    counts = (scope.value(f"{SESSION}at {place}") for place in places)
+    return sum(count for count in counts if isinstance(count, int))
+
+
+def learn_family(events: Events, places: Sequence[str], seen: Sequence[tuple[Scope, Events]], known: Known) -> Family:
     """When which of `events` fire, from what was known and what fired at requests they could fire at."""
-    return Family(events, grow([(scope, joined(fired & events)) for scope, fired in seen], known, least=LEAST))
+    pairs = [(scope.child("", {CHANCES: chances(places, scope)}), joined(fired & events)) for scope, fired in seen]
+    return Family(events, tuple(places), grow(pairs, known, doubt=DOUBT))

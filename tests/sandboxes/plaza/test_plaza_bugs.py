@@ -2,55 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from functools import partial
 
-import pytest
-
-from envsim.content import load_entry
-from envsim.sandbox.oracle import HeldSandbox, OracleFailure, run_oracle
-from envsim.sandbox.runtime import ResetRequest, Sandbox, get_runtime
-from envsim.sandbox.spec import Bug, load_spec
+from envsim.sandbox.runtime import Sandbox
 from envsim.sandbox.visitor import Visitor
+from tests.sandboxes import kits
 
-SPEC = load_spec(Path(__file__).resolve().parents[3] / "sandboxes" / "plaza" / "sandbox.toml")
-each_bug = pytest.mark.parametrize("bug", SPEC.bugs, ids=lambda bug: bug.id)
 MEMBER = "marisol.vega@example.com"
 TEXT = "Thank you, this is what I was looking for."
 
 
-def held(sandbox: Sandbox, *bugs: str, login: str | None = MEMBER, clock: str | None = None) -> Any:
-    """A visitor right after a reset, with these bugs on at rate 1."""
-    session = load_entry(SPEC.root, "oracles.browsing:Session")
-    return session(HeldSandbox(sandbox, dict.fromkeys(bugs, 1.0)), login, clock)  # type: ignore[operator]
+held = partial(kits.held, login=MEMBER)
 
 
-@each_bug
-def test_oracle_tells_with_from_without_and_the_bug_reports_itself_alone(plaza: Sandbox, bug: Bug) -> None:
-    assert run_oracle(plaza, bug) == {"id": bug.id, "buggy": True, "fixed": True}
-    assert plaza.control.changes()["events"] == []  # the last run was without
-    with pytest.raises(OracleFailure):
-        load_entry(SPEC.root, bug.oracle)(HeldSandbox(plaza, {bug.id: 1.0}))  # type: ignore[operator]
-    assert {event["id"] for event in plaza.control.changes()["events"]} == {bug.id}
-
-
-@pytest.mark.parametrize("runtime", ["process", pytest.param("docker", marks=pytest.mark.docker)])
-def test_oracles_hold_where_the_site_is_served_too(runtime: str) -> None:
-    wanted = ("cut-thread", "edit-overwrite", "comment-timeout", "dst-times", "removed-readable", "form-rotation")
-    some = [bug for bug in SPEC.bugs if bug.id in wanted]
-    sandbox = get_runtime(runtime).start(SPEC)
-    try:
-        assert all(run_oracle(sandbox, bug) == {"id": bug.id, "buggy": True, "fixed": True} for bug in some)
-    finally:
-        sandbox.close()
-
-
-def test_the_set_covers_what_was_asked_of_it() -> None:
-    # All but a race for stock and rounding: nothing is sold here.
-    assert len({bug.bug_class for bug in SPEC.bugs}) == 22
-    assert sum(bug.rate < 1 for bug in SPEC.bugs) >= 8
-    assert {bug.layer for bug in SPEC.bugs} == {"app", "wire", "ui"}
-    assert {"comment-timeout", "double-comment", "page-shift", "dst-times"} <= set(SPEC.production)
+class TestBugs(kits.SwitchedBugs):
+    # All classes but a race for stock and rounding: nothing is sold here.
+    app = "plaza"
+    served = ("cut-thread", "edit-overwrite", "comment-timeout", "dst-times", "removed-readable", "form-rotation")
+    known = ("comment-timeout", "double-comment", "page-shift", "dst-times")
+    random = 8
 
 
 # -- bugs that meet ----------------------------------------------------------------------------------
@@ -141,28 +111,11 @@ def test_a_form_that_expired_is_shown_again_with_its_text(plaza: Sandbox) -> Non
     assert f">\n{TEXT}</textarea>" in reply.body.decode()
 
 
-def test_the_readme_names_every_bug() -> None:
-    lines = (SPEC.root / "README.md").read_text(encoding="utf-8").splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
-    assert rows == [
-        [f"`{b.id}`", b.layer, b.bug_class, f"{b.rate:g}", "yes" if b.id in SPEC.production else "", b.symptom]
-        for b in SPEC.bugs
-    ]
-
-
 def test_resets_leave_nothing_behind_whatever_happened(plaza: Sandbox) -> None:
-    request = ResetRequest(seed=9, bugs=SPEC.select_bugs("all"), login=MEMBER)
-    clean, dirty = set(), set()
-    for _ in range(10):
-        visitor = Visitor(plaza, plaza.control.reset(request), MEMBER)
-        clean.add(plaza.control.hash())
-        fork = plaza.control.snapshot()
+    def use(visitor: Visitor) -> None:
         visitor.tool("list_posts", sort="top", page=3)
         visitor.tool("vote", kind="post", id=40, value=-1)
         visitor.tool("send_message", name="tomaszz", body="Are you coming?")
         visitor.tool("set_membership", forum="chess", joined=True)
-        dirty.add(plaza.control.hash())
-        plaza.control.restore(fork)
-        clean.add(plaza.control.hash())
-    assert (len(clean), len(dirty)) == (1, 1)
-    assert clean != dirty
+
+    kits.resets_leave_nothing(plaza, MEMBER, 10, use)

@@ -3,53 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from functools import partial
 
-import pytest
-
-from envsim.content import load_entry
-from envsim.sandbox.oracle import HeldSandbox, OracleFailure, run_oracle
-from envsim.sandbox.runtime import ResetRequest, Sandbox, get_runtime
-from envsim.sandbox.spec import Bug, load_spec
+from envsim.sandbox.runtime import Sandbox
 from envsim.sandbox.visitor import Visitor
+from tests.sandboxes import kits
 
-SPEC = load_spec(Path(__file__).resolve().parents[3] / "sandboxes" / "stays" / "sandbox.toml")
-each_bug = pytest.mark.parametrize("bug", SPEC.bugs, ids=lambda bug: bug.id)
 GUEST = "maya.okonkwo@example.com"
 
 
-def held(sandbox: Sandbox, *bugs: str, login: str | None = GUEST, clock: str | None = None) -> Any:
-    """A visitor right after a reset, with these bugs on at rate 1."""
-    session = load_entry(SPEC.root, "oracles.browsing:Session")
-    return session(HeldSandbox(sandbox, dict.fromkeys(bugs, 1.0)), login, clock)  # type: ignore[operator]
+held = partial(kits.held, login=GUEST)
 
 
-@each_bug
-def test_oracle_tells_with_from_without_and_the_bug_reports_itself_alone(stays: Sandbox, bug: Bug) -> None:
-    assert run_oracle(stays, bug) == {"id": bug.id, "buggy": True, "fixed": True}
-    assert stays.control.changes()["events"] == []  # the last run was without
-    with pytest.raises(OracleFailure):
-        load_entry(SPEC.root, bug.oracle)(HeldSandbox(stays, {bug.id: 1.0}))  # type: ignore[operator]
-    assert {event["id"] for event in stays.control.changes()["events"]} == {bug.id}
-
-
-@pytest.mark.parametrize("runtime", ["process", pytest.param("docker", marks=pytest.mark.docker)])
-def test_oracles_hold_where_the_site_is_served_too(runtime: str) -> None:
-    some = [bug for bug in SPEC.bugs if bug.id in ("search-challenge", "double-booking", "pay-timeout", "dst-shift")]
-    sandbox = get_runtime(runtime).start(SPEC)
-    try:
-        assert all(run_oracle(sandbox, bug) == {"id": bug.id, "buggy": True, "fixed": True} for bug in some)
-    finally:
-        sandbox.close()
-
-
-def test_the_set_covers_what_was_asked_of_it() -> None:
-    classes = {bug.bug_class for bug in SPEC.bugs}
-    assert len(classes) == 22  # all but csrf-rotation and truncated-body
-    assert sum(bug.rate < 1 for bug in SPEC.bugs) >= 7
-    assert {bug.layer for bug in SPEC.bugs} == {"app", "wire", "ui"}
-    assert {"search-challenge", "pay-timeout", "twice-booked", "calendar-overwrite"} <= set(SPEC.production)
+class TestBugs(kits.SwitchedBugs):
+    # All classes but csrf-rotation and truncated-body.
+    app = "stays"
+    served = ("search-challenge", "double-booking", "pay-timeout", "dst-shift")
+    known = ("search-challenge", "pay-timeout", "twice-booked", "calendar-overwrite")
+    random = 7
 
 
 # -- captcha -----------------------------------------------------------------------------------------
@@ -160,27 +131,10 @@ def test_a_session_that_ran_out_is_continued_where_it_stopped(stays: Sandbox) ->
     assert "Pay with this card" in visitor.get(f"/book/{stay['slug']}/payment")
 
 
-def test_the_readme_names_every_bug() -> None:
-    lines = (SPEC.root / "README.md").read_text(encoding="utf-8").splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
-    assert rows == [
-        [f"`{b.id}`", b.layer, b.bug_class, f"{b.rate:g}", "yes" if b.id in SPEC.production else "", b.symptom]
-        for b in SPEC.bugs
-    ]
-
-
 def test_resets_leave_nothing_behind_whatever_happened(stays: Sandbox) -> None:
-    request = ResetRequest(seed=9, bugs=SPEC.select_bugs("all"), login=GUEST)
-    clean, dirty = set(), set()
-    for _ in range(25):
-        visitor = Visitor(stays, stays.control.reset(request), GUEST)
-        clean.add(stays.control.hash())
-        fork = stays.control.snapshot()
+    def use(visitor: Visitor) -> None:
         visitor.tool("search_stays", place="kyoto", sort="rating", page=2)
         visitor.tool("contact_host", slug=min(visitor.rows("homes")), body="We'll come by boat.")
         visitor.tool("cancel_trip", number=int(min(visitor.rows("reservations", guest=GUEST, status="requested"))))
-        dirty.add(stays.control.hash())
-        stays.control.restore(fork)
-        clean.add(stays.control.hash())
-    assert (len(clean), len(dirty)) == (1, 1)
-    assert clean != dirty
+
+    kits.resets_leave_nothing(stays, GUEST, 25, use)

@@ -2,79 +2,39 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-
 import pytest
 
-from envsim.audit import audit_template
 from envsim.env import TaskEnv
 from envsim.policy import OraclePolicy
 from envsim.rollout import run_episode
-from envsim.task_template import TaskTemplate, find_template, load_tasks
+from envsim.task_template import find_template
+from tests.sandboxes.kits import Envs, FifteenTasks
 from tests.sandboxes.sites import rewards
 
-TEMPLATES = load_tasks("stays")
-Envs = dict[tuple[str, str], TaskEnv]
-each_template = pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.id)
 
-
-@pytest.fixture(scope="module")
-def envs() -> Iterator[Envs]:
-    pairs = [(interface, bugs) for interface in ("browser", "tools") for bugs in ("production", "none")]
-    made = {(interface, bugs): TaskEnv("stays", interface=interface, bugs=bugs) for interface, bugs in pairs}  # type: ignore[arg-type]
-    yield made  # type: ignore[misc]
-    for env in made.values():
-        env.close()
-
-
-@each_template
-@pytest.mark.parametrize("bugs", ["production", "none"])
-def test_two_instances_are_sound(template: TaskTemplate, bugs: str, envs: Envs) -> None:
-    assert not audit_template(envs[template.interface, bugs], template.id, range(2)).failures
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@each_template
-def test_twenty_instances_are_sound(template: TaskTemplate, envs: Envs) -> None:
-    audited = audit_template(envs[template.interface, "production"], template.id, range(20))
-    assert not audited.failures
-    means = audited.means
-    assert (means["oracle"], means["null"], means["random"]) == (1.0, 0.0, 0.0)
-
-
-def test_there_are_fifteen_in_both_splits_and_interfaces() -> None:
-    assert Counter(t.interface for t in TEMPLATES) == {"browser": 10, "tools": 5}
-    assert Counter(t.split for t in TEMPLATES) == {"train": 10, "test": 5}
-    assert all("unchanged" in {check["kind"] for check in t.checks} for t in TEMPLATES)
-    assert all(len(t.goal) >= 2 for t in TEMPLATES)
-
-
-@each_template
-def test_instances_differ(template: TaskTemplate, envs: Envs) -> None:
-    view = envs[template.interface, "none"].world.seed_view()
-    tasks = [template.instantiate(seed, view) for seed in range(30)]
-    assert len({(task.goal, task.start.login) for task in tasks}) >= 12
+class TestTasks(FifteenTasks):
+    app = "stays"
+    seeds = 2
+    drawn, different = 30, 12
 
 
 def test_who_trusts_that_a_message_was_sent_fails_now_and_then(envs: Envs) -> None:
     *way, loop = find_template("stays", "message-host").oracle
     steps = [*way, *loop["do"]]
-    assert set(rewards(envs["browser", "none"], "message-host", steps, range(10))) == {1.0}
-    assert set(rewards(envs["browser", "production"], "message-host", steps, range(10))) == {0.0, 1.0}
+    assert set(rewards(envs("browser", "none"), "message-host", steps, range(10))) == {1.0}
+    assert set(rewards(envs("browser", "production"), "message-host", steps, range(10))) == {0.0, 1.0}
 
 
 def test_who_trusts_that_a_cancelled_trip_is_refunded_fails_now_and_then(envs: Envs) -> None:
     steps = find_template("stays", "cancel-trip").oracle[:-1]
-    assert set(rewards(envs["browser", "none"], "cancel-trip", steps, range(10))) == {1.0}
-    assert set(rewards(envs["browser", "production"], "cancel-trip", steps, range(10))) == {0.0, 1.0}
+    assert set(rewards(envs("browser", "none"), "cancel-trip", steps, range(10))) == {1.0}
+    assert set(rewards(envs("browser", "production"), "cancel-trip", steps, range(10))) == {0.0, 1.0}
 
 
 def test_who_edits_a_calendar_twice_in_a_row_loses_the_first_edit(envs: Envs) -> None:
     steps = [step for step in find_template("stays", "host-calendar").oracle if "Month" not in str(step)]
-    assert set(rewards(envs["browser", "none"], "host-calendar", steps, range(5))) == {1.0}
-    assert set(rewards(envs["browser", "production"], "host-calendar", steps, range(5))) == {0.0}
+    assert set(rewards(envs("browser", "none"), "host-calendar", steps, range(5))) == {1.0}
+    assert set(rewards(envs("browser", "production"), "host-calendar", steps, range(5))) == {0.0}
 
 
 def test_who_books_again_after_an_error_books_twice(envs: Envs) -> None:
@@ -84,8 +44,8 @@ def test_who_books_again_after_an_error_books_twice(envs: Envs) -> None:
         ' card_id="{saved.card}", request_key="mine")'
     )
     steps = [*before, {"until": "result.number", "do": [call], "max": 8}]
-    assert set(rewards(envs["tools", "none"], "tools-book", steps, range(16))) == {1.0}
-    assert set(rewards(envs["tools", "production"], "tools-book", steps, range(16))) == {0.0, 1.0}
+    assert set(rewards(envs("tools", "none"), "tools-book", steps, range(16))) == {1.0}
+    assert set(rewards(envs("tools", "production"), "tools-book", steps, range(16))) == {0.0, 1.0}
 
 
 def test_who_reads_the_second_page_finds_the_twelfth_home_again(envs: Envs) -> None:
@@ -95,8 +55,8 @@ def test_who_reads_the_second_page_finds_the_twelfth_home_again(envs: Envs) -> N
         {"save": {"rate": "@main >> link ->~/stay/ + text + text"}, "pattern": r"(\$[\d,.]*\d)"},
         'answer("{saved.rate}")',
     ]
-    assert set(rewards(envs["browser", "none"], "next-cheapest-home", steps, range(5))) == {1.0}
-    assert set(rewards(envs["browser", "production"], "next-cheapest-home", steps, range(5))) == {0.0}
+    assert set(rewards(envs("browser", "none"), "next-cheapest-home", steps, range(5))) == {1.0}
+    assert set(rewards(envs("browser", "production"), "next-cheapest-home", steps, range(5))) == {0.0}
 
 
 @pytest.mark.browser

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 DATA = Path(os.environ["DATA"])
+OUTSIDE = ("/tmp", "/dev/shm", "/run/envsim")
 
 
 class Tally(BaseHTTPRequestHandler):
@@ -44,6 +45,14 @@ class Tally(BaseHTTPRequestHandler):
             return
         if path == "/file":
             (DATA / "notes" / "new.txt").write_text("new", encoding="utf-8")
+        if path == "/leave":
+            for place in OUTSIDE:
+                Path(place, "left", "deep").mkdir(parents=True)
+                Path(place, "left", "deep", "note.txt").write_text("left", encoding="utf-8")
+        if path == "/left":
+            names = sorted(str(found) for place in OUTSIDE for found in Path(place).glob("*"))
+            self.page("\n".join(names))
+            return
         rows = self.query("SELECT name, votes FROM vote ORDER BY name")
         items = "".join(f"<li>{html.escape(name)}: {votes}</li>" for name, votes in rows)
         who = html.escape(self.account() or "nobody")
@@ -94,4 +103,5 @@ class Server(socketserver.TCPServer):
 if __name__ == "__main__":
     if (DATA / "notes" / "refuse").exists():
         sys.exit("tally refuses to start")
+    Path("/tmp", f"tally-{os.getpid()}").touch()
     Server(("127.0.0.1", int(sys.argv[1])), Tally).serve_forever()

@@ -1,0 +1,345 @@
+"""Finding expressions for results: proposed from a few examples, kept by how many of all they give.
+
+Enumeration as in program synthesis by example (Gulwani 2011): values are looked up among what is known instead of
+names being tried out, and where nothing single is equal, a structure is taken apart or the examples are told apart.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from envsim.state import canonical
+from worldmodel.results.choice import Question, far, tests_on
+from worldmodel.results.evaluate import element, evaluate
+from worldmodel.results.terms import (
+    Amend,
+    Combine,
+    Const,
+    Extend,
+    Gather,
+    If,
+    Make,
+    Read,
+    Term,
+    Text,
+    Unknown,
+    cost,
+    read,
+)
+from worldmodel.results.view import View
+
+ENOUGH = 0.995
+"""An expression that gives so many needs nothing better."""
+PROPOSERS = 6
+"""Examples that expressions are proposed from."""
+MAX_HOLES = 6
+MAX_WORDS = 80
+_WORDS = re.compile(r"[#\w]+(?:[.@-]\w+)*|\W")
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+DEPTH = 5
+LEAST_CASE = 3
+"""Examples that a case must have."""
+
+Example = tuple[View, Any]
+Found = tuple[Term, float]
+"""An expression, and the share of the examples that it gives."""
+
+
+def explain(examples: Sequence[Example], depth: int = DEPTH, cases: bool = True) -> Found:
+    """The expression that gives the value in most examples, the cheapest of equals."""
+    best = _best(examples, _proposals(examples))
+    if best[1] >= ENOUGH or depth == 0:
+        return best
+    for attempt in (_text, _object, _list):
+        found = attempt(examples, depth)
+        if found is not None and found[1] > best[1]:
+            best = found
+    if best[1] < ENOUGH and cases:
+        found = _cases(examples, depth)
+        if found is not None and found[1] > best[1]:
+            best = found
+    return best
+
+
+def _share(term: Term, examples: Sequence[Example], least: float) -> float:
+    """The share of the examples it gives; less than `least` may be cut short."""
+    wrong, total = 0, len(examples)
+    for view, value in examples:
+        try:
+            right = canonical(evaluate(term, view)) == canonical(value)
+        except Unknown:
+            right = False
+        wrong += not right
+        if total - wrong < least * total:
+            return 0.0
+    return (total - wrong) / total
+
+
+def _best(examples: Sequence[Example], proposals: Counter[Term]) -> Found:
+    """Const null where nothing fits."""
+    best: Found = (Const("null"), 0.0)
+    ranked = sorted(proposals, key=lambda term: (-proposals[term], cost(term), repr(term)))
+    for term in ranked[:400]:
+        share = _share(term, examples, best[1])
+        if share > best[1] or (share == best[1] > 0 and cost(term) < cost(best[0])):
+            best = (term, share)
+        if best[1] == 1.0 and proposals[term] < proposals[ranked[0]]:
+            break
+    return best
+
+
+def _spread(examples: Sequence[Example], count: int) -> list[Example]:
+    step = max(1, len(examples) // count)
+    return list(examples[::step][:count])
+
+
+def _proposals(examples: Sequence[Example]) -> Counter[Term]:
+    chosen = _spread(examples, PROPOSERS)
+    constant = Counter(canonical(value) for _, value in examples)
+    out: Counter[Term] = Counter(Const(text) for text, _ in constant.most_common(1))
+    for view, value in chosen:
+        out.update(set(_plain(value, view)))
+    for view, value in chosen if max(out.values(), default=0) < len(chosen) else ():
+        out.update(set(_computed(value, view)))
+    return out
+
+
+def _plain(value: Any, view: View) -> Iterator[Term]:
+    yield from (Read(name) for name in view.names_of(value))
+    if isinstance(value, list) and len(value) > 1 and all(isinstance(each, str) for each in value):
+        for name, known in view.values.items():
+            if isinstance(known, list) and len(known) == len(value) and _read_as(known, "sorted") == value:
+                yield Read(name, "sorted")
+
+
+def _computed(value: Any, view: View) -> Iterator[Term]:
+    if type(value) in (int, float):
+        for name, known in view.figures():
+            ways = ("absolute", "rounded", "float", "negated")
+            yield from (Read(name, way) for way in ways if _same(_read_as(known, way), value))
+        yield from (c for c in _combined(float(value), view) if _same(_evaluated(c, view), value))
+    elif isinstance(value, str) and _NUMBER.fullmatch(value):
+        yield from _written_out(value, view)
+
+
+def _written_out(value: str, view: View) -> Iterator[Term]:
+    """A number as text."""
+    ways = ("text", "amount")
+    for name, known in view.figures():
+        yield from (Read(name, way) for way in ways if _read_as(known, way) == value)
+    for found in _combined(float(value), view):
+        for way in ways:
+            if _evaluated(written := replace(found, way=way), view) == value:
+                yield written
+
+
+def _combined(value: float, view: View) -> Iterator[Combine]:
+    """Two figures that may give the value: the second is looked up by what it would have to be."""
+    figures = list(view.figures())
+    by_size: dict[float, list[str]] = {}
+    for name, each in figures:
+        by_size.setdefault(round(each, 2), []).append(name)
+    for left, a in figures:
+        wanted = {"+": value - a, "-": a - value, "*": value / a if a else math.nan}
+        for sign, needed in wanted.items():
+            if math.isfinite(needed):
+                for right in by_size.get(round(needed, 2), ()):
+                    if sign == "-" or left <= right:
+                        yield from (Combine(sign, left, right, way) for way in ("as is", "rounded"))
+
+
+def _evaluated(term: Term, view: View) -> Any:
+    try:
+        return evaluate(term, view)
+    except Unknown:
+        return None
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and bool(a == b)
+
+
+def _read_as(value: Any, way: str) -> Any:
+    try:
+        return read(value, way)
+    except Unknown:
+        return None
+
+
+# -- structures ----------------------------------------------------------------------------------------
+
+
+def _text(examples: Sequence[Example], depth: int) -> Found | None:
+    """Texts of as many words, those that differ explained one by one."""
+    if not all(isinstance(value, str) for _, value in examples):
+        return None
+    words = [_WORDS.findall(value) for _, value in examples]
+    if len({len(each) for each in words}) != 1 or len(words[0]) < 2 or len(words[0]) > MAX_WORDS:
+        return None
+    literals, parts = [""], list[Term]()
+    for at, first in enumerate(words[0]):
+        if all(each[at] == first for each in words) and not any(c.isdigit() for c in first):
+            literals[-1] += first
+            continue
+        column = [(view, each[at]) for (view, _), each in zip(examples, words, strict=True)]
+        parts.append(explain(column, 0)[0])
+        literals.append("")
+    if not parts or len(parts) > MAX_HOLES:
+        return None
+    term = Text(tuple(literals), tuple(parts))
+    return term, _share(term, examples, 0.0)
+
+
+def _object(examples: Sequence[Example], depth: int) -> Found | None:
+    if not all(isinstance(value, dict) for _, value in examples):
+        return None
+    names = Counter(tuple(value) for _, value in examples).most_common(1)[0][0]
+    rest = [(view, value) for view, value in examples if value.keys() == set(names)]
+    if len(rest) < 0.9 * len(examples) or not names or len(names) > 40:
+        return None
+    items: list[tuple[str, Term]] = []
+    for name in names:
+        items.append((name, explain([(view, value[name]) for view, value in rest], depth - 1)[0]))
+    made = Make(tuple(items))
+    return made, _share(made, examples, 0.0)
+
+
+def _list(examples: Sequence[Example], depth: int) -> Found | None:
+    if not all(isinstance(value, list) for _, value in examples):
+        return None
+    found = [each for attempt in (_extended, _amended, _gathered) if (each := attempt(examples, depth)) is not None]
+    lengths = {len(value) for _, value in examples}
+    if len(lengths) == 1 and 0 < min(lengths) <= 4:
+        made = [explain([(view, value[at]) for view, value in examples], depth - 1)[0] for at in range(min(lengths))]
+        made_list = Extend("", tuple(made))
+        found.append((made_list, _share(made_list, examples, 0.0)))
+    return max(found, key=lambda item: item[1], default=None)
+
+
+def _bases(examples: Sequence[Example], fits: Any) -> list[str]:
+    """Names of lists that fit the values in nearly all examples, the plainest first."""
+    counts = Counter(
+        name
+        for view, value in examples
+        for name, known in view.values.items()
+        if isinstance(known, list) and known and fits(known, value)
+    )
+    enough = [name for name, count in counts.items() if count >= 0.8 * len(examples)]
+    return sorted(enough, key=lambda name: (-counts[name], cost(Read(name)), name))[:3]
+
+
+def _extended(examples: Sequence[Example], depth: int) -> Found | None:
+    best: Found | None = None
+    for base in _bases(examples, lambda known, value: len(known) < len(value) and value[: len(known)] == known):
+        fitting = [(v, x[len(v.get(base)) :]) for v, x in examples if isinstance(v.get(base), list)]
+        for each in ("", *_bases(fitting, lambda known, tail: len(known) == len(tail) and isinstance(known[0], dict))):
+            items = _tail(fitting, each, depth)
+            if items is not None:
+                term = Extend(base, items, each)
+                share = _share(term, examples, 0.0)
+                if best is None or share > best[1]:
+                    best = term, share
+    return best
+
+
+def _tail(fitting: Sequence[Example], each: str, depth: int) -> tuple[Term, ...] | None:
+    if each:
+        pairs = [
+            (element(view, one), value)
+            for view, tail in fitting
+            if isinstance(view.get(each), list) and len(view.get(each)) == len(tail)
+            for one, value in zip(view.get(each), tail, strict=True)
+        ]
+        return (explain(pairs, depth - 1)[0],)
+    count = Counter(len(tail) for _, tail in fitting).most_common(1)[0][0]
+    same = [(view, tail) for view, tail in fitting if len(tail) == count]
+    if count > 3 or len(same) < 0.9 * len(fitting):
+        return None
+    return tuple(explain([(view, tail[at]) for view, tail in same], depth - 1)[0] for at in range(count))
+
+
+def _amended(examples: Sequence[Example], depth: int) -> Found | None:
+    def fits(known: Any, value: Any) -> bool:
+        objects = isinstance(known[0], dict) and len(known) == len(value) and isinstance(value[0], dict)
+        return objects and known[0].keys() == value[0].keys()
+
+    best: Found | None = None
+    for base in _bases(examples, fits):
+        joins = Counter(
+            name for view, _ in examples for name in view.values if name.startswith("arg.") and f"{name}~{base}" in view
+        )
+        for wanted, _ in joins.most_common(2):
+            term = _amend(examples, base, wanted, depth)
+            share = _share(term, examples, 0.0) if term is not None else 0.0
+            if term is not None and (best is None or share > best[1]):
+                best = term, share
+    return best
+
+
+def _amend(examples: Sequence[Example], base: str, wanted: str, depth: int) -> Amend | None:
+    pairs: list[tuple[View, dict[str, Any]]] = []
+    changed: Counter[str] = Counter()
+    fields: Counter[str] = Counter()
+    for view, value in examples:
+        old, keys = view.get(base), view.get(wanted)
+        if not isinstance(old, list) or not isinstance(keys, list) or len(old) != len(value):
+            continue
+        for at, key in enumerate(keys):
+            place = next((i for i, one in enumerate(old) if key in one.values()), None)
+            if place is None:
+                continue
+            fields.update(field for field, known in old[place].items() if known == key)
+            changed.update(k for k in value[place] if canonical(value[place][k]) != canonical(old[place].get(k)))
+            pairs.append((view.with_names(view.each(at, len(keys))), value[place]))
+    names = [name for name, count in changed.items() if count >= 0.1 * len(pairs)]
+    if not pairs or not fields or not names:
+        return None
+    columns = {name: [(view, value[name]) for view, value in pairs if name in value] for name in names}
+    items = [(name, explain(column, depth - 1)[0]) for name, column in columns.items()]
+    return Amend(base, fields.most_common(1)[0][0], wanted, tuple(items))
+
+
+def _gathered(examples: Sequence[Example], depth: int) -> Found | None:
+    best: Found | None = None
+
+    def fits(known: Any, value: Any) -> bool:
+        return isinstance(known[0], dict) and len(known) >= len(value) and all(one in known for one in value)
+
+    asked = {n for view, _ in examples for n in view.values if n.startswith("arg.") and type(view.get(n)) is int}
+    for base in _bases([item for item in examples if item[1]], fits):
+        known = (view.get(base) for view, _ in examples)
+        first: dict[str, Any] = next((each[0] for each in known if isinstance(each, list) and each), {})
+        for by in [name for name, value in first.items() if isinstance(value, str)]:
+            for limit in ("", *sorted(asked)):
+                share = _share(Gather(base, by, limit), examples, best[1] if best else 0.0)
+                if best is None or share > best[1]:
+                    best = Gather(base, by, limit), share
+    return best
+
+
+# -- cases ---------------------------------------------------------------------------------------------
+
+
+def _cases(examples: Sequence[Example], depth: int) -> Found | None:
+    """A test that tells the examples apart into two parts, each explained by itself."""
+    plain = all(not isinstance(value, dict | list) for _, value in examples)
+    if not plain or len(examples) < 2 * LEAST_CASE:
+        return None
+    best: Found | None = None
+    groups: dict[tuple[bool, ...], Question] = {}
+    for test in sorted(tests_on([view for view, _ in examples]), key=lambda test: (far(test), repr(test))):
+        sides = tuple(test.holds(view) for view, _ in examples)
+        if min(sum(sides), len(sides) - sum(sides)) >= LEAST_CASE:
+            groups.setdefault(sides, test)
+    for sides, test in list(groups.items())[:60]:
+        yes = explain([item for item, side in zip(examples, sides, strict=True) if side], 0, cases=False)
+        no = explain([item for item, side in zip(examples, sides, strict=True) if not side], 0, cases=False)
+        share = (yes[1] * sum(sides) + no[1] * (len(sides) - sum(sides))) / len(sides)
+        if best is None or share > best[1] + 0.005:
+            best = If(test.name, test.how, test.value, yes[0], no[0]), share
+    return best

@@ -1,0 +1,267 @@
+"""All that is known of how tools answer: for each tool which kind of answer follows, and what it says."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from envsim.rng import Rng
+from envsim.state import canonical
+from worldmodel.document import Lines, dump, meta, result_lines
+from worldmodel.results.calls import arguments_of, is_error, label_of, tool_of, value_of
+from worldmodel.results.choice import Tree, grow
+from worldmodel.results.evaluate import evaluate
+from worldmodel.results.explain import Example, explain
+from worldmodel.results.hidden import Call, Effect, after, call_of, carry_out, effect_from_json, learn_effects
+from worldmodel.results.implied import Believed, Rows, group_of
+from worldmodel.results.terms import Term, Unknown, from_json, to_json
+from worldmodel.results.view import View, look
+from worldmodel.session import Sample, Situation
+
+MOST = 80
+"""Examples that what a kind of answer says is learned from."""
+WELL = 16
+"""Examples of which most is known, at least."""
+MOST_CHECKED = 400
+"""Examples that it is checked on."""
+MOST_CHOICES = 1500
+"""Examples that a tool's choice of answer is learned from."""
+MOST_FOLLOWED = 6000
+"""Calls that effects are learned from."""
+LEAST = 3
+"""Calls a tool must have been recorded with."""
+LEAST_SURE = 0.3
+"""What gives a smaller share of recorded answers is no program of them."""
+UNKNOWN, UNFIT = "?", "!"
+"""Stand for all tools that there are not, and for all calls that lack an argument."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """An answer as far as programs tell.
+
+    Attributes:
+        label: The kind of answer.
+        lines: The document; None where it says what is not known.
+        sure: How far to believe it, in [0, 1].
+    """
+
+    label: str
+    lines: Lines | None
+    sure: float
+
+
+@dataclass(frozen=True)
+class Saying:
+    """What a kind of answer says, and the share of recorded ones that this gives."""
+
+    term: Term
+    sure: float
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is known of one tool: which kind of answer follows, what each says and changes unseen."""
+
+    choice: Tree
+    sayings: dict[str, Saying]
+
+
+@dataclass
+class Results:
+    """See the module.
+
+    Attributes:
+        start: Rows that sessions begin with.
+        needs: By tool that there is, the arguments that it cannot be called without.
+        programs: By tool; `UNKNOWN` for those that there are not, `UNFIT` for calls that lack an argument.
+        effects: By tool and kind of answer, what it changes unseen.
+    """
+
+    start: Believed
+    needs: dict[str, tuple[str, ...]]
+    programs: dict[str, Program] = field(default_factory=dict)
+    effects: dict[tuple[str, str], tuple[Effect, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, found: Iterable[Sample], tools: Sequence[Mapping[str, Any]] = ()) -> Results:
+        """What recorded calls show of rows and tools, without any program.
+
+        Args:
+            found: Recorded requests; those of browsers are left out.
+            tools: Function schemas, as far as they are known.
+        """
+        calls = [sample for sample in found if sample.situation.request.lines[0].startswith("call ")]
+        return cls(Believed(calls), _needs(calls, tools))
+
+    @classmethod
+    def learn(cls, found: Iterable[Sample], tools: Sequence[Mapping[str, Any]] = (), seed: int = 0) -> Results:
+        """From recorded requests. See `empty`."""
+        found = list(found)
+        out = cls.empty(found, tools)
+        by_tool: dict[str, list[Sample]] = defaultdict(list)
+        for sample in found:
+            if sample.situation.request.lines[0].startswith("call "):
+                by_tool[out._operation(sample.situation)].append(sample)
+        out.effects = learn_effects(out._sessions(found))
+        for name, samples in sorted(by_tool.items()):
+            if len(samples) >= LEAST:
+                out.programs[name] = out._learn(samples, Rng(seed, "results", name))
+        return out
+
+    def _sessions(self, found: Sequence[Sample]) -> list[list[Call]]:
+        by_session: dict[str, list[Sample]] = defaultdict(list)
+        for sample in found[:MOST_FOLLOWED]:
+            by_session[sample.session].append(sample)
+        return [
+            [call_of(s, self._operation(s.situation), *self._before(s.situation, group_of(s))) for s in samples]
+            for samples in by_session.values()
+        ]
+
+    def _learn(self, found: Sequence[Sample], rng: Rng) -> Program:
+        chosen = [found[i] for i in sorted(rng.sample(range(len(found)), MOST_CHOICES))]
+        views = [self.view(sample.situation, group_of(sample)) for sample in chosen]
+        labels = [_label(sample) for sample in chosen]
+        by_label: dict[str, list[Example]] = defaultdict(list)
+        for sample, view, label in zip(chosen, views, labels, strict=True):
+            by_label[label].append((view, _said(sample)))
+        sayings = {label: _learn_saying(examples) for label, examples in sorted(by_label.items())}
+        return Program(grow(views, labels), sayings)
+
+    def view(self, situation: Situation, without: str | None = None) -> View:
+        """What is known before the answer; `without` leaves out what a group of training sessions saw."""
+        return self._before(situation, without)[0]
+
+    def _before(self, situation: Situation, without: str | None) -> tuple[View, Rows]:
+        rows = Rows(self.start, without and without.partition("@")[0], situation.state)
+        for number, (key, target) in enumerate(situation.past):
+            effects = self.effects.get((self._known_as(key), label_of(key, target)), ()) if key[:5] == "call " else ()
+            view = self._look(key, situation.past[:number], rows) if effects else None
+            rows.take(key, target)
+            if view is not None:
+                carry_out(effects, after(view, value_of(target)), rows)
+        return self._look(situation.request.key, situation.past, rows), rows
+
+    def _look(self, key: str, past: Sequence[tuple[str, Lines]], rows: Rows) -> View:
+        name, asked = tool_of(key), arguments_of(key)
+        missing = [each for each in self.needs.get(name, ()) if each not in asked]
+        before = next((target for old, target in reversed(past) if old == key), None)
+        more: dict[str, Any] = {
+            "call.name": name,
+            "call.missing": missing,
+            "len(call.missing)": len(missing),
+            "call.again": before is not None,
+            "call.failed before": before is not None and is_error(before),
+        }
+        more |= {f"call.missing[{number}]": each for number, each in enumerate(missing[:4])}
+        return look(asked, rows, more)
+
+    def answer(self, situation: Situation, without: str | None = None) -> Written | None:
+        """What a call is answered; None for a tool that was hardly ever recorded."""
+        if not situation.request.lines[0].startswith("call "):
+            return None
+        program = self.programs.get(self._operation(situation))
+        if program is None:
+            return None
+        view = self.view(situation, without)
+        label, share = program.choice.decide(view)[0]
+        saying = program.sayings.get(label)
+        if saying is None or saying.sure < LEAST_SURE:
+            return Written(label, None, 0.0)
+        try:
+            return Written(label, _lines(label, evaluate(saying.term, view)), share * saying.sure)
+        except Unknown:
+            return Written(label, None, 0.0)
+
+    def _operation(self, situation: Situation) -> str:
+        return self._known_as(situation.request.key)
+
+    def _known_as(self, key: str) -> str:
+        needs = self.needs.get(name := tool_of(key))
+        if needs is None:
+            return UNKNOWN
+        return name if arguments_of(key).keys() >= set(needs) else UNFIT
+
+    def read(self, data: Any) -> None:
+        """Take over what `to_json` wrote.
+
+        Raises:
+            ValueError: It is not.
+        """
+        try:
+            for name, entry in data["tools"].items():
+                sayings = {str(k): Saying(from_json(term), float(sure)) for k, (term, sure) in entry["says"].items()}
+                self.programs[str(name)] = Program(Tree.from_json(entry["choice"]), sayings)
+            for name, label, effects in data["effects"]:
+                self.effects[str(name), str(label)] = tuple(effect_from_json(each) for each in effects)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"no programs: {error}") from None
+
+    def to_json(self) -> dict[str, Any]:
+        """The programs; rows and tools are found again in the dataset (`empty`)."""
+        tools = {
+            name: {"choice": program.choice.to_json(),
+                   "says": {label: [to_json(s.term), s.sure] for label, s in program.sayings.items()}}
+            for name, program in self.programs.items()
+        }  # fmt: skip
+        effects = [[*kind, [each.to_json() for each in found]] for kind, found in sorted(self.effects.items())]
+        return {"tools": tools, "effects": effects}
+
+
+def _label(sample: Sample) -> str:
+    return label_of(sample.situation.request.key, sample.target)
+
+
+def _said(sample: Sample) -> Any:
+    return meta(sample.target, "error") or value_of(sample.target)
+
+
+def _lines(label: str, value: Any) -> Lines:
+    if label.startswith("error "):
+        return (f"@error {dump(value)}",)
+    return result_lines(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _learn_saying(examples: Sequence[Example]) -> Saying:
+    """From the examples that most is known of; how sure it is comes from all of which enough is known."""
+    ranked = sorted(range(len(examples)), key=lambda i: (-len(_ways(examples[i][0])), i))
+    least = len(_ways(examples[ranked[min(WELL, len(ranked)) - 1]][0]))
+    chosen = [i for i in sorted(ranked) if len(_ways(examples[i][0])) >= least]
+    step = max(1, len(chosen) // MOST)
+    term = explain([examples[i] for i in chosen[::step][:MOST]])[0]
+    right = known = 0
+    for view, value in examples[:MOST_CHECKED]:
+        try:
+            right += canonical(evaluate(term, view)) == canonical(value)
+            known += 1
+        except Unknown:
+            continue
+    return Saying(term, round((right + 0.5) / (known + 1.0), 4))
+
+
+def _ways(view: View) -> frozenset[str]:
+    """The ways to rows that are known."""
+    ends = (name.rpartition(">") for name in view.values if ">" in name)
+    return frozenset(f"{way}>{last.partition('.')[0]}" for way, _, last in ends)
+
+
+def _needs(calls: Sequence[Sample], tools: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """By tool that there is, what it cannot be called without: by its schema, else by the calls that went well."""
+    out: dict[str, tuple[str, ...]] = {}
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    total: Counter[str] = Counter()
+    for sample in calls:
+        if not is_error(sample.target):
+            name = tool_of(sample.situation.request.key)
+            total[name] += 1
+            counts[name].update(arguments_of(sample.situation.request.key).keys())
+    for name, count in sorted(total.items()):
+        out[name] = tuple(sorted(each for each, n in counts[name].items() if n == count))
+    for tool in tools:
+        required = (tool.get("parameters") or {}).get("required")
+        if isinstance(required, list):
+            out[str(tool["name"])] = tuple(map(str, required))
+    return out
