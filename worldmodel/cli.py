@@ -1,4 +1,4 @@
-"""The `worldmodel` console script: train, eval, info."""
+"""The `worldmodel` console script: train, eval, coverage, info."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from envsim.cli.common import JsonFlag, new_app, note, print_json, print_table, progress, run
-from envsim.errors import load_optional
+from envsim.errors import ModelError, load_optional
 from envsim.trace import TraceReader
 
 app = new_app("Train and measure small neural world models of web applications, from their traces.")
 
 BROWSER_COLUMNS = ("exact", "exact_changed", "exact_unchanged", "precision", "recall", "f1", "f1_changed",
                    "delta", "delta_changed", "outcome", "answered")  # fmt: skip
+TRUST_COLUMNS = ("steps", "accuracy", "auroc", "accuracy_at_80", "ece", "threshold", "coverage", "inside")
+SHOWN = 30
+"""Regions in a table; JSON and the HTML report hold all."""
 TOOLS_COLUMNS = ("exact", "exact_changed", "f1", "delta", "delta_changed", "outcome", "answered")
 
 
@@ -65,16 +68,53 @@ def eval_command(
     with progress("evaluating", len(found)) as advance:
         for name, predictor in found.items():
             advance(0, f"evaluating {name}")
-            results[name] = {k: m.summary() for k, m in predict.evaluate(predictor, sessions).items()}
+            kept: list[Any] = []
+            results[name] = {k: m.summary() for k, m in predict.evaluate(predictor, sessions, kept.append).items()}
+            if name == "model":
+                results[name]["trust"] = predict.trust_figures(loaded, kept)
             advance(1)
     if as_json:
         print_json(results)
         return
-    for interface in sorted({kind for result in results.values() for kind in result}):
+    for interface in sorted({kind for result in results.values() for kind in result} - {"trust"}):
         columns = BROWSER_COLUMNS if interface == "browser" else TOOLS_COLUMNS
         rows = [[name, *(_share(r[interface][c]) for c in columns)] for name, r in results.items() if interface in r]
         steps = next(r[interface]["steps"] for r in results.values() if interface in r)
         print_table(("predictor", *columns), rows, title=f"{interface}: {steps} requests in {len(sessions)} sessions")
+    print_table(TRUST_COLUMNS, [[results["model"]["trust"][c] for c in TRUST_COLUMNS]], title="trust of the model")
+
+
+@app.command("coverage")
+def coverage_command(
+    model: Annotated[Path, typer.Argument(help="Model directory; it holds its training traces.")],
+    traces: Annotated[list[Path] | None, typer.Argument(help="Further traces: what they ask for comes first.")] = None,
+    app_name: Annotated[str | None, typer.Option("--app", help="Refuse a model of another app.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="HTML report with a map.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Which pages and actions the training traces never or hardly covered, worst first, and what to record next."""
+    mapping = _load("coverage")
+    if out is not None and (out.is_dir() or any(p.exists() and not p.is_dir() for p in out.parents)):
+        raise ModelError(f"{out} cannot be a file. Give the report a name in a folder: -o report.html")
+    loaded = _load("checkpoint").load_model(model, app=app_name)
+    with progress("mapping"):
+        found = mapping.coverage(loaded, (trace for path in traces or () for trace in TraceReader(path)))
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(mapping.render_html(found), encoding="utf-8")
+        note(f"The map is in {out}.")
+    if as_json:
+        print_json(found.to_json())
+        return
+    worst = [region for region in found.regions if region.state != "covered"]
+    rows = [[r.page, r.action, r.done, r.offered, r.asked, r.trust, r.command] for r in worst[:SHOWN]]
+    counts = f"{found.count('never')} never, {found.count('hardly')} hardly recorded"
+    columns = ("page", "action", "recorded", "offered", "asked", "trust", "record next")
+    print_table(columns, rows, title=f"{found.app}: of {len(found.regions)} regions {counts}")
+    if len(worst) > SHOWN:
+        note(f"{len(worst) - SHOWN} more with --json or -o report.html")
+    if found.command:
+        note(f"To cover what is hardly covered: {found.command}")
 
 
 @app.command("info")
@@ -101,8 +141,12 @@ def _print_info(model: Path, as_json: bool) -> None:
     }
     if as_json:
         print_json(facts)
-    else:
-        print_table(("", ""), list(facts.items()), title=str(model))
+        return
+    # One row a figure: what is nested would be one unreadable line.
+    nested = {"training", "calibration", "args"}
+    rows = [row for key, value in facts.items() if key not in nested for row in [(key, value)]]
+    rows += [(f"{key}.{name}", value) for key in sorted(nested) for name, value in facts[key].items()]
+    print_table(("", ""), rows, title=str(model))
 
 
 def _share(value: float | None) -> str | None:

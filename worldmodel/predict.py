@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from envsim.rng import uniform
 from envsim.state import StateView
@@ -13,12 +14,14 @@ from envsim.task import Start
 from envsim.trace import Step, Trace, TraceReader
 from envsim.types import Action, Transition
 from worldmodel.checkpoint import Model, load_model
+from worldmodel.conformal import figures
 from worldmodel.decode import decode
-from worldmodel.document import to_transition
+from worldmodel.document import to_lines, to_transition
 from worldmodel.examples import choose_draft, read_answer, with_events, write_context
 from worldmodel.metrics import Metrics, Score, score
 from worldmodel.retrieval import Memory
 from worldmodel.session import Sample, Session, Situation, open_request, samples
+from worldmodel.support import comparable, same_answer
 
 BATCH = 16
 
@@ -219,6 +222,27 @@ def evaluate(
         metrics.local_right += right
         metrics.local_total += total
     return out
+
+
+def trust_figures(model: Model, scored: Iterable[Scored]) -> dict[str, Any]:
+    """How well the model's trust tells right steps from wrong ones (`worldmodel.conformal.figures`).
+
+    Steps that chance alone parts from the recording are left out; ``chance`` is their number.
+    """
+    trust: list[float] = []
+    right: list[bool] = []
+    chance = 0
+    for item in scored:
+        if item.predicted is None:
+            continue
+        guess, truth = to_lines(item.predicted), to_lines(item.real)
+        if comparable(guess, truth, model.data.manifest["bugs"]):
+            trust.append(item.predicted.trust)
+            right.append(same_answer(guess, truth))
+        else:
+            chance += 1
+    threshold = model.trust.threshold
+    return {**figures(trust, right, threshold), "threshold": threshold, "chance": chance}
 
 
 def _transition(step: Step) -> Transition:

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from envsim.errors import ActionError
 from envsim.state import StateView, apply, split_path
@@ -20,6 +19,7 @@ from envsim.trace import Step, Trace
 from envsim.types import Action, JsonValue, Observation, Transition
 from worldmodel.browser import BrowserState
 from worldmodel.document import Lines, dump, meta, to_lines, units
+from worldmodel.index import StateIndex
 from worldmodel.requests import Request
 
 MAX_FACTS = 24
@@ -71,6 +71,8 @@ class Session:
     """See `Situation.drift`."""
     recent: tuple[float, ...] = ()
     """Trust of the last `WINDOW` answers."""
+    index: StateIndex = field(default_factory=StateIndex, compare=False, repr=False)
+    """For finding rows of `state`; forks share it."""
 
     def copy(self) -> Session:
         """A fork; everything inside is immutable or replaced, never edited."""
@@ -80,7 +82,7 @@ class Session:
         """The situation of a reset: an empty browser and a start to open."""
         self.login = start.login or ""
         request = open_request(start)
-        facts = relevant_facts(self.state, request, (), self.login)
+        facts = relevant_facts(self.state, request, (), self.login, self.index)
         return Situation(self.interface, request, facts=facts, state=self.state)
 
     def ask(self, action: Action) -> Situation | Transition:
@@ -115,7 +117,7 @@ class Session:
 
     def situation(self, request: Request) -> Situation:
         """What is known before the answer to `request`."""
-        facts = relevant_facts(self.state, request, self.touched, self.login)
+        facts = relevant_facts(self.state, request, self.touched, self.login, self.index)
         return Situation(self.interface, request, self.current, self.past, facts, self.state, self.drift)
 
 
@@ -158,7 +160,7 @@ def _login(request: Request) -> str:
     return next((text for text in _STRINGS.findall(request.key) if "@" in text and " " not in text), "")
 
 
-def relevant_facts(state: StateView, request: Request, touched: Sequence[str], login: str = "") -> Lines:
+def relevant_facts(state: StateView, request: Request, touched: Sequence[str], login: str, index: StateIndex) -> Lines:
     """Who is signed in; rows the session changed, latest first; rows named by the request, then by the login.
 
     At most `MAX_FACTS` rows.
@@ -172,31 +174,12 @@ def relevant_facts(state: StateView, request: Request, touched: Sequence[str], l
     for wanted in (words, {login}):
         for collection, table in state.items():
             if isinstance(table, dict):
-                index = _index(table)
-                keys = sorted({key for word in wanted if len(word) > 2 for key in index.get(word, ())})
+                known = index.words(table)
+                keys = sorted({key for word in wanted if len(word) > 2 for key in known.get(word, ())})
                 rows.update(
                     {path: _row(path, table[key]) for key in keys if (path := f"{collection}/{key}") not in rows}
                 )
     return (f"login {dump(login)}", *list(rows.values())[:MAX_FACTS])
-
-
-_INDEXES: dict[int, tuple[dict[str, Any], dict[str, list[str]]]] = {}
-
-
-def _index(table: dict[str, Any]) -> dict[str, list[str]]:
-    """Word -> keys of the rows that hold it as key or text. Kept per table: deltas share unchanged tables."""
-    known = _INDEXES.get(id(table))
-    if known is not None and known[0] is table:
-        return known[1]
-    index: dict[str, list[str]] = {}
-    for key, row in table.items():
-        texts = {v for v in row.values() if isinstance(v, str)} if isinstance(row, dict) else set()
-        for text in {key, *texts}:
-            index.setdefault(text, []).append(key)
-    if len(_INDEXES) > 256:
-        _INDEXES.clear()
-    _INDEXES[id(table)] = (table, index)
-    return index
 
 
 def _row(path: str, row: JsonValue) -> str:

@@ -22,6 +22,7 @@ from envsim.types import Action, Event, JsonValue, Observation, Transition
 from worldmodel.checkpoint import Model, load_model
 from worldmodel.dataset import Reset
 from worldmodel.document import to_transition
+from worldmodel.index import StateIndex
 from worldmodel.predict import NearestNeighbour, Replay, answer_batch
 from worldmodel.session import WINDOW, Session, Situation, tool_request
 
@@ -52,6 +53,7 @@ class TraceWorld(ABC):
         self._recorded = self._find_resets()
         self._tools = {str(tool["name"]) for tool in model.data.manifest["tools"]}
         self._session: Session | None = None
+        self._index = StateIndex()
         self._seed = 0
         self._step = 0
         self._episode = 0
@@ -78,7 +80,7 @@ class TraceWorld(ABC):
             )
         self._seed, self._step = seed, 0
         self._episode += 1
-        self._session = session = Session(self.interface, self._seed_view)
+        self._session = session = Session(self.interface, self._seed_view, index=self._index)
         known = self._recorded.get(_start_key(task.start))
         situation = session.open(task.start)
         if known is not None:

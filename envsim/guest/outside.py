@@ -36,6 +36,7 @@ class Outside:
     def __init__(self, folders: Iterable[Path] = ()) -> None:
         with tempfile.TemporaryDirectory() as nothing:
             self._folders = {path: Folder(Path(nothing), path, apart=OURS) for path in folders}
+        self.reset()  # what lies there now is of an app before this one, in a container that was started again
 
     def names(self) -> frozenset[Path]:
         """What lies in them now, not looking into folders there."""

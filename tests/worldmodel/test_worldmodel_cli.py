@@ -32,6 +32,9 @@ def test_eval_prints_every_baseline(cli: Cli, model: Path, tiny_held_out: Path) 
     assert set(results) == {"model", "draft", "nearest-neighbour", "copy-previous", "replay"}
     assert all(0 <= r["browser"]["exact"] <= 1 for r in results.values())
     assert "trained on" not in done.stderr
+    trust = results["model"]["trust"]
+    assert trust["steps"] + trust["chance"] == results["model"]["browser"]["steps"]
+    assert 0 <= trust["ece"] <= 1
 
 
 def test_eval_warns_about_sessions_it_was_trained_on(cli: Cli, model: Path, tiny_traces: Path) -> None:

@@ -31,6 +31,8 @@ EXACT = 0.8
 MOST_TICKS = 4
 _ROUNDS = 4
 _RIDGE = 0.1
+_ANY = "any"
+"""Kind of request: what is pressed sends on from wherever it stands."""
 _MORE = 2
 """Recorded times that an exception must set right."""
 
@@ -115,7 +117,8 @@ def pressed(key: str) -> str:
 
 
 def _one(takes: Mapping[str, int], name: str, button: str) -> int:
-    return takes.get(f"{name} | {button}", takes.get(name, 1))
+    plain = takes.get(name, 1)
+    return takes.get(f"{name} | {button}", takes.get(f"{_ANY} | {button}", plain)) if button else plain
 
 
 Timed = tuple[Situation, StateDelta]
@@ -176,7 +179,8 @@ def _whole(counts: Sequence[Counter[Step]], after: Sequence[int]) -> dict[str, i
 
 def _exceptions(ticks: dict[str, int], counts: Sequence[Counter[Step]], after: Sequence[int]) -> dict[str, int]:
     """The same with what is pressed told apart, where that gives more of the times."""
-    for name, button in sorted({step for row in counts for step in row if step[1]}):
+    steps = {step for row in counts for step in row if step[1]}
+    for name, button in [*sorted({(_ANY, button) for _, button in steps}), *sorted(steps)]:
         ticks = _better(ticks, f"{name} | {button}", counts, after, _MORE)
     return ticks
 

@@ -19,7 +19,6 @@ from typing import Any
 from envsim.state import apply, canonical, diff, join_path, split_path
 from envsim.types import JsonValue, StateDelta
 from worldmodel.rules.expressions import Expression, Read, Unknown, cost, evaluate, from_json, to_json
-from worldmodel.rules.relations import tally
 from worldmodel.rules.scope import Scope
 from worldmodel.rules.search import explain, explain_key
 
@@ -295,7 +294,7 @@ def _queries(scope: Scope, count: int) -> list[Query]:
     out = []
     for collection, table in scope.state.items():
         if isinstance(table, dict):
-            for (name, _, value), rows in tally(table).items():
+            for (name, _, value), rows in scope.relations.index.tally(table).items():
                 if rows == count:
                     out += [Query(collection, name, Read(*read)) for read in scope.named(value)]
     return out

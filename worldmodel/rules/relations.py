@@ -7,12 +7,13 @@ two collections whose keys are the same speak of the same things (inclusion depe
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 from envsim.state import StateView, split_path
 from envsim.types import JsonValue, StateDelta
+from worldmodel.index import StateIndex
 
 LEAST = 3
 """Distinct values a field must have shown before it is taken for a reference."""
@@ -24,7 +25,7 @@ _SHORT = 2
 """Keys of at most so many digits are counters; that counts agree with them says nothing."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Relations:
     """References between collections.
 
@@ -32,11 +33,13 @@ class Relations:
         links: (collection, field) -> the collections that its values are keys of.
         twins: Collection -> the collections with the same keys.
         names: Collection -> the fields that no two of its rows share, such as a product's name.
+        index: For finding rows by their names.
     """
 
     links: dict[tuple[str, str], tuple[str, ...]]
     twins: dict[str, tuple[str, ...]]
     names: dict[str, tuple[str, ...]]
+    index: StateIndex = dataclasses.field(default_factory=StateIndex, compare=False, repr=False)
 
     @classmethod
     def learn(cls, view: StateView, deltas: Iterable[StateDelta] = ()) -> Relations:
@@ -83,10 +86,13 @@ class Relations:
     def called(self, state: StateView, text: str) -> Iterator[tuple[str, str]]:
         """(collection, key) of the rows that `text` is the key or a name of."""
         for collection, table in state.items():
-            if isinstance(table, dict):
-                if text in table:
-                    yield collection, text
-                elif collection in self.names and (key := _named(table, self.names[collection]).get(text)):
+            if not isinstance(table, dict):
+                continue
+            if text in table:
+                yield collection, text
+            else:
+                named = (self.index.keys(table, field).get(text) for field in self.names.get(collection, ()))
+                if key := next(filter(None, named), None):
                     yield collection, key
 
     def counts(self, state: StateView, collection: str, key: str) -> Iterator[tuple[str, int]]:
@@ -94,7 +100,7 @@ class Relations:
         for (table, field), targets in self.links.items():
             rows = state.get(table)
             if collection in targets and isinstance(rows, dict):
-                found = tally(rows)
+                found = self.index.tally(rows)
                 number = found.get((field, int, int(key)), 0) if key.isdecimal() and len(key) < 16 else 0
                 yield f"{table}.{field}", number or found.get((field, str, key), 0)
 
@@ -146,38 +152,3 @@ def _same_things(ours: set[str], theirs: set[str]) -> bool:
 def _is_name(values: Sequence[JsonValue]) -> bool:
     texts = [value for value in values if isinstance(value, str)]
     return len(texts) == len(values) >= LEAST and len(set(texts)) == len(texts) and max(map(len, texts)) <= _LONG
-
-
-_NAMED: dict[tuple[int, tuple[str, ...]], tuple[Mapping[str, JsonValue], dict[str, str]]] = {}
-
-
-def _named(table: Mapping[str, JsonValue], fields: tuple[str, ...]) -> dict[str, str]:
-    """Value of one of `fields` -> key. Kept per table: states share the tables that did not change."""
-    known = _NAMED.get((id(table), fields))
-    if known is None or known[0] is not table:
-        if len(_NAMED) > 512:
-            _NAMED.clear()
-        found: dict[str, str] = {}
-        for field in reversed(fields):
-            rows = ((key, row.get(field)) for key, row in table.items() if isinstance(row, dict))
-            found |= {value: key for key, value in rows if isinstance(value, str)}
-        known = (table, found)
-        _NAMED[id(table), fields] = known
-    return known[1]
-
-
-Tally = Counter[tuple[str, type[str] | type[int], str | int]]
-_TALLIES: dict[int, tuple[Mapping[str, JsonValue], Tally]] = {}
-
-
-def tally(table: Mapping[str, JsonValue]) -> Tally:
-    """(field, type, value) -> rows that have it. Kept as `_named` is."""
-    known = _TALLIES.get(id(table))
-    if known is None or known[0] is not table:
-        if len(_TALLIES) > 512:
-            _TALLIES.clear()
-        rows = [row for row in table.values() if isinstance(row, dict)]
-        found: Tally = Counter((n, type(v), v) for row in rows for n, v in row.items() if isinstance(v, str | int))
-        known = (table, found)
-        _TALLIES[id(table)] = known
-    return known[1]
