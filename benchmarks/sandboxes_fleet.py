@@ -136,21 +136,28 @@ def claims(quick: bool) -> list[Row]:
         with closing(SandboxPool(get_runtime("docker", spec), spec)) as pool:
             pool.prewarm(2)
             pool.wait(2)
-            samples = [_claim(pool, spec) for _ in range(5 if quick else 40)]
+            taken = [_claim(pool, spec) for _ in range(5 if quick else 40)]
         what = f"docker, from a warm pool to the first page ({app})"
-        rows.append(Row(what, f"p50 <= {CLAIM_MS:g} ms", _times(samples), median(samples) <= CLAIM_MS))
+        samples = [first for first, _ in taken]
+        # What no pool can save: the app is asked for the same page once more.
+        again = median(second for _, second in taken)
+        measured = f"{_times(samples)}; the page alone, asked for again: {again:.1f} ms"
+        rows.append(Row(what, f"p50 <= {CLAIM_MS:g} ms", measured, median(samples) <= CLAIM_MS))
     return rows
 
 
-def _claim(pool: SandboxPool, spec: SandboxSpec) -> float:
+def _claim(pool: SandboxPool, spec: SandboxSpec) -> tuple[float, float]:
+    """Milliseconds from the claim to the first page, and those of the same page when it is asked for again."""
     pool.wait(1)
     start = time.perf_counter()
     sandbox = pool.start(spec)
     transport = sandbox.transport()
     transport.send(Request("GET", spec.pages[0]))
-    took = time.perf_counter() - start
+    first = time.perf_counter()
+    transport.send(Request("GET", spec.pages[0]))
+    second = time.perf_counter()
     sandbox.close()
-    return took * 1000
+    return (first - start) * 1000, (second - first) * 1000
 
 
 def _apps() -> list[str]:

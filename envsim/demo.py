@@ -59,7 +59,7 @@ def run_demo(demo: Demo, watch: Watch) -> tuple[Report, Path]:
     fit(traces, model, minutes=demo.minutes, seed=demo.seed)
     setup = Setup(
         app=demo.app, model=model, held_out=demo.out / "held-out", policies=demo.policies,
-        episodes=demo.held_out, seed=demo.seed + 1,
+        episodes=demo.held_out, seed=demo.seed + 1, workers=demo.workers,
     )  # fmt: skip
     report = compare(setup, watch=watch)
     return report, write_report(report, demo.out)

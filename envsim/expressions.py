@@ -109,7 +109,15 @@ class _Functions(jmespath.functions.Functions):
     @jmespath.functions.signature({"types": ["object", "array", "null"]}, _STRING, _ANY)
     def _func_select(self, table: Any, field: str, value: Any) -> list[Any]:
         """``select(variants, 'product_id', product.key)``: the rows whose `field` equals `value`."""
-        return [row for row in rows(table) if isinstance(row, dict) and _same_id(row.get(field), value)]
+        if isinstance(table, list):
+            return [row for row in table if isinstance(row, dict) and _same_id(row.get(field), value)]
+        # Chosen before they are copied and sorted: a collection may have thousands, of which a few are wanted.
+        found = {
+            key: row
+            for key, row in (table or {}).items()
+            if isinstance(row, dict) and _same_id(key if field == "key" else row.get(field), value)
+        }
+        return rows(found)
 
 
 def _same_id(a: Any, b: Any) -> bool:

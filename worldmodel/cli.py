@@ -1,4 +1,4 @@
-"""The `worldmodel` console script: train, eval, coverage, info."""
+"""The `worldmodel` console script: train, update, eval, coverage, info."""
 
 from __future__ import annotations
 
@@ -48,6 +48,47 @@ def train_command(
     args = training.Args(**{field.name: given[field.name] for field in fields(training.Args)})
     training.train(args)
     _print_info(out, as_json)
+
+
+@app.command("update")
+def update_command(
+    model: Annotated[Path, typer.Argument(help="Model directory; updated in its place.")],
+    traces: Annotated[Path | None, typer.Argument(help="New traces; sessions the model has are left out.")] = None,
+    mix: Annotated[float, typer.Option(help="Weight of the updated network beside the base's.")] = 0.7,
+    epochs: Annotated[float, typer.Option(help="Passes over the new samples, and as many old ones.")] = 2.0,
+    steps: Annotated[int, typer.Option(help="Most optimiser steps; 0: no limit.")] = 0,
+    minutes: Annotated[float, typer.Option(help="Most minutes of optimisation; 0: no limit.")] = 0.0,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-4,
+    held_out: Annotated[float, typer.Option(help="Share of the new tasks kept for measuring.")] = 0.25,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    rollback: Annotated[bool, typer.Option("--rollback", help="Return to the model before the last update.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Continue from MODEL with new TRACES as production drifts; the base is kept for --rollback."""
+    updating = _load("update")
+    if rollback:
+        if traces is not None:
+            raise ModelError("--rollback takes no traces. Leave them out, or leave out --rollback.")
+        updating.roll_back(model)
+        note(f"{model} is the model again that it was before its last update.")
+        return
+    if traces is None:
+        raise ModelError(f"No traces were given. Try: worldmodel update {model} TRACES, or --rollback")
+    report = updating.update(
+        updating.Args(
+            model, traces, epochs=epochs, steps=steps, minutes=minutes, lr=lr, mix=mix, held_out=held_out, seed=seed,
+            device=device,
+        )
+    )  # fmt: skip
+    if as_json:
+        print_json(report)
+        return
+    sides = [[name, report["before"][name], report["after"][name]] for name in ("old", "new")]
+    title = f"{model}: {report['sessions']} new sessions, {report['samples']} new requests"
+    print_table(("held-out sessions", "right before", "right after"), sides, title=title)
+    rows = [[p["mix"], p["old"], p["new"]] for p in report["curve"]]
+    print_table(("mix", "loss on old", "loss on new"), rows, title="nats per answer token, held-out")
 
 
 @app.command("eval")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -104,6 +105,48 @@ def build(traces: Path, out: Path, *, held_out: float = 0.1, seed: int = 0) -> D
         "tools": _tools(sessions),
         "bugs": _bugs(sessions),
         "warnings": reader.warnings,
+    }
+    save(out, manifest, found, resets)
+    return Dataset(out, manifest, found, resets)
+
+
+def extend(base: Dataset, traces: Path, out: Path, *, held_out: float = 0.1, seed: int = 0) -> Dataset:
+    """The dataset `base` with the sessions of another trace directory that it does not have yet.
+
+    Sessions of task templates that `base` held out are held out here too; of the others, `held_out` as in `build`.
+
+    Raises:
+        TraceError: No new sessions, damaged ones, or of another app.
+    """
+    reader = TraceReader(traces)
+    known = {reset.session for reset in base.resets}
+    sessions = [trace for trace in reader if trace.header.session not in known]
+    if not sessions:
+        raise TraceError(f"{traces} holds no session that the model does not have. Record new ones: envsim rollout")
+    if other := sorted({trace.header.app for trace in sessions} - {base.manifest["app"]}):
+        raise TraceError(f"{traces} holds traces of {other[0]!r}; the model is of {base.manifest['app']!r}.")
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(base.root / "blobs", out / "blobs", dirs_exist_ok=True)
+    resets = [*base.resets, *(_reset(trace, out) for trace in sessions)]
+    view = base.view(base.manifest["seed_view"])
+    found = [*base.samples, *(sample for trace in sessions for sample in _samples(trace, view))]
+    old = base.manifest
+    away = {s.group.partition("@")[0] for s in base.part(HELD_OUT)} - {
+        s.group.partition("@")[0] for s in base.part(TRAIN)
+    }
+    kept = [trace for trace in sessions if _template(trace) not in away]
+    parts = {trace.header.session: HELD_OUT for trace in sessions} | (split(kept, held_out, seed) if kept else {})
+    tools = {str(tool["name"]): tool for tool in (*old["tools"], *_tools(sessions))}
+    manifest = {
+        **old,
+        "key": state_hash([VERSION, old["key"], hash_traces(traces), held_out, seed]),
+        "interfaces": sorted({*old["interfaces"], *(trace.header.interface for trace in sessions)}),
+        "sessions": old["sessions"] + len(sessions),
+        "samples": len(found),
+        "split": {**old["split"], **parts},
+        "tools": [tools[name] for name in sorted(tools)],
+        "bugs": dict(sorted({**old["bugs"], **_bugs(sessions)}.items())),
+        "warnings": [*old["warnings"], *reader.warnings],
     }
     save(out, manifest, found, resets)
     return Dataset(out, manifest, found, resets)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from envsim.page.lines import parse_lines
 from envsim.trace import Trace
-from envsim.types import Transition
+from envsim.types import Observation, Transition
 from worldmodel.checkpoint import load_model
 from worldmodel.metrics import Metrics, Score
 from worldmodel.predict import Predictor, Scored, evaluate, predictors
 
 WORST = 5
-_MAX_LINES = 40
+_MAX_LINES = 400
 
 Example = tuple[str, int, str, str, str]
 """Session, step, action, real page or result, predicted one."""
@@ -27,20 +30,40 @@ class OneStep:
     figures: dict[str, Any]
     """`page_exact`, `changed_f1`, `delta_exact`, and all of `Metrics.summary` under their own names."""
     worst: tuple[Example, ...] = field(default=())
+    steps: tuple[dict[str, Any], ...] = field(default=())
+    """Every step, with the fields of `envsim.fidelity.one_step.StepScore`."""
 
 
-def one_step(model: Path, recordings: Sequence[Trace]) -> Iterator[tuple[str, OneStep]]:
+NAMES = ("model", "draft", "nearest-neighbour", "copy-previous", "replay")
+"""What is measured, in this order."""
+
+
+def one_step(model: Path, recordings: Sequence[Trace], names: Collection[str] = NAMES) -> Iterator[tuple[str, OneStep]]:
     """Measure the model, then every baseline, teacher-forced on `recordings`.
 
     Args:
         model: Model directory; it holds all that baselines need of the training traces.
         recordings: Real sessions it was not trained on, of one interface.
+        names: Which of them.
 
     Raises:
         ModelError: The model cannot be read.
     """
     for name, predictor in predictors(load_model(model)).items():
-        yield name, measure(predictor, recordings)
+        if name in names:
+            yield name, measure(predictor, recordings)
+
+
+def fingerprint(model: Path) -> str:
+    """Hash of all that a model's answers depend on: its files but logs, and this package's code."""
+    digest = hashlib.sha256()
+    files = [path for path in sorted(model.rglob("*")) if path.is_file() and path.suffix in (".json", ".safetensors")]
+    code = Path(__file__).parent
+    for root, path in [(model, path) for path in files] + [(code, path) for path in sorted(code.rglob("*.py"))]:
+        if "checkpoint-" not in path.as_posix():
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
 
 
 def measure(predictor: Predictor, recordings: Iterable[Trace]) -> OneStep:
@@ -60,7 +83,37 @@ def measure(predictor: Predictor, recordings: Iterable[Trace]) -> OneStep:
         "delta_exact": summary["delta"] or 0.0,
     }
     ranked = sorted((item for item in kept if not item.score.exact), key=lambda item: _quality(item.score))
-    return OneStep(figures, tuple(_example(item) for item in ranked[:WORST]))
+    return OneStep(figures, tuple(_example(item) for item in ranked[:WORST]), tuple(map(_record, kept)))
+
+
+def _record(item: Scored) -> dict[str, Any]:
+    guess = item.predicted
+    return {
+        "session": item.session,
+        "step": item.index,
+        "exact": item.score.exact,
+        "f1": item.score.f1,
+        "delta": item.score.delta,
+        "outcome": item.score.outcome,
+        "changes": len(item.real.delta),
+        "answered": guess is not None,
+        "parsed": guess is not None and parses(guess.observation),
+        "trust": guess.trust if guess is not None else 0.0,
+        "real": [event.id for event in item.real.events if event.kind == "bug"],
+        "predicted": [event.id for event in guess.events if event.kind == "bug"] if guess is not None else [],
+    }
+
+
+def parses(observation: Observation) -> bool:
+    """Whether an answer is well formed: a page in the element grammar at some URL, or a result that is JSON."""
+    try:
+        if observation.page:
+            return bool(parse_lines(observation.page)) and observation.url.startswith("/")
+        if observation.result:
+            json.loads(observation.result)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _quality(score: Score) -> tuple[float, bool]:

@@ -18,7 +18,8 @@ from worldmodel.session import Sample, Situation
 FEATURES = (
     "bias", "mean_logprob", "least_logprob", "entropy", "written", "kept",
     *(f"draft_{kind}" for kind in KINDS), "context", "draft_sure", "branch_sure", "no_rule", "no_delta",
-    "recorded", "never_recorded", "new_entities", "record", "unsupported", "drift",
+    "recorded", "never_recorded", "new_entities", "record", "unsupported", "past", "drift",
+    "same_request", "closest_answer", "mean_answer", "equal_answers", "various_answers",
 )  # fmt: skip
 """In the order of `Support.features`."""
 
@@ -95,8 +96,27 @@ class Support:
             self._new(situation),
             math.log(share / (1.0 - share)),
             math.log1p(self._unsupported(situation, lines)),
+            # Some things happen at the third look at an app, or when nothing has been asked of it yet.
+            math.log1p(len(situation.past)),
             math.log1p(situation.drift),
+            *self._agreement(situation, lines),
         ]
+
+    def _agreement(self, situation: Situation, lines: Lines) -> tuple[float, float, float, float, float]:
+        """How recorded answers to this very request compare with ours, and with each other.
+
+        How many there are (log, capped); of their overlaps with ours the greatest and the mean; the share that are
+        ours; the share that are distinct. What is answered otherwise each time depends on more than the request.
+        """
+        answers = [body(sample.target) for sample in self.memory.at(situation, "")[:_LATEST]]
+        if not answers:
+            return 0.0, 0.0, 0.0, 0.0, 1.0
+        ours = Counter(body(lines))
+        theirs = [Counter(answer) for answer in answers]
+        overlaps = [(ours & other).total() / max(1, (ours | other).total()) for other in theirs]
+        count = len(answers)
+        equal = sum(other == ours for other in theirs)
+        return math.log1p(count), max(overlaps), sum(overlaps) / count, equal / count, len(set(answers)) / count
 
     def _new(self, situation: Situation) -> float:
         """Share of the request's values that were never recorded."""

@@ -181,9 +181,11 @@ def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
 
 
 def encode(
-    found: Sequence[Sample], vocabulary: Vocabulary, memory: Memory
+    found: Sequence[Sample], vocabulary: Vocabulary, memory: Memory, stable: frozenset[str] | None = None
 ) -> tuple[list[Example], frozenset[str], dict[str, list[int]]]:
     """Training examples, each with the draft for what happened that it would have had without its own task's records.
+
+    `stable` are the lines a network was trained without; None finds them.
 
     Returns:
         The examples, the lines that always survive, and how the most probable drafts did
@@ -196,7 +198,8 @@ def encode(
         else choose_draft(sample.situation, memory, without=sample.group, told=sample)
         for draft, sample in zip(usual, found, strict=True)
     ]
-    stable = survival(zip(drafts, found, strict=True))
+    if stable is None:
+        stable = survival(zip(drafts, found, strict=True))
     out = []
     for sample, draft in zip(found, drafts, strict=True):
         context = write_context(vocabulary, sample.situation, draft, stable)

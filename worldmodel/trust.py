@@ -1,9 +1,9 @@
 """How far to trust one answer: P(all of it is right), calibrated on held-out sessions, and the region that is promised.
 
-A few logistic regressions, each fitted on a bootstrap sample of held-out *sessions* (Efron 1979; steps of one session
-are alike), give a mean and a spread; where they disagree, the score moves towards even (MacKay 1992). Isotonic
-regression makes it a probability, and a threshold found on sessions that nothing was fitted on says where the trust
-region ends.
+A few heads of boosted trees, each fitted on a bootstrap sample of held-out *sessions* (bagging, Breiman 1996; steps of
+one session are alike), give a mean and a spread; where they disagree, the score moves towards even (MacKay 1992).
+Isotonic regression on sessions that a head did not draw makes it a probability, and a threshold found on sessions that
+nothing was fitted on says where the trust region ends.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ from envsim.rng import Rng, uniform
 from worldmodel.conformal import Curve, figures, region
 from worldmodel.session import WINDOW
 from worldmodel.support import FEATURES
+from worldmodel.trees import NONE, Trees, boost
 
-HEADS = 8
-FOLDS = 5
+HEADS = 10
 LEAST = 8
 """Fewer answers than this fit nothing."""
-PENALTY = 1.0
 ALPHA = 0.05
 ALPHAS = (0.01, 0.02, 0.05, 0.1, 0.2)
 """Shares of wrong answers for which the report says how wide a region could be."""
@@ -34,7 +33,7 @@ _PRIOR = {
     "draft_sure": 1.0, "branch_sure": 0.5, "never_recorded": -1.0, "record": 0.5, "unsupported": -0.5, "drift": -0.5,
     "bias": -1.0,
 }  # fmt: skip
-"""What is believed before any held-out answer was seen, and where weights are pulled to."""
+"""Weights of what is believed before any held-out answer was seen; the heads add to it."""
 PRIOR = tuple(_PRIOR.get(name, 0.0) for name in FEATURES)
 
 
@@ -73,15 +72,15 @@ class Trust:
     """The calibrated estimate and its region.
 
     Attributes:
-        heads: Weights of each logistic regression, in the order of `FEATURES`.
-        curve: Their score -> probability.
+        heads: What each adds to the prior's score, over `FEATURES`.
+        curve: Their moderated score -> probability.
         threshold: The region is P >= threshold; None: no region can be promised.
         alpha: Share of wrong answers it allows inside.
         usual: Mean and standard deviation of P over held-out answers that nothing was fitted on.
         fitted_on: Answers the heads saw.
     """
 
-    heads: tuple[tuple[float, ...], ...] = (PRIOR,)
+    heads: tuple[Trees, ...] = (NONE,)
     curve: Curve = field(default_factory=Curve)
     threshold: float | None = None
     alpha: float = ALPHA
@@ -90,7 +89,7 @@ class Trust:
 
     def probability(self, row: Sequence[float]) -> float:
         """P(correct) in [0, 1]."""
-        return self.curve.at(float(_scores(self.heads, [row])[0]))
+        return self.curve.at(float(_moderated(_logits(self.heads, [row]))[0]))
 
     def holds(self, probability: float) -> bool:
         """Whether an answer of this P is inside the region."""
@@ -123,8 +122,9 @@ class Trust:
         more = Answered() if also is None else also.only([fits(s) for s in also.sessions])
         if len(own.rows) < LEAST:
             own, more = Answered(), Answered()
-        curve = Curve.fit(*_out_of_fold(own, more)) if own.rows else Curve()
-        trust = cls(_heads(own + more), curve, None, alpha, None, len(own.rows) + len(more.rows))
+        heads, scores, truth = _bagged(own, more)
+        curve = Curve.fit(scores, truth)
+        trust = cls(heads, curve, None, alpha, None, len(own.rows) + len(more.rows))
         checked = [trust.probability(row) for row in check.rows]
         usual = (float(np.mean(checked)), float(np.std(checked))) if len(checked) >= LEAST else None
         trust = cls(trust.heads, curve, region(checked, check.right, alpha), alpha, usual, trust.fitted_on)
@@ -145,7 +145,7 @@ class Trust:
         """See `from_json`."""
         return {
             "features": list(FEATURES),
-            "heads": [list(head) for head in self.heads],
+            "heads": [head.to_json() for head in self.heads],
             "curve": [list(knot) for knot in self.curve.knots],
             "threshold": self.threshold,
             "alpha": self.alpha,
@@ -163,9 +163,9 @@ class Trust:
         try:
             if data["features"] != list(FEATURES):
                 raise ValueError("trust was fitted on other features")
-            heads = tuple(tuple(float(w) for w in head) for head in data["heads"])
-            if not heads or any(len(head) != len(FEATURES) for head in heads):
-                raise ValueError("trust has no weights for its features")
+            heads = tuple(Trees.from_json(head, len(FEATURES)) for head in data["heads"])
+            if not heads:
+                raise ValueError("trust has no heads")
             threshold, usual = data["threshold"], data["usual"]
             return cls(
                 heads,
@@ -189,56 +189,49 @@ def _region(probabilities: Sequence[float], right: Sequence[bool], alpha: float)
 # -- the heads -----------------------------------------------------------------------------------------
 
 
-def _scores(heads: Sequence[Sequence[float]], rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """Moderated scores in (0, 1): the mean of the heads' logits, drawn in by their spread."""
-    logits = np.clip(np.asarray(rows, dtype=np.float64) @ np.asarray(heads, dtype=np.float64).T, -30, 30)  # (N, K)
-    mean, spread = logits.mean(1), logits.std(1)
-    drawn: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-mean / np.sqrt(1.0 + math.pi * spread**2 / 8.0)))
+def _logits(heads: Sequence[Trees], rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """(K, N)."""
+    x = np.asarray(rows, dtype=np.float64)
+    prior = x @ np.asarray(PRIOR)
+    return np.stack([prior + head(x) for head in heads])
+
+
+def _moderated(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores (N,) in (0, 1): the mean of the heads' logits (K, N), drawn in by their spread."""
+    mean, spread = logits.mean(0), logits.std(0)
+    drawn: NDArray[np.float64] = 1.0 / (
+        1.0 + np.exp(-np.clip(mean / np.sqrt(1.0 + math.pi * spread**2 / 8.0), -30, 30))
+    )
     return drawn
 
 
-def _heads(answered: Answered) -> tuple[tuple[float, ...], ...]:
-    """One head per bootstrap sample of the sessions; the prior alone where there is too little."""
-    if len(answered.rows) < LEAST:
-        return (PRIOR,)
+def _bagged(own: Answered, more: Answered) -> tuple[tuple[Trees, ...], list[float], list[bool]]:
+    """One head per bootstrap sample of the sessions, and the scores of `own` by heads that did not draw their session.
+
+    Seen answers score too well; a session that every head drew has no such score and is left out.
+    """
+    answered = own + more
+    if not answered.rows:
+        return (NONE,), [], []
     by_session: dict[str, list[int]] = {}
     for i, session in enumerate(answered.sessions):
         by_session.setdefault(session, []).append(i)
     names = sorted(by_session)
     x, y = np.asarray(answered.rows, dtype=np.float64), np.asarray(answered.right, dtype=np.float64)
-    heads = []
+    start = x @ np.asarray(PRIOR)
+    heads, drawn = [], []
     for k in range(HEADS):
         rng = Rng("trust", "head", k)
-        drawn = [i for _ in names for i in by_session[rng.choice(names)]]
-        heads.append(_logistic(x[drawn], y[drawn]))
-    return tuple(heads)
-
-
-def _logistic(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, ...]:
-    """Newton's method on the penalised likelihood, pulled towards the prior where data is scarce."""
-    prior = np.asarray(PRIOR)
-    w = prior.copy()
-    for _ in range(50):
-        p = 1.0 / (1.0 + np.exp(-np.clip(x @ w, -30, 30)))
-        gradient = x.T @ (p - y) + PENALTY * (w - prior)
-        hessian = (x.T * (p * (1 - p) + 1e-6)) @ x + PENALTY * np.eye(len(w))
-        step = np.linalg.solve(hessian, gradient)
-        w = w - step
-        if float(np.abs(step).max()) < 1e-8:
-            break
-    return tuple(round(float(v), 9) for v in w)
-
-
-def _out_of_fold(own: Answered, more: Answered) -> tuple[list[float], list[bool]]:
-    """Scores of `own` by heads that did not see their session, for the curve: seen answers score too well."""
-    fold = [int(uniform("trust", "fold", s) * FOLDS) for s in own.sessions]
-    other = [int(uniform("trust", "fold", s) * FOLDS) for s in more.sessions]
+        picked = [rng.choice(names) for _ in names]
+        rows = [i for name in picked for i in by_session[name]]
+        heads.append(boost(x[rows], y[rows], start[rows]))
+        drawn.append(frozenset(picked))
+    logits = _logits(heads, own.rows) if own.rows else np.zeros((HEADS, 0))
     scores: list[float] = []
     right: list[bool] = []
-    for k in range(FOLDS):
-        away = own.only([f == k for f in fold])
-        if away.rows:
-            heads = _heads(own.only([f != k for f in fold]) + more.only([f != k for f in other]))
-            scores += _scores(heads, away.rows).tolist()
-            right += away.right
-    return scores, right
+    for i, session in enumerate(own.sessions):
+        away = [k for k in range(HEADS) if session not in drawn[k]]
+        if away:
+            scores.append(float(_moderated(logits[away, i : i + 1])[0]))
+            right.append(own.right[i])
+    return tuple(heads), scores, right

@@ -23,6 +23,7 @@ from envsim.cli.common import JsonFlag, print_json
 from envsim.content import list_templates, roots
 from envsim.errors import ContentError, EnvsimError, PrerequisiteError
 from envsim.page.browser import find_chromium
+from envsim.sandbox.crossing import ROUTES, find_transport, wanted_transport
 from envsim.sandbox.image import DEFAULT_BASE, LOCAL_BASE, connect
 from envsim.sandbox.seed import cache_dir
 from envsim.sandbox.spec import load_apps
@@ -168,8 +169,22 @@ def _docker() -> Iterator[Check]:
         yield Check("Docker engine", False, _without_command(error), error.command)
         return
     with contextlib.closing(client):
-        yield Check("Docker engine", True, f"{client.version()['Version']}; sandboxes: no network, unix sockets")
-        yield _base_image(client)
+        base = _base_image(client)
+        yield Check("Docker engine", True, str(client.version()["Version"]))
+        yield base
+        if base.ok:
+            yield _transport(client, base.detail)
+
+
+def _transport(client: Any, base: str) -> Check:
+    """How sandboxes without a network are reached; tried now, whatever was found before."""
+    try:
+        wanted = wanted_transport()
+        found = wanted or find_transport(client, base, base, again=True)
+    except EnvsimError as error:
+        return Check("Docker transport", False, str(error), "unset ENVSIM_TRANSPORT")
+    how = "as ENVSIM_TRANSPORT says" if wanted else "tried just now"
+    return Check("Docker transport", True, f"{found} ({ROUTES[found]}; {how})")
 
 
 def _base_image(client: Any) -> Check:

@@ -13,9 +13,11 @@ import typer
 
 from envsim.cli.common import JsonFlag, new_app, note, print_json, print_table, progress
 from envsim.errors import ContentError
+from envsim.fidelity import baseline as drifts
 from envsim.fidelity import gate, users
-from envsim.fidelity.compare import Setup, Watch, compare
-from envsim.fidelity.report import plain, table, write_report
+from envsim.fidelity.compare import WORLDS, Setup, Watch, compare
+from envsim.fidelity.report import plain, table, verdict, write_report
+from envsim.policy import LADDER
 from envsim.trace import TraceReader
 from envsim.user.sessions import sessions
 
@@ -32,16 +34,40 @@ def fidelity(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Directory for report.json and report.html.")] = None,
     app_name: Annotated[str, typer.Option("--app", help="App to compare on.")] = "shop",
-    policy: Annotated[str, typer.Option(help="Policies, comma separated.")] = "oracle,noisy,random",
+    policy: Annotated[
+        str, typer.Option("--policies", "--policy", help="Policies of distinct quality, comma separated.")
+    ] = ",".join(LADDER),
     episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Episodes per policy and world.")] = 20,
+    extra: Annotated[
+        int,
+        typer.Option(min=0, help="Further episodes per policy in the model alone, for prediction-powered estimates."),
+    ] = 0,
     seed: Annotated[int, typer.Option()] = 1,
     split: Annotated[str, typer.Option(help="Tasks to compare on; test is held out.")] = "test",
     interface: Annotated[str, typer.Option(help="browser or tools.")] = "browser",
     bugs: Annotated[str, typer.Option(help="production, none, all, or ids a,b.")] = "production",
-    require: Annotated[list[str] | None, typer.Option(help="FIGURE>=NUMBER; exit code 1 if it does not hold.")] = None,
+    worlds: Annotated[str, typer.Option(help="Worlds to compare with the sandbox, comma separated.")] = ",".join(
+        WORLDS
+    ),
+    workers: Annotated[int, typer.Option(min=1, help="Processes that run episodes; the figures do not change.")] = 1,
+    users_report: Annotated[
+        Path | None, typer.Option("--users", help="Folder of envsim fidelity users, to show its figures, too.")
+    ] = None,
+    require: Annotated[
+        list[str] | None, typer.Option(help="[WORLD.]FIGURE>=NUMBER; exit code 1 if it does not hold.")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="An earlier report; exit code 1 if a figure fell significantly.")
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(min=0.0, help="With --baseline: a figure worse by more than this fell, too.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Run the same policies on the same held-out tasks in every world and report the agreement."""
+    """Run the same policies on the same held-out tasks in every world and report the agreement.
+
+    An interrupted comparison is resumed by the same command: what is complete under -o is not run again.
+    """
     if context.invoked_subcommand is not None:
         return
     if model is None or out is None:
@@ -51,20 +77,47 @@ def fidelity(
         )
     for expression in require or ():
         gate.parse(expression)
+    if baseline is not None:
+        # Read now: the new report may be about to take its place.
+        before = drifts.read(baseline)
+    elif tolerance is not None:
+        raise ContentError("--tolerance says how far a figure may fall below a baseline. Give --baseline REPORT, too.")
     setup = Setup(
-        app=app_name, model=model, held_out=out / "held-out", policies=tuple(policy.split(",")),
-        episodes=episodes, seed=seed, split=split, bugs=bugs, interface=interface,
+        app=app_name, model=model, held_out=out / "held-out", policies=_names(policy), episodes=episodes, seed=seed,
+        split=split, bugs=bugs, interface=interface, extra=extra, workers=workers, worlds=_names(worlds),
+        users=users_report,
     )  # fmt: skip
     with stages() as watch:
         report = compare(setup, watch=watch)
     page = write_report(report, out)
+    changed = drifts.drift(report, before, tolerance=tolerance) if baseline is not None else None
     if as_json:
         print_json(plain([asdict(row) for row in report.rows]))
     else:
         print_table(*table(report))
+        print(verdict(report))
+    if changed is not None:
+        _print_drift(changed, as_json=as_json)
     note(f"Wrote {page}")
     for expression in require or ():
         gate.require(report, expression)
+    if changed is not None:
+        drifts.require(changed)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _print_drift(changed: drifts.Drift, *, as_json: bool) -> None:
+    for line in changed.differs:
+        note(f"warning: measured otherwise than the baseline: {line}")
+    if as_json:
+        for change in changed.changes:
+            if change.verdict != "same":
+                note(f"{change.name} {change.verdict}: {change.before} -> {change.after}")
+    else:
+        print_table(*changed.table(), title="since the baseline")
 
 
 @app.command("users")

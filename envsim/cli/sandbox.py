@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,12 +15,14 @@ from envsim.cli.sandbox_from_har import from_har
 from envsim.cli.sandbox_new import new, prove_
 from envsim.cli.sandbox_record import record
 from envsim.cli.sandbox_verify import verify
-from envsim.errors import ContentError, SandboxError
+from envsim.errors import ContentError, EnvsimError
 from envsim.sandbox import keeper, registry, sweep
 from envsim.sandbox.client import SocketControl
+from envsim.sandbox.crossing import wanted_transport
 from envsim.sandbox.dockerfile import dockerfile
 from envsim.sandbox.faults import read_faults
 from envsim.sandbox.faults_serve import read_fault_log
+from envsim.sandbox.gate import control_address
 from envsim.sandbox.registry import Record
 from envsim.sandbox.runtime import ResetRequest
 from envsim.sandbox.spec import SandboxSpec, find_spec, load_apps
@@ -45,7 +48,7 @@ def main() -> None:
 
 
 def _control(record: Record) -> SocketControl:
-    return SocketControl(record.name, Path(record.control))
+    return SocketControl(record.name, control_address(record))
 
 
 @app.command("list")
@@ -79,6 +82,7 @@ def up(
     faults: Annotated[str, typer.Option(help="production, none, or rates a=0.1,b=0.2; see docs/faults.md.")] = "none",
     seed: Seed = 0,
     base: Annotated[str | None, typer.Option(help="Docker: image to build on.")] = None,
+    transport: Annotated[str, typer.Option(help="Docker: sockets, bridge, engine, or auto: try them.")] = "auto",
     as_json: JsonFlag = False,
 ) -> None:
     """Start sandboxes and leave them running until `sandbox down`."""
@@ -87,6 +91,7 @@ def up(
     name = find_spec(name, variant).ref
     find_spec(name).select_bugs(bugs)
     read_faults(faults)
+    wanted_transport(transport)
     started = time.monotonic()
     with progress(f"starting {name}", count) as advance:
 
@@ -94,7 +99,15 @@ def up(
             advance(int("up" in report), report.get("note"))
 
         records = keeper.launch(
-            name, count=count, runtime=runtime, seed=seed, bugs=bugs, base=base, listener=show, faults=faults
+            name,
+            count=count,
+            runtime=runtime,
+            seed=seed,
+            bugs=bugs,
+            base=base,
+            listener=show,
+            faults=faults,
+            transport=transport,
         )
     if as_json:
         print_json(records)
@@ -110,7 +123,7 @@ def ps(as_json: JsonFlag = False) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ["name", "app", "url", "runtime", "state"]
+    columns = ["name", "app", "url", "runtime", "transport", "state"]
     print_table(columns, [[row[column] or None for column in columns] for row in rows])
 
 
@@ -118,13 +131,11 @@ def _state(record: Record) -> str:
     """``up``; ``lost``: it does not answer; ``orphaned``: its owner is gone, `gc` removes it."""
     if not record.owner.alive():
         return "orphaned"
-    control = SocketControl(record.name, Path(record.control), timeout_s=2.0)
     try:
-        control.health()
-    except SandboxError:
+        with closing(SocketControl(record.name, control_address(record), timeout_s=2.0)) as control:
+            control.health()
+    except EnvsimError:
         return "lost"
-    finally:
-        control.close()
     return "up"
 
 

@@ -8,28 +8,38 @@ import re
 from collections.abc import Callable
 
 from envsim.errors import ContentError, GateError
-from envsim.fidelity.report import COLUMNS, Report
+from envsim.fidelity.figures import CATALOGUE
+from envsim.fidelity.report import Report
 
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
 }  # fmt: skip
 FORM = re.compile(r"\s*(?P<name>[a-z_0-9]+)\s*(?P<op>>=|<=|>|<)\s*(?P<limit>[0-9]*\.?[0-9]+)\s*")
+_WORLD = re.compile(r"\s*(?:(?P<world>[a-z-]+)\.)?(?P<rest>.*)", re.DOTALL)
 
 
 def require(report: Report, expression: str, world: str = "model") -> None:
-    """Check one expression against the row of `world`.
+    """Check one expression against the figures of `world`, or of the one it names (``hybrid.outcome_agreement>=0.95``).
 
     Raises:
-        ContentError: Not of the form ``figure>=number``, or no such figure.
+        ContentError: Not of the form ``figure>=number``, no such figure, or a world that was not compared.
         GateError: It does not hold, or was not measured; carries the measured value.
     """
+    named, rest = _split(expression)
     figure, compare, limit, text = parse(expression)
-    value = getattr(report.row(world), figure)
-    if value is None or math.isnan(value):
+    del rest
+    world = named or world
+    known = [row.world for row in report.rows]
+    if world not in known:
+        raise ContentError(
+            f"--require {expression!r}: no world {world!r} was compared. Use one of: {', '.join(known)}."
+        )
+    found = report.figure(world, figure)
+    if math.isnan(found.value):
         raise GateError(f"{world}: {figure} was not measured, so {text} does not hold.")
-    if not compare(value, limit):
+    if not compare(found.value, limit):
         raise GateError(
-            f"{world}: {figure} is {value:.4f}, so {text} does not hold. See report.html for where it fails."
+            f"{world}: {figure} is {found.value:.4f}, so {text} does not hold. See report.html for where it fails."
         )
 
 
@@ -39,11 +49,18 @@ def parse(expression: str) -> tuple[str, Callable[[float, float], bool], float, 
     Raises:
         ContentError: See `require`.
     """
-    figures = [key for key, _ in COLUMNS]
-    match = FORM.fullmatch(expression)
-    if match is None or match["name"] not in figures:
+    world, rest = _split(expression)
+    match = FORM.fullmatch(rest)
+    if match is None or match["name"] not in CATALOGUE:
         raise ContentError(
-            f"Cannot read --require {expression!r}. Write FIGURE>=NUMBER, with one of: {', '.join(figures)}."
+            f"Cannot read --require {expression!r}. Write FIGURE>=NUMBER or WORLD.FIGURE>=NUMBER, with one of: "
+            f"{', '.join(CATALOGUE)}."
         )
-    text = f"{match['name']}{match['op']}{match['limit']}"
+    text = f"{world + '.' if world else ''}{match['name']}{match['op']}{match['limit']}"
     return match["name"], COMPARE[match["op"]], float(match["limit"]), text
+
+
+def _split(expression: str) -> tuple[str, str]:
+    match = _WORLD.fullmatch(expression)
+    assert match is not None
+    return match["world"] or "", match["rest"]

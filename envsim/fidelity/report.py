@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -11,9 +13,22 @@ from typing import Any
 
 import jinja2
 
+from envsim.errors import ContentError
+from envsim.fidelity import one_step, plots
+from envsim.fidelity.again import AGAIN
+from envsim.fidelity.bugs import BugRow
 from envsim.fidelity.decision import Decision
 from envsim.fidelity.free_running import FreeRunning
-from envsim.fidelity.intervals import Estimate
+from envsim.fidelity.intervals import EMPTY, Estimate
+from envsim.fidelity.ppi import Powered
+from envsim.fidelity.reliability import Reliability
+from envsim.fidelity.users_link import UsersLink
+from envsim.fidelity.verdict import tiles, verdict
+
+__all__ = ["COLUMNS", "SCHEMA", "Example", "Measured", "Report", "Row", "plain", "render_html", "table", "verdict"]
+
+SCHEMA = 2
+"""Version of ``report.json``; goes up when a field changes its meaning or goes away."""
 
 COLUMNS = (
     ("page_exact", "page exact match"),
@@ -45,6 +60,11 @@ class Row:
     outcome_agreement: float | None = None
     steps_per_s: float | None = None
 
+    @classmethod
+    def of(cls, world: str, figures: Mapping[str, Estimate]) -> Row:
+        """The row of a world with these figures."""
+        return cls(world, **{key: figures[key].value if key in figures else None for key, _ in COLUMNS})
+
 
 @dataclass(frozen=True)
 class Example:
@@ -55,6 +75,23 @@ class Example:
     action: str
     real: str
     predicted: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All that was measured of one world; of a baseline that is none, one-step figures alone.
+
+    Attributes:
+        figures: By name, see `envsim.fidelity.figures.CATALOGUE`.
+        decision, free_running, bugs, trust, powered: What they are taken from.
+    """
+
+    figures: dict[str, Estimate] = field(default_factory=dict)
+    decision: Decision | None = None
+    free_running: FreeRunning | None = None
+    bugs: tuple[BugRow, ...] = ()
+    trust: Reliability | None = None
+    powered: tuple[Powered, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +107,9 @@ class Report:
         examples: Worst steps of the model.
         facts: Sizes and settings that say what the figures rest on.
         command: What reproduces it.
+        worlds: All figures by world or baseline.
+        has_users: Whether the app's tasks have simulated users.
+        users: How far those are from real ones, where it was measured.
     """
 
     app: str
@@ -80,6 +120,9 @@ class Report:
     examples: tuple[Example, ...] = ()
     facts: dict[str, str] = field(default_factory=dict)
     command: str = ""
+    worlds: dict[str, Measured] = field(default_factory=dict)
+    has_users: bool = False
+    users: UsersLink | None = None
 
     def row(self, world: str) -> Row:
         """The figures of `world`.
@@ -88,6 +131,15 @@ class Report:
             KeyError: It is not in the report.
         """
         return next((row for row in self.rows if row.world == world), None) or _missing(world)
+
+    def figure(self, world: str, name: str) -> Estimate:
+        """One figure of a world; empty where it was not measured."""
+        measured = self.worlds.get(world)
+        if measured is not None and name in measured.figures:
+            return measured.figures[name]
+        row = next((row for row in self.rows if row.world == world), None)
+        value = getattr(row, name, None) if row is not None else None
+        return EMPTY if value is None or math.isnan(value) else Estimate(value, value, value, 1)
 
 
 def _missing(world: str) -> Row:
@@ -101,12 +153,36 @@ def table(report: Report) -> tuple[list[str], list[list[str]]]:
     return head, body
 
 
+def document(report: Report) -> dict[str, Any]:
+    """The report as JSON: see docs/fidelity.md for its fields."""
+    worlds: dict[str, Any] = plain(asdict(report))["worlds"]
+    rest = {key: value for key, value in plain(asdict(report)).items() if key not in ("worlds", "decisions")}
+    return {
+        "envsim_fidelity": SCHEMA,
+        "verdict": verdict(report),
+        **rest,
+        "decisions": {name: plain(asdict(decision)) for name, decision in report.decisions.items()},
+        "figures": {name: world["figures"] for name, world in worlds.items()},
+        **{
+            part: {name: world[part] for name, world in worlds.items() if world[part]}
+            for part in ("bugs", "trust", "powered")
+        },
+    }
+
+
 def write_report(report: Report, root: Path) -> Path:
-    """Write ``report.json`` and ``report.html`` into `root`; the path of the latter."""
-    root.mkdir(parents=True, exist_ok=True)
-    (root / "report.json").write_text(json.dumps(plain(asdict(report)), indent=2) + "\n", encoding="utf-8")
+    """Write ``report.json`` and ``report.html`` into `root`; the path of the latter.
+
+    Raises:
+        ContentError: The folder cannot be written to.
+    """
     page = root / "report.html"
-    page.write_text(render_html(report), encoding="utf-8")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        (root / "report.json").write_text(json.dumps(document(report), indent=2) + "\n", encoding="utf-8")
+        page.write_text(render_html(report), encoding="utf-8")
+    except OSError as error:
+        raise ContentError(f"Cannot write {root}: {error.strerror}. Choose another with -o.") from None
     return page
 
 
@@ -118,40 +194,68 @@ def render_html(report: Report) -> str:
     )
     source = resources.files("envsim.fidelity").joinpath("report.html.j2").read_text("utf-8")
     head, body = table(report)
+    model = report.worlds.get("model", Measured())
+    examples = [(example, *side_by_side(example.real, example.predicted)) for example in report.examples]
     return environment.from_string(source).render(
-        report=report, head=head, body=body, verdict=verdict(report), survival=_survival(report), percent=_percent
-    )
+        report=report, head=head, body=body, verdict=verdict(report), tiles=tiles(report), model=model,
+        sizes=_by_size(report), plots=_plots(report, model), percent=_percent, examples=examples,
+        colours=plots.COLOURS,
+    )  # fmt: skip
 
 
-def verdict(report: Report) -> str:
-    """What the figures say, in two sentences."""
-    try:
-        model, real = report.row("model"), report.row(report.reference)
-    except KeyError:
-        return "No model was compared."
-    said = []
-    if model.outcome_agreement is not None:
-        said.append(f"The model reaches the sandbox's verdict on {_percent(model.outcome_agreement)} of episodes.")
-    if model.steps_per_s and real.steps_per_s:
-        ratio = model.steps_per_s / real.steps_per_s
-        said.append(
-            f"It is {ratio:.1f}x as fast as the sandbox."
-            if ratio >= 1
-            else f"The sandbox is {1 / ratio:.0f}x faster here: use the model only where no sandbox can be had."
-        )
-    return " ".join(said)
+@dataclass(frozen=True)
+class Shown:
+    """One line of an example: how it is shown, and its text."""
+
+    kind: str
+    text: str
 
 
-def _survival(report: Report) -> list[dict[str, Any]]:
-    """Survival curves as SVG polylines in a 600 x 200 box."""
-    curves = []
-    longest = max((len(item.survival) for item in report.free_running.values()), default=1)
-    for name, item in report.free_running.items():
-        points = " ".join(
-            f"{600 * k / max(longest - 1, 1):.1f},{200 * (1 - share):.1f}" for k, share in enumerate(item.survival)
-        )
-        curves.append({"world": name, "points": points, "median": item.median_steps, "longest": longest - 1})
-    return curves
+def side_by_side(real: str, predicted: str) -> tuple[list[Shown], list[Shown]]:
+    """Both texts, the lines that the other does not have marked; of what they share only what is next to those."""
+    left, right = real.split("\n"), predicted.split("\n")
+    out: tuple[list[Shown], list[Shown]] = ([], [])
+    matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
+    for group in matcher.get_grouped_opcodes(2):
+        for shown, at in zip(out, (group[0][1], group[0][3]), strict=True):
+            if at > 0:
+                shown.append(Shown("gap", f"... {at} lines above" if not shown else "..."))
+        for tag, a, b, c, d in group:
+            kind = "same" if tag == "equal" else "differs"
+            out[0].extend(Shown(kind, line) for line in left[a:b])
+            out[1].extend(Shown(kind, line) for line in right[c:d])
+    return out
+
+
+def _plots(report: Report, model: Measured) -> dict[str, Any]:
+    decision = report.decisions.get("model")
+    cost = {
+        row.world: (row.steps_per_s, report.figure(row.world, "outcome_agreement"))
+        for row in report.rows
+        if row.world != AGAIN
+    }
+    return {
+        "survival": plots.survival(report.free_running) if report.free_running else "",
+        "ranks": plots.ranks(decision.per_policy) if decision is not None else "",
+        "reliability": plots.reliability(model.trust.bins) if model.trust is not None and model.trust.bins else "",
+        "frontier": plots.frontier({world: (pace, score) for world, (pace, score) in cost.items() if pace is not None}),
+        "bugs": plots.bug_rates(model.bugs) if model.bugs else "",
+    }
+
+
+def _by_size(report: Report) -> list[dict[str, Any]]:
+    """One-step figures of the model by size of delta, each beside those of what costs nothing."""
+    out = []
+    sources = {"model": "model", "draft": "draft", "still": "copy-previous"}
+    for suffix, (words, _) in one_step.SIZES.items():
+        steps = report.figure("model", f"delta_exact{suffix}").n
+        cells = [
+            {"title": title, **{key: report.figure(world, name + suffix) for key, world in sources.items()}}
+            for name, (title, _) in one_step.MEASURES.items()
+            if name != "outcome_class"
+        ]
+        out.append({"words": words, "steps": steps, "cells": cells})
+    return out
 
 
 def _percent(value: float | Estimate | None) -> str:

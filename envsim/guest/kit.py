@@ -250,13 +250,19 @@ class Kit:
             return
         at = columns.index(collection.key)
         names = columns[:at] + columns[at + 1 :]
-        before = {row[at]: row for row in known}
-        fresh = {
-            str(row[at]): table[str(row[at])]
-            if before.get(row[at]) == row
-            else dict(zip(names, row[:at] + row[at + 1 :], strict=True))
-            for row in rows
-        }
+        if len(known) == len(table) and _grown(known, rows, at):
+            # Most steps change or add a few rows of many: the others keep their objects and their places.
+            fresh = dict(table)
+            changed = [new for old, new in zip(known, rows, strict=False) if old != new] + rows[len(known) :]
+            fresh |= {str(row[at]): dict(zip(names, row[:at] + row[at + 1 :], strict=True)) for row in changed}
+        else:
+            before = {row[at]: row for row in known}
+            fresh = {
+                str(row[at]): table[str(row[at])]
+                if before.get(row[at]) == row
+                else dict(zip(names, row[:at] + row[at + 1 :], strict=True))
+                for row in rows
+            }
         self._tables[name] = (rows, fresh)
 
     def _query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -278,6 +284,11 @@ class Kit:
     def _hash_meta(self) -> bytes:
         memory = [self.seed, self.bugs, self._start.isoformat(), self.ticks, self.counters, self.cache]
         return canonical(memory).encode()
+
+
+def _grown(known: list[tuple[Any, ...]], rows: list[tuple[Any, ...]], at: int) -> bool:
+    """Whether `rows` have the keys of `known`, column `at`, in the same order, and then perhaps some more."""
+    return len(rows) >= len(known) and [row[at] for row in known] == [row[at] for row in rows[: len(known)]]
 
 
 Db = TypeVar("Db", bound=sqlite3.Connection)

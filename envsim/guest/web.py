@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -56,10 +56,7 @@ class Request:
     @cached_property
     def cookies(self) -> dict[str, str]:
         """Cookies by name; none where the header cannot be read."""
-        try:
-            return {name: morsel.value for name, morsel in SimpleCookie(self.headers.get("cookie", "")).items()}
-        except CookieError:
-            return {}
+        return dict(_cookies(self.headers.get("cookie", "")))
 
     def read_form(self) -> dict[str, str]:
         """The fields of a sent form, the last of each name.
@@ -71,6 +68,15 @@ class Request:
         if pairs is None:
             raise Refusal("too_large", "That is more than one form can take.", 413)
         return dict(pairs)
+
+
+@lru_cache(maxsize=256)
+def _cookies(text: str) -> Mapping[str, str]:
+    # A session sends the same header with every request, and reading it takes longer than answering some of them.
+    try:
+        return {name: morsel.value for name, morsel in SimpleCookie(text).items()}
+    except CookieError:
+        return {}
 
 
 def _pairs(text: str) -> list[tuple[str, str]] | None:

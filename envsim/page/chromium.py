@@ -9,6 +9,7 @@ from typing import Any
 
 from envsim.errors import ActionError, SandboxLost, SandboxTimeout, UncertainError
 from envsim.page import browser as browsers
+from envsim.page import chromium_tab as tabs
 from envsim.page import controls, fetched, forms, probe
 from envsim.page.chromium_tab import ACTION_MS, BLANK, Session, Tab, first_line, is_fatal, is_playwright
 from envsim.page.dom import Document, Element, parse
@@ -19,13 +20,8 @@ from envsim.page.transport import SocketTransport, Transport
 from envsim.page.urls import ORIGIN, inside, resolve, without_fragment
 from envsim.types import Action
 
-VIEWPORT = {"width": 1280, "height": 720}
 MAX_WAIT_MS = 1_000
 """Longest that `noop` waits."""
-EMPTY = "/.empty"
-"""A page of the app's origin that no app has: where a saved session's storage is filled before any script runs."""
-EDITING = frozenset({"click", "dblclick", "fill", "clear", "select_option", "press"})
-"""Primitives that may change a form."""
 
 
 class ChromiumDriver(BaseDriver):
@@ -52,6 +48,7 @@ class ChromiumDriver(BaseDriver):
         self._seen: Page | None = None
         self._parsed = parse("")
         self._nodes: Any = None
+        self._edited = False
 
     # -- PageDriver: each hands its work to the browser's thread ----------------------------------
 
@@ -137,16 +134,7 @@ class ChromiumDriver(BaseDriver):
         self._proxy.posted.clear()
         self._proxy.notices.clear()
         if self._context is None:
-            self._context = browser.new_context(
-                proxy={"server": self._proxy.url},
-                viewport=VIEWPORT,
-                locale="en-US",
-                timezone_id="UTC",
-                reduced_motion="reduce",
-                service_workers="block",
-                user_agent=fetched.USER_AGENT,
-                accept_downloads=False,
-            )
+            self._context = browser.new_context(proxy={"server": self._proxy.url}, **tabs.CONTEXT)
             self._context.on("dialog", lambda dialog: dialog.dismiss())
         old = self._context.pages
         if self._open_tabs:
@@ -175,8 +163,7 @@ class ChromiumDriver(BaseDriver):
             raise UncertainError("The driver has no page yet. Call open() first.")
         try:
             notice = super().act(action)
-            if action.name in EDITING:
-                self._tab.keep_edits()
+            self._edited = action.name in tabs.EDITING
             return notice
         except Exception as error:
             if not is_playwright(error) or is_fatal(error):
@@ -190,8 +177,11 @@ class ChromiumDriver(BaseDriver):
     def _look(self) -> Page:
         for attempt in range(3):
             try:
-                self._tab.settle()
-                return self._read()
+                if attempt or self._tab.loading:
+                    self._tab.settle()
+                seen = self._read()
+                if attempt == 2 or not self._tab.loading:
+                    return seen
             except (SandboxTimeout, UncertainError):
                 raise
             except Exception:
@@ -202,6 +192,9 @@ class ChromiumDriver(BaseDriver):
 
     def _read(self) -> Page:
         url = self._page_now.url
+        if not inside(resolve(url)):
+            self._tab.settle()
+            url = self._page_now.url
         if url == BLANK:
             self._parsed, self._nodes = parse(""), None
             self._seen = Page(url=BLANK)
@@ -212,8 +205,11 @@ class ChromiumDriver(BaseDriver):
             self._parsed, self._nodes = parse(fetched.fault_page("reset" if inside(url) else "outside")), None
         else:
             handle = self._page_now.evaluate_handle(probe.PROBE)
-            self._parsed = parse(handle.evaluate("found => found.html"), live=True)
-            self._nodes = handle
+            source, edits = handle.evaluate(probe.READ)
+            self._parsed, self._nodes = parse(source, live=True), handle
+            if self._edited:
+                self._edited = False
+                self._tab.keep_edits(edits)
         self._seen = snapshot(self._parsed, resolve(url))
         return self._seen
 
@@ -221,11 +217,10 @@ class ChromiumDriver(BaseDriver):
         return self._parsed
 
     def _node(self, element: Element) -> Any:
-        index = int(element.live.get("index", "-1"))
-        handle = self._nodes.evaluate_handle(probe.NODE, index) if self._nodes else None
+        handle = self._nodes.evaluate_handle(probe.NODE, tabs.index_of(element)) if self._nodes else None
         node = handle.as_element() if handle is not None else None
         if node is None:
-            raise ActionError("The element is no longer on the page; look again.")
+            raise ActionError(tabs.GONE)
         return node
 
     def _try(self, what: str, work: Any) -> None:
@@ -237,8 +232,8 @@ class ChromiumDriver(BaseDriver):
             raise ActionError(f"The element could not be {what}: something covers it, or it is not visible.") from None
 
     def _click(self, element: Element, *, new_tab: bool, double: bool) -> str:
-        node = self._node(element)
         if new_tab:
+            self._node(element)
             return self._background(element)
         attrs = element.attrs
         navigates = "href" in attrs or forms.submitter_of(element)
@@ -250,18 +245,22 @@ class ChromiumDriver(BaseDriver):
             # The second click of a double click sends the same request again, before the first is answered.
             self._proxy.repeat = 2
         box = attrs.get("type", "").lower() in ("checkbox", "radio")
-        self._press_mouse(node, times=2 if double and not navigates else 1, box=box)
+        self._press_mouse(element, times=2 if double and not navigates else 1, box=box)
         if navigates and target.lower() == "_blank":
             self._adopt()
         self._tab.settle()
         self._proxy.repeat = 1
         return self._notice()
 
-    def _press_mouse(self, node: Any, *, times: int, box: bool) -> None:
-        point = node.evaluate(probe.POINT)
-        if point is not None:
-            self._page_now.mouse.click(*point, click_count=times)
-        elif box and node.is_visible():
+    def _press_mouse(self, element: Element, *, times: int, box: bool) -> None:
+        found = self._nodes.evaluate(probe.PLACE, tabs.index_of(element)) if self._nodes else None
+        if found is None:
+            raise ActionError(tabs.GONE)
+        if found[0] is not None:
+            self._page_now.mouse.click(*found[0], click_count=times)
+            return
+        node = self._node(element)
+        if box and node.is_visible():
             # A box that is drawn by its label lies under it: clicking the label does the same.
             for _ in range(times):
                 node.evaluate("node => { node.focus(); node.click(); }")
@@ -365,11 +364,11 @@ class ChromiumDriver(BaseDriver):
     # -- fork -----------------------------------------------------------------------------------------
 
     def _save(self) -> Session:
-        tabs = tuple(tab.save(self._source_of) for tab in self._open_tabs)
+        saved = tuple(tab.save(self._source_of) for tab in self._open_tabs)
         cookies = tuple(self._context.cookies())
         local = self._tab.stored("localStorage")
         proxy = self._proxy
-        return Session(tabs, self._active, cookies, dict(proxy.sources), frozenset(proxy.posted), local)
+        return Session(saved, self._active, cookies, dict(proxy.sources), frozenset(proxy.posted), local)
 
     def _source_of(self, url: str) -> str:
         return self._proxy.sources.get(_target(url), "") if url != BLANK else ""
@@ -383,7 +382,7 @@ class ChromiumDriver(BaseDriver):
                     self._open_tab()
                 self._proxy.replay, self._proxy.posted = dict(token.sources), set(token.posted)
                 if token.storage or saved.storage:
-                    self._page_now.goto(ORIGIN + EMPTY, wait_until="load")
+                    self._page_now.goto(ORIGIN + tabs.EMPTY, wait_until="load")
                     self._tab.store(token.storage, saved.storage)
                 self._tab.load(saved, self._proxy.replay, _target)
                 # The pages' scripts have just written there once more.

@@ -10,12 +10,33 @@ from typing import Any
 
 from envsim.errors import SandboxTimeout
 from envsim.page import probe
+from envsim.page.dom import Element
+from envsim.page.fetched import USER_AGENT
 
 BLANK = "about:blank"
 ACTION_MS = 2_000
 """Longest wait for an element to become clickable."""
 LOAD_MS = 15_000
 """Longest wait for a page to load."""
+LEAVING_MS = 25
+"""How long a page that is being left is waited in, before it is asked every millisecond whether it still is."""
+
+
+EMPTY = "/.empty"
+"""A page of the app's origin that no app has: where a saved session's storage is filled before any script runs."""
+EDITING = frozenset({"click", "dblclick", "fill", "clear", "select_option", "press"})
+"""Primitives that may change a form."""
+GONE = "The element is no longer on the page; look again."
+CONTEXT: Mapping[str, Any] = {
+    "viewport": {"width": 1280, "height": 720},
+    "locale": "en-US",
+    "timezone_id": "UTC",
+    "reduced_motion": "reduce",
+    "service_workers": "block",
+    "user_agent": USER_AGENT,
+    "accept_downloads": False,
+}
+"""What every browsing session is like."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +74,8 @@ class Tab:
         self.loading = False
         self.edits: dict[int, list[Any]] = {}
         """What was typed, by the browser's id of the entry in the history."""
+        self._entry: int | None = None
+        """That id of the page now shown; None where it is to be asked for."""
         page.set_default_timeout(ACTION_MS)
         page.set_default_navigation_timeout(LOAD_MS)
         self.cdp = page.context.new_cdp_session(page)
@@ -61,6 +84,8 @@ class Tab:
         self.cdp.on("Page.frameRequestedNavigation", self._requested)
         self.cdp.on("Page.frameStoppedLoading", self._stopped)
         self.cdp.on("Page.navigatedWithinDocument", self._stopped)
+        self.cdp.on("Page.navigatedWithinDocument", self._moved)
+        self.cdp.on("Page.frameNavigated", self._moved)
 
     def _requested(self, event: Mapping[str, Any]) -> None:
         if event["frameId"] == self.frame and event.get("disposition", "currentTab") == "currentTab":
@@ -70,19 +95,26 @@ class Tab:
         if event["frameId"] == self.frame:
             self.loading = False
 
+    def _moved(self, event: Mapping[str, Any]) -> None:
+        self._entry = None
+
     def settle(self) -> None:
         """Wait until nothing that was set off is still loading."""
         deadline = time.monotonic() + LOAD_MS / 1000
         while True:
             # A navigation set off by what came before is reported before this timer is.
             with contextlib.suppress(Exception):
-                self.page.evaluate("() => new Promise(done => setTimeout(done))")
+                self.page.evaluate(probe.TURN)
             if not self.loading:
                 return
+            # Asking takes time off the browser. Waiting in the page ends when that page does, or has loaded.
+            patience = LEAVING_MS
             while self.loading:
                 if time.monotonic() > deadline:
                     raise SandboxTimeout(f"The page did not load within {LOAD_MS // 1000} s.")
-                self.page.wait_for_timeout(1)
+                with contextlib.suppress(Exception):
+                    self.page.evaluate(probe.LOADED, patience)
+                patience = 1
 
     def history(self) -> tuple[list[str], int]:
         """URLs of the entries, and which one is shown."""
@@ -93,12 +125,16 @@ class Tab:
         found = self.cdp.send("Page.getNavigationHistory")
         return found["entries"], found["currentIndex"]
 
-    def keep_edits(self) -> None:
+    def keep_edits(self, edits: list[Any]) -> None:
         """Note what is typed on this page: the browser brings it back on the way back, but tells nobody."""
+        if not edits and not self.edits:
+            return
         # A page that just went elsewhere has nothing to keep; that the action worked is not to be doubted for it.
         with contextlib.suppress(Exception):
-            entries, at = self._entries()
-            self.edits[entries[at]["id"]] = self.page.evaluate(probe.SAVE)
+            if self._entry is None:
+                entries, at = self._entries()
+                self._entry = entries[at]["id"]
+            self.edits[self._entry] = edits
 
     def save(self, source_of: Callable[[str], str]) -> SavedTab:
         """All of it; `source_of` gives the HTML behind a URL."""
@@ -140,6 +176,11 @@ class Tab:
         """Fill both storages, and drop what was in them; does nothing on a page of no app."""
         for name, values in (("localStorage", local), ("sessionStorage", session)):
             self.page.evaluate(probe.STORE, [name, dict(values)])
+
+
+def index_of(element: Element) -> int:
+    """Where `probe.PROBE` found `element`; -1 for one that it did not mark."""
+    return int(element.live.get("index", "-1"))
 
 
 def is_playwright(error: Exception) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PROBE = """() => {
+_PROBE = """() => {
   const prefix = 'data-envsim-';
   const root = document.documentElement;
   // An inert document: its images do not load, its custom elements do not run.
@@ -41,10 +41,15 @@ PROBE = """() => {
   });
   return { html: '<!doctype html>' + copy.outerHTML, nodes };
 }"""
-"""Returns the page as HTML with `envsim.page.dom.LIVE_PREFIX` attributes, and its elements by index.
 
-The page itself is left as it is: the attributes are written into an inert copy.
-"""
+TURN = "() => new Promise(done => setTimeout(done))"
+"""Lets what was set off happen."""
+
+LOADED = """patience => new Promise(done => {
+  if (document.readyState === 'complete') setTimeout(done, patience);
+  else addEventListener('load', () => setTimeout(done));
+})"""
+"""Waits until the page has loaded, or for some milliseconds where it has."""
 
 NODE = "(found, at) => found.nodes[at]?.isConnected ? found.nodes[at] : null"
 """The element at an index of what `PROBE` returned, or null if it has left the page."""
@@ -103,3 +108,15 @@ STORE = """([name, values]) => {
   for (const [key, value] of Object.entries(values)) window[name].setItem(key, value);
 }"""
 """The counterpart of `STORED`."""
+
+PROBE = f"async () => {{ await ({TURN})(); return {{ ...({_PROBE})(), edits: ({SAVE})() }}; }}"
+"""After a `TURN`: the page as HTML with `envsim.page.dom.LIVE_PREFIX` attributes, its elements by index, and `SAVE`.
+
+The page itself is left as it is: the attributes are written into an inert copy.
+"""
+
+READ = "found => [found.html, found.edits]"
+"""What of `PROBE` leaves the page."""
+
+PLACE = f"(found, at) => {{ const node = ({NODE})(found, at); return node && [({POINT})(node)]; }}"
+"""The `POINT` of an element at an index of what `PROBE` returned, in a list; null if it has left the page."""

@@ -9,6 +9,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def _check_socket(path: Path, status: os.stat_result) -> None:
         raise ConnectionRefusedError(f"{path} is not a socket")
 
 
-def connect_tcp(host: str, port: int, timeout_s: float) -> DeadlineSocket:
+def connect_tcp(host: str, port: int, timeout_s: float | None) -> DeadlineSocket:
     """Connect to `host`.
 
     Raises:
@@ -97,7 +98,49 @@ def connect_tcp(host: str, port: int, timeout_s: float) -> DeadlineSocket:
     """
     plain = socket.create_connection((host, port), timeout_s)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return DeadlineSocket(fileno=plain.detach())
+    connected = DeadlineSocket(fileno=plain.detach())
+    connected.settimeout(timeout_s)  # it does not take over the other's
+    return connected
+
+
+class Address:
+    """Somewhere that takes connections."""
+
+    def connect(self, timeout_s: float | None) -> DeadlineSocket:
+        """Open a connection, for which `timeout_s` is the longest wait in seconds; None for no limit.
+
+        Raises:
+            OSError: Nobody is there.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class UnixAddress(Address):
+    """See `connect_unix`."""
+
+    path: Path
+
+    def connect(self, timeout_s: float | None) -> DeadlineSocket:
+        """See `Address.connect`."""
+        return connect_unix(self.path, timeout_s)
+
+
+@dataclass(frozen=True)
+class TcpAddress(Address):
+    """See `connect_tcp`."""
+
+    host: str
+    port: int
+
+    def connect(self, timeout_s: float | None) -> DeadlineSocket:
+        """See `Address.connect`."""
+        return connect_tcp(self.host, self.port, timeout_s)
+
+
+def as_address(where: Path | Address) -> Address:
+    """`where`, a path being that of a unix socket."""
+    return UnixAddress(where) if isinstance(where, Path) else where
 
 
 class DeadlineConnection(http.client.HTTPConnection):

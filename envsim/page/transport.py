@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import http.client
 import http.cookies
 import select
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 from envsim.guest.exchange import HOST as GUEST_HOST
 from envsim.guest.exchange import drive, http_scope
 from envsim.guest.kit import Asgi
-from envsim.page.sockets import MAX_ANSWER, DeadlineConnection, TooLong, connect_tcp, connect_unix, read_answer
+from envsim.page.sockets import MAX_ANSWER, Address, DeadlineConnection, TcpAddress, TooLong, as_address, read_answer
 
 Header = tuple[str, str]
 HOST = GUEST_HOST
@@ -153,22 +152,18 @@ class AsgiTransport:
 
 
 class SocketTransport:
-    """Speaks HTTP/1.1 over a unix socket, or to a base URL. Sends the very headers `AsgiTransport` does.
+    """Speaks HTTP/1.1 to a unix socket, another address or a base URL. Sends the very headers `AsgiTransport` does.
 
     Args:
-        socket: Path of the app's unix socket; None to use `base_url` over TCP.
+        socket: Path of the app's unix socket, or where else it listens; None to use `base_url` over TCP.
         base_url: Where the app is reached over TCP, as ``http://host:port``; ignored with `socket`.
         timeout_s: Longest an exchange may take, from connecting to the last byte of the body.
     """
 
-    def __init__(self, *, socket: Path | None = None, base_url: str = "", timeout_s: float = 10.0) -> None:
+    def __init__(self, *, socket: Path | Address | None = None, base_url: str = "", timeout_s: float = 10.0) -> None:
         split = urlsplit(base_url)
-        dial = (
-            functools.partial(connect_unix, socket)
-            if socket
-            else functools.partial(connect_tcp, split.hostname or "127.0.0.1", split.port or 80)
-        )
-        self._connection = DeadlineConnection(dial, timeout_s)
+        address = as_address(socket) if socket else TcpAddress(split.hostname or "127.0.0.1", split.port or 80)
+        self._connection = DeadlineConnection(address.connect, timeout_s)
 
     def send(self, request: Request) -> Response:
         """See `Transport.send`."""

@@ -1,4 +1,4 @@
-"""Whatever picks actions: null, random, explorer, oracle, noisy, scripted, chat."""
+"""Whatever picks actions: null, random, explorer, oracle, the oracle with flaws, scripted, chat."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from envsim.errors import ActionError, ContentError
 from envsim.policy.base import NullPolicy, Policy, ScriptedPolicy
 from envsim.policy.chat import ChatPolicy
 from envsim.policy.explorer import ExplorerPolicy
+from envsim.policy.flawed import LADDER, CarelessPolicy, ClumsyPolicy, FlawedPolicy, ForgetfulPolicy, HastyPolicy
 from envsim.policy.noisy import NoisyPolicy
 from envsim.policy.oracle import OraclePolicy
 from envsim.policy.random import RandomPolicy
 
 __all__ = [
+    "LADDER",
     "ChatPolicy",
     "ExplorerPolicy",
+    "FlawedPolicy",
     "NoisyPolicy",
     "NullPolicy",
     "OraclePolicy",
@@ -27,8 +30,9 @@ __all__ = [
 
 
 def get_policy(name: str) -> Policy:
-    """A new policy, as its name says: ``null``, ``random``, ``explorer``, ``oracle``, ``noisy``, ``noisy:P``,
-    ``scripted:FILE`` or ``chat:MODEL``.
+    """A new policy, as its name says: ``null``, ``random``, ``explorer``, ``oracle``, ``noisy:P``, ``hasty:P``,
+    ``forgetful:P``, ``clumsy:P``, ``careless:P``, ``scripted:FILE`` or ``chat:MODEL``. P, the chance of a slip
+    per step, may be left out.
 
     A script holds one action a line, in any form `Action.parse` reads; a chat model is asked at ``$OPENAI_BASE_URL``.
 
@@ -41,14 +45,21 @@ def get_policy(name: str) -> Policy:
     return _MAKERS[kind](argument)
 
 
-def _noisy(argument: str) -> Policy:
-    try:
-        epsilon = float(argument or 0.15)
-    except ValueError:
-        epsilon = -1.0
-    if not 0.0 <= epsilon <= 1.0:
-        raise ContentError(f"noisy:{argument} has no probability. Give a number from 0 to 1, for example noisy:0.15.")
-    return NoisyPolicy(epsilon)
+def _rated(make: Callable[[float], Policy], name: str, usual: float) -> Callable[[str], Policy]:
+    """A policy whose argument is its chance of a slip."""
+
+    def build(argument: str) -> Policy:
+        try:
+            rate = float(argument or usual)
+        except ValueError:
+            rate = -1.0
+        if not 0.0 <= rate <= 1.0:
+            raise ContentError(
+                f"{name}:{argument} has no probability. Give a number from 0 to 1, for example {name}:{usual}."
+            )
+        return make(rate)
+
+    return build
 
 
 def _scripted(argument: str) -> Policy:
@@ -81,7 +92,10 @@ _MAKERS: dict[str, Callable[[str], Policy]] = {
     "random": _plain(RandomPolicy),
     "explorer": _plain(ExplorerPolicy),
     "oracle": _plain(OraclePolicy),
-    "noisy": _noisy,
+    "noisy": _rated(NoisyPolicy, "noisy", 0.15),
+    **{
+        made.name: _rated(made, made.name, 0.1) for made in (HastyPolicy, ForgetfulPolicy, ClumsyPolicy, CarelessPolicy)
+    },
     "scripted": _scripted,
     "chat": _chat,
 }

@@ -24,10 +24,14 @@ from envsim.content import PACKAGE
 from envsim.errors import SandboxError
 from envsim.guest.probe import Facts, probe
 from envsim.guest.supervisor import APP_SOCKET
+from envsim.page.sockets import UnixAddress
 from envsim.page.transport import Request, SocketTransport, Transport, WireFault
+from envsim.sandbox.audit_gate import gate_findings, link_is_refused
 from envsim.sandbox.client import Lease, SocketControl
 from envsim.sandbox.docker import DockerSandbox
 from envsim.sandbox.forward import Forwarder
+from envsim.sandbox.gate import SHARED, Gate
+from envsim.sandbox.image import engine_errors
 from envsim.sandbox.process import ProcessSandbox
 from envsim.sandbox.runtime import Sandbox
 from envsim.sandbox.seed import folder_files
@@ -35,9 +39,6 @@ from envsim.sandbox.served import ServedSandbox
 
 ALWAYS_SET = frozenset({"HOME", "HOSTNAME", "LC_CTYPE"})
 """Variables that the engine or Python itself sets."""
-
-SHARED = "/run/envsim"
-"""Where a container finds the folder of its sockets."""
 
 LISTENING = "nothing listens on TCP but on the declared port, and that on loopback alone"
 LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
@@ -94,10 +95,19 @@ def audit(sandbox: Sandbox) -> list[Finding]:
         "host environment not passed on": not _leaked(sandbox, facts),
         "control plane not reachable through the app": hidden,
         "spec, seed and oracles not served": not served,
-        "sockets in a folder only the owner can enter": _folder_is_private(sandbox),
-        "a link in place of the app's socket not followed": _link_is_refused(sandbox),
+        **_ways_in(sandbox),
     }
     return [{"item": item, "held": held} for item, held in findings.items()]
+
+
+def _ways_in(sandbox: Sandbox) -> dict[str, bool]:
+    """Safeguards of what leads to the sandbox, which is a folder of sockets, or a gate before them."""
+    link = "a link in place of the app's socket not followed"
+    if isinstance(sandbox, DockerSandbox) and isinstance(sandbox.crossing, Gate):
+        with engine_errors(SandboxError, f"The gate of {sandbox.name} cannot be looked at"):
+            return {**gate_findings(sandbox, sandbox.crossing), link: link_is_refused(sandbox, sandbox.crossing)}
+    private = "sockets in a folder only the owner can enter"
+    return {private: _folder_is_private(sandbox), link: _link_is_refused(sandbox)}
 
 
 def _is_fleeting(mount: str) -> bool:
@@ -287,7 +297,7 @@ def _try_every_way_in(name: str, place: Path) -> None:
         control.health()
     with contextlib.suppress(OSError):
         Lease(place, timeout_s=0.5)
-    with contextlib.closing(Forwarder(place)) as forwarder:
+    with contextlib.closing(Forwarder(UnixAddress(place))) as forwarder:
         transport = SocketTransport(base_url=forwarder.url, timeout_s=0.5)
         _fetch(transport, "GET", "/")
         transport.close()

@@ -32,6 +32,21 @@ def guest_files() -> dict[str, bytes]:
     return files
 
 
+GATE = """\
+ARG BASE
+FROM $BASE
+COPY gate.py pipe.py /opt/
+USER 1000:1000
+ENTRYPOINT ["python3", "-I", "/opt/gate.py"]
+"""
+
+
+def gate_files() -> dict[str, bytes]:
+    """The build context of the gate's image; see `envsim.guest.gate` and `pipe`."""
+    code = {name: (PACKAGE / "guest" / name).read_bytes() for name in ("gate.py", "pipe.py")}
+    return {"Dockerfile": GATE.encode(), **code}
+
+
 def all_requirements(spec: SandboxSpec) -> list[str]:
     """Everything pip installs beside the bundle for the app of `spec`, sorted; after `CLOSED` where that is all."""
     hosted = HOSTED_REQUIREMENTS if spec.hosted is not None and spec.hosted.kind == "wsgi" else ()

@@ -1,9 +1,8 @@
-"""The control plane and the lease of a sandbox that runs somewhere else, over its unix socket."""
+"""The control plane and the lease of a sandbox that runs somewhere else."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import http.client
 import json
 import threading
@@ -14,7 +13,7 @@ from typing import Any, cast
 
 from envsim.errors import ContentError, SandboxError, SandboxLost, SandboxStartError, SandboxTimeout
 from envsim.guest.supervisor import MAX_STATE
-from envsim.page.sockets import MAX_ANSWER, DeadlineConnection, connect_unix, read_answer
+from envsim.page.sockets import MAX_ANSWER, Address, DeadlineConnection, as_address, read_answer
 from envsim.sandbox.runtime import Changes, ResetRequest
 from envsim.state import StateView, apply
 
@@ -29,18 +28,23 @@ class SocketControl:
 
     Args:
         name: Name of the sandbox, for messages.
-        path: Its control socket.
+        where: Its control socket, or where else its control plane listens.
         timeout_s: Longest wait for one whole answer.
         explain: Says what became of the sandbox, e.g. the end of its log; "" if unknown.
     """
 
     def __init__(
-        self, name: str, path: Path, *, timeout_s: float = CONTROL_TIMEOUT_S, explain: Callable[[], str] = str
+        self,
+        name: str,
+        where: Path | Address,
+        *,
+        timeout_s: float = CONTROL_TIMEOUT_S,
+        explain: Callable[[], str] = str,
     ) -> None:
         self._name = name
         self.explain = explain
         self._timeout_s = timeout_s
-        self._connection = DeadlineConnection(functools.partial(connect_unix, path), timeout_s)
+        self._connection = DeadlineConnection(as_address(where).connect, timeout_s)
         self._lock = threading.Lock()
         self._known: tuple[str | None, StateView] = (None, {})
         """The state view as last told, and its mark: only what changed since is asked for."""
@@ -149,11 +153,11 @@ class Lease:
     """Keeps a sandbox up for as long as this process lives and `release` is not called.
 
     Raises:
-        OSError: Nothing listens on `path` yet.
+        OSError: Nothing listens there yet.
     """
 
-    def __init__(self, path: Path, timeout_s: float = CONTROL_TIMEOUT_S) -> None:
-        self._socket = connect_unix(path, timeout_s)
+    def __init__(self, where: Path | Address, timeout_s: float = CONTROL_TIMEOUT_S) -> None:
+        self._socket = as_address(where).connect(timeout_s)
         try:
             self._socket.sendall(b"GET /lease HTTP/1.1\r\nhost: control\r\n\r\n")
             if not self._socket.recv(64).startswith(b"HTTP/1.1 200"):
@@ -167,11 +171,13 @@ class Lease:
         self._socket.close()
 
 
-def wait_for_lease(path: Path, deadline_s: float, check: Callable[[], None], log: Callable[[], str]) -> Lease:
-    """A lease on the sandbox whose control socket appears at `path`.
+def wait_for_lease(
+    where: Path | Address, deadline_s: float, check: Callable[[], None], log: Callable[[], str]
+) -> Lease:
+    """A lease on the sandbox whose control plane is about to listen.
 
     Args:
-        path: The control socket.
+        where: Its control socket, or where else.
         deadline_s: Longest wait.
         check: Called between attempts; raises when waiting has become pointless.
         log: What the sandbox has logged so far.
@@ -182,7 +188,7 @@ def wait_for_lease(path: Path, deadline_s: float, check: Callable[[], None], log
     end = time.monotonic() + deadline_s
     while True:
         with contextlib.suppress(OSError):
-            return Lease(path)
+            return Lease(where)
         check()
         if time.monotonic() > end:
             tail = log()[-LOG_TAIL:].strip() or "(empty)"

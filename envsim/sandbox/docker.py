@@ -1,39 +1,36 @@
 """A clone in a container that has no network at all.
 
-The app and its control plane answer on unix sockets in a folder shared with the host; the host
-forwards a loopback port to the app's alone.
+The app and its control plane answer on unix sockets in a folder that leads here one way or another (see
+`envsim.sandbox.crossing`); the host forwards a loopback port to the app's alone.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import importlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 from envsim.errors import SandboxError, SandboxLost, SandboxStartError
 from envsim.guest.probe import Facts
-from envsim.guest.supervisor import CONTROL_SOCKET
+from envsim.page.sockets import Address
 from envsim.sandbox import registry
 from envsim.sandbox.client import LOG_TAIL, Lease, SocketControl, wait_for_lease
+from envsim.sandbox.crossing import IO, Crossing, Crossings, wanted_transport
 from envsim.sandbox.image import Progress, connect, engine_errors, ensure_image, quiet
-from envsim.sandbox.owner import Owner, container_labels, pid_space
+from envsim.sandbox.owner import container_labels
+from envsim.sandbox.remove import gone_is_fine, remove, sweep_containers
 from envsim.sandbox.served import ServedSandbox, disk_errors, probe_arguments, reserve
 from envsim.sandbox.spec import SandboxSpec
 
 START_S = 60.0
 LEASE_S = 10.0
-REMOVED_WITHIN_S = 10.0
 SEEN_WITHIN_S = 2.0
 MEMORY = 512 * 1024 * 1024
 PIDS = 128
 CPUS = 1.0
-IO = "io"
 TMP = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
 OUTSIDE = ("/tmp", "/dev/shm", "/run/envsim")  # noqa: S108 -- inside the container
 """All that a container's user can write to beside its data folder."""
@@ -45,8 +42,9 @@ class DockerSandbox(ServedSandbox):
     """See `Sandbox`."""
 
     container: Any
-    left: list[Any]
-    """Containers that could not be removed while the engine was away; its runtime tries again."""
+    crossing: Crossing
+    left: list[Callable[[], None]]
+    """Removals that failed while the engine was away; its runtime tries again."""
 
     def log(self) -> str:
         """What it has logged so far."""
@@ -68,16 +66,18 @@ class DockerSandbox(ServedSandbox):
             return {entry.partition("=")[0] for entry in self.container.image.attrs["Config"]["Env"]}
 
     def _end(self) -> None:
-        try:
-            _remove(self.container)
-        except SandboxLost:
-            self.left.append(self.container)
-            raise
+        failed = _end_all(self.container, self.crossing, self.left)
+        if failed is not None:
+            raise failed
 
     def _again(self) -> Lease:
         with engine_errors(SandboxStartError, f"Container {self.name} cannot be restarted"):
+            self.crossing.again()
             self.container.restart(timeout=0)
-            return _await(self.spec, self.container, self._io)
+            if self.record.control != self.crossing.where:
+                self.record = replace(self.record, control=self.crossing.where)
+                registry.write(self.record)
+            return _await(self.spec, self.container, self.crossing.control)
 
 
 class DockerRuntime:
@@ -86,98 +86,87 @@ class DockerRuntime:
     Args:
         base: Image to build on; None as `envsim.sandbox.image.find_base` decides.
         progress: Called with a line of text before anything slow.
+        transport: One of `envsim.sandbox.crossing.TRANSPORTS`; None for what works.
 
     Raises:
+        ContentError: There is no such transport.
         PrerequisiteError: No docker package or no engine.
     """
 
-    def __init__(self, base: str | None = None, progress: Progress = quiet) -> None:
+    def __init__(self, base: str | None = None, progress: Progress = quiet, *, transport: str | None = None) -> None:
+        wanted_transport(transport)
         self._client = connect()
-        self._left: list[Any] = []
+        self._left: list[Callable[[], None]] = []
         self._base = base
+        self._crossings = Crossings(self._client, transport, base, progress)
         self._progress = progress
         sweep_containers(self._client)
 
     def prepare(self, spec: SandboxSpec) -> str:
-        """Build the image of `spec` if need be; its tag. See `envsim.sandbox.image.ensure_image`."""
+        """Make all ready that starts of `spec` share: its image, and the way to it; the image's tag.
+
+        See `envsim.sandbox.image.ensure_image` and `envsim.sandbox.crossing.find_transport`.
+        """
         with engine_errors(SandboxStartError, f"The image of {spec.name} cannot be made ready"):
-            return ensure_image(self._client, spec, self._base, self._progress)
+            image = ensure_image(self._client, spec, self._base, self._progress)
+        self._crossings.transport(image)
+        return image
 
     def start(self, spec: SandboxSpec) -> DockerSandbox:
         """See `Runtime.start`."""
         self._remove_left()
         image = self.prepare(spec)
-        record, container = reserve(spec.ref, "docker", IO), None
-        io = Path(record.folder) / IO
+        record, container, crossing = reserve(spec.ref, "docker", IO), None, None
         try:
-            # Open to the container's user; the folder around it is closed to everyone but us.
             what = f"The {spec.name} container cannot be started"
             with disk_errors(what), engine_errors(SandboxStartError, what):
-                io.mkdir()
-                io.chmod(0o777)
+                crossing = self._crossings.make(record, image)
+                record = replace(record, control=crossing.where, transport=self._crossings.transport(image))
                 # Not `run`, which forgets a container that is there but cannot be started.
-                container = _create(self._client, spec, image, record.name, io)
+                container = _create(self._client, spec, image, record.name, crossing.volumes)
                 container.start()
                 record = replace(record, container_id=str(container.id))
                 registry.write(record)
-                lease = _await(spec, container, io)
+                lease = _await(spec, container, crossing.control)
         except BaseException:
-            if container is not None:
-                self._discard(container)
+            # What stopped it says more than what cannot be removed.
+            _end_all(container, crossing, self._left)
             registry.forget(record)
             raise
-        control = SocketControl(record.name, io / CONTROL_SOCKET, explain=functools.partial(_explain, container))
-        sandbox = DockerSandbox(spec, record, io, lease, control)
-        sandbox.container, sandbox.left = container, self._left
+        control = SocketControl(record.name, crossing.control, explain=functools.partial(_explain, container))
+        sandbox = DockerSandbox(spec, record, crossing.app, lease, control)
+        sandbox.container, sandbox.crossing, sandbox.left = container, crossing, self._left
         return sandbox
-
-    def _discard(self, container: Any) -> None:
-        """Remove what a start that failed has left, or note it for later: what stopped it says more."""
-        try:
-            _remove(container)
-        except SandboxLost:
-            self._left.append(container)
 
     def _remove_left(self) -> None:
         """Remove what could not be removed before: while its owner lives, no sweep takes it."""
         while self._left:
-            container = self._left.pop()
+            end = self._left.pop()
             try:
-                _remove(container)
+                end()
             except SandboxLost:
-                self._left.append(container)
+                self._left.append(end)
                 raise
 
 
-def sweep_containers(client: Any) -> list[str]:
-    """Remove containers of ours, folders and records of sandboxes, whose owner no longer lives; their names."""
-    swept = []
-    with engine_errors(SandboxError, "Containers that killed owners left cannot be listed"):
-        found = client.containers.list(all=True, filters={"label": "envsim.owner_pid"}, ignore_removed=True)
-    for container in found:
-        labels = container.labels
-        # Another container's processes may use the same engine: their pids mean nothing here.
-        if labels.get("envsim.owner_space") != pid_space():
-            continue
-        if not Owner(int(labels["envsim.owner_pid"]), int(labels["envsim.owner_start"])).alive():
-            _remove(container)
-            # One that was to answer a question about an image was no sandbox and has no name of ours.
-            swept.append(labels.get("envsim.name") or container.name)
-    for record in list(registry.orphans("docker")):
-        registry.forget(record)
-        swept.append(record.name)
-    return sorted(set(swept))
-
-
-def remove_container(client: Any, container_id: str) -> None:
-    """Remove a container and its volumes; not an error if it is gone."""
-    with _gone_is_fine("A container cannot be removed"):
-        _remove(client.containers.get(container_id))
+def _end_all(container: Any, crossing: Crossing | None, left: list[Callable[[], None]]) -> SandboxLost | None:
+    """Remove a container, then its crossing; what cannot be removed goes to `left`, and why is returned."""
+    failed = None
+    ends: list[Callable[[], None]] = [functools.partial(remove, container)] if container is not None else []
+    ends += [crossing.close] if crossing is not None else []
+    for end in ends:
+        try:
+            end()
+        except SandboxLost as error:
+            # The list is emptied from its end.
+            left.insert(0, end)
+            failed = failed or error
+    return failed
 
 
 def read_log_of(client: Any, container_id: str) -> str:
     """What the container with this id has logged so far; "" if it is gone."""
-    with _gone_is_fine("The log of a container cannot be read"):
+    with gone_is_fine("The log of a container cannot be read"):
         return read_log(client.containers.get(container_id))
     return ""
 
@@ -187,12 +176,12 @@ def read_log(container: Any) -> str:
     return str(container.logs().decode("utf-8", "replace"))
 
 
-def _await(spec: SandboxSpec, container: Any, io: Path) -> Lease:
+def _await(spec: SandboxSpec, container: Any, control: Address) -> Lease:
     """A lease on a container that was just started, once it is healthy."""
-    return wait_for_lease(io / CONTROL_SOCKET, START_S, _Watch(spec, container), lambda: read_log(container))
+    return wait_for_lease(control, START_S, _Watch(spec, container), lambda: read_log(container))
 
 
-def _create(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> Any:
+def _create(client: Any, spec: SandboxSpec, image: str, name: str, volumes: dict[str, dict[str, str]]) -> Any:
     hosted = spec.origin.hosted
     data = [hosted.data] if hosted is not None else []
     arguments = [f"--data={folder}" for folder in data] + [f"--outside={folder}" for folder in OUTSIDE if data]
@@ -211,7 +200,7 @@ def _create(client: Any, spec: SandboxSpec, image: str, name: str, io: Path) -> 
         pids_limit=PIDS,
         nano_cpus=int(CPUS * 1e9),
         hostname="app",
-        volumes={str(io): {"bind": "/run/envsim", "mode": "rw,z"}},
+        volumes=volumes,
         use_config_proxy=False,
         log_config={"type": "json-file", "config": {"max-size": "5m", "max-file": "1"}},
         labels={"envsim.app": spec.ref, "envsim.name": name, **container_labels()},
@@ -239,7 +228,7 @@ class _Watch:
 
 def _explain(container: Any) -> str:
     try:
-        with _gone_is_fine("It cannot be looked at"):
+        with gone_is_fine("It cannot be looked at"):
             end = time.monotonic() + SEEN_WITHIN_S
             while True:
                 container.reload()
@@ -255,38 +244,3 @@ def _explain(container: Any) -> str:
     except SandboxLost as error:
         return str(error).rstrip(".")
     return "its container was removed"
-
-
-def _remove(container: Any) -> None:
-    """Remove a container; when this returns it is gone, whoever removed it."""
-    with _gone_is_fine(f"Container {container.name} cannot be removed"):
-        container.remove(force=True, v=True)
-        return
-    # Another sweep is at it: what we report as swept must be gone, not going.
-    end = time.monotonic() + REMOVED_WITHIN_S
-    while _exists(container):
-        if time.monotonic() > end:
-            raise SandboxLost(f"Container {container.name} is still being removed. Look at the engine's log.")
-        time.sleep(0.02)
-
-
-def _exists(container: Any) -> bool:
-    with _gone_is_fine(f"Container {container.name} cannot be looked up"):
-        container.reload()
-        return True
-    return False
-
-
-@contextlib.contextmanager
-def _gone_is_fine(what: str) -> Iterator[None]:
-    """Says `what` in a SandboxLost if the engine fails, but not if the container is already gone."""
-    errors = importlib.import_module("docker.errors")
-    with engine_errors(SandboxLost, what):
-        try:
-            yield
-        except errors.NotFound:
-            pass
-        except errors.APIError as error:
-            # Two sweeps at once: the other one is removing it already.
-            if error.status_code != 409:
-                raise

@@ -1,6 +1,6 @@
-"""A loopback port for something that has none: a unix socket, or an ASGI app in this process.
+"""A loopback port for something that has none: an app behind a unix socket or a gate, or an ASGI app in this process.
 
-Only the app is ever forwarded; the control plane has no port.
+Only the app is ever forwarded.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ import asyncio
 import contextlib
 import socket
 import threading
-from pathlib import Path
 
 from envsim.errors import SandboxError
 from envsim.guest.kit import Asgi
 from envsim.guest.serve import make_server
-from envsim.page.sockets import connect_unix
+from envsim.page.sockets import Address
 
 CHUNK = 65_536
 READY_S = 10.0
@@ -25,13 +24,13 @@ class Forwarder:
     """Runs a loopback listener on a thread of its own until closed.
 
     Args:
-        target: A unix socket to relay bytes to, or an ASGI app to serve.
+        target: An address to relay bytes to, or an ASGI app to serve.
 
     Raises:
         SandboxError: No port is to be had.
     """
 
-    def __init__(self, target: Path | Asgi) -> None:
+    def __init__(self, target: Address | Asgi) -> None:
         self._target = target
         try:
             # Port 0: the system picks one that is free.
@@ -53,12 +52,12 @@ class Forwarder:
 
     def _run(self) -> None:
         with contextlib.closing(self._loop):
-            self._loop.run_until_complete(self._relay() if isinstance(self._target, Path) else self._serve())
+            self._loop.run_until_complete(self._relay() if isinstance(self._target, Address) else self._serve())
             self._loop.run_until_complete(_end_tasks())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
 
     async def _serve(self) -> None:
-        assert not isinstance(self._target, Path)
+        assert not isinstance(self._target, Address)
         server = make_server(self._target)
         task = asyncio.create_task(server.serve(sockets=[self._socket]))
         await self._stop.wait()
@@ -88,9 +87,9 @@ class Forwarder:
         await asyncio.gather(*connections, return_exceptions=True)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert isinstance(self._target, Path)
-        inner = connect_unix(self._target, CONNECT_S)
-        inner_reader, inner_writer = await asyncio.open_unix_connection(sock=inner)
+        assert isinstance(self._target, Address)
+        inner = self._target.connect(CONNECT_S)
+        inner_reader, inner_writer = await asyncio.open_connection(sock=inner)
         try:
             ways = [_copy(reader, inner_writer), _copy(inner_reader, writer)]
             tasks = [asyncio.ensure_future(way) for way in ways]

@@ -12,14 +12,13 @@ import io
 import json
 import os
 import re
-import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from envsim.errors import ContentError, PrerequisiteError, SandboxError, SandboxStartError, missing_extra
-from envsim.sandbox.bundle import all_requirements, files_hash, guest_files
+from envsim.sandbox.bundle import all_requirements, files_hash, gate_files, guest_files
 from envsim.sandbox.debs import INSTALL, fetch_debs
 from envsim.sandbox.dockerfile import dockerfile
 from envsim.sandbox.owner import container_labels
@@ -31,6 +30,7 @@ DEFAULT_BASE = "python:3.12-slim-bookworm"
 LOCAL_BASE = "envsim-base:bookworm"
 """What scripts/base-image.sh builds where the default cannot be pulled."""
 
+GATE_NAME = "gate"
 PYTHON_S = 60.0
 
 Progress = Callable[[str], None]
@@ -48,7 +48,7 @@ def connect() -> Any:
     """A docker client, as ``docker.DockerClient``.
 
     Raises:
-        PrerequisiteError: No docker package, no engine, or an engine that cannot share a folder with us.
+        PrerequisiteError: No docker package, or no engine.
     """
     try:
         docker = importlib.import_module("docker")
@@ -63,14 +63,13 @@ def connect() -> Any:
         if "Permission denied" in str(error):
             command = "sudo usermod -aG docker $USER, then log in again"
             raise PrerequisiteError("You are not allowed to use the Docker engine.", command=command) from None
-        raise PrerequisiteError("No Docker engine answers.", command="sudo service docker start") from None
-    if not client.api.base_url.startswith("http+docker://") or sys.platform != "linux":
-        client.close()
-        raise PrerequisiteError(
-            "The Docker engine runs on another kernel, and its unix sockets cannot be reached from here; "
-            "use the process runtime, or a Linux engine on this machine.",
-            command="docker context use default",
-        )
+        if "paramiko" in str(error):
+            raise PrerequisiteError(
+                "An engine over SSH needs a package more.", command="pip install 'docker[ssh]'"
+            ) from None
+        host = os.environ.get("DOCKER_HOST")
+        at, command = (f" at {host}", "docker info") if host else ("", "sudo service docker start")
+        raise PrerequisiteError(f"No Docker engine answers{at}.", command=command) from None
     return client
 
 
@@ -135,6 +134,23 @@ def ensure_image(client: Any, spec: SandboxSpec, base: str | None = None, progre
     return tag
 
 
+def ensure_gate(client: Any, base: str | None = None, progress: Progress = quiet) -> str:
+    """The tag of the image of gates (`envsim.guest.gate`), built now if need be. On a base of ours, never on an app's.
+
+    Raises:
+        PrerequisiteError: No base image.
+        SandboxStartError: The build failed.
+    """
+    base, files = find_base(client, base, progress), gate_files()
+    tag = _tag(client, GATE_NAME, files, base)
+    with (cache_dir() / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _image_id(client, tag):
+            progress(f"building {tag}")
+            _build(client, _tar(files), tag, base, GATE_NAME)
+    return tag
+
+
 def _own_image(client: Any, name: str) -> str:
     """The image that an app's toml names; it is never pulled, as what is not here cannot have been looked at.
 
@@ -168,7 +184,7 @@ def remove_superseded(client: Any) -> list[str]:
 
 
 def _current_tags(client: Any, specs: Iterable[SandboxSpec], bases: set[str]) -> set[str]:
-    tags = set()
+    tags = {_tag(client, GATE_NAME, gate_files(), base) for base in bases}
     for spec in {spec.origin.name: spec.origin for spec in specs}.values():
         for variant in spec.variants or (None,):
             files = build_context(spec.with_variant(variant))

@@ -47,6 +47,7 @@ def launch(
     base: str | None,
     listener: Listener,
     faults: str = "none",
+    transport: str = "auto",
 ) -> list[dict[str, Any]]:
     """Start a keeper and wait until all its sandboxes are up; their public records.
 
@@ -58,13 +59,15 @@ def launch(
         bugs: As `SandboxSpec.select_bugs` reads it.
         base: Base image; None for the default.
         faults: As `envsim.sandbox.faults.read_faults` reads it; before each sandbox on a schedule of its own.
+        transport: As `envsim.sandbox.crossing.wanted_transport` takes it.
         listener: Called with each report as it comes.
 
     Raises:
         EnvsimError: What the keeper reported; it has ended then and left nothing.
     """
     command = [sys.executable, "-m", "envsim.sandbox.keeper", app, "--count", str(count), "--runtime", runtime]
-    command += ["--seed", str(seed), "--bugs", bugs, "--faults", faults, *(["--base", base] if base else [])]
+    command += ["--seed", str(seed), "--bugs", bugs, "--faults", faults]
+    command += ["--transport", transport, *(["--base", base] if base else [])]
     with tempfile.TemporaryFile() as errors:
         keeper = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
@@ -113,6 +116,7 @@ def main() -> None:
     parser.add_argument("--bugs", required=True)
     parser.add_argument("--faults", default="none")
     parser.add_argument("--base")
+    parser.add_argument("--transport", default="auto")
     args = parser.parse_args()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -126,7 +130,7 @@ def main() -> None:
     try:
         spec = find_spec(args.app)
         request = ResetRequest(seed=args.seed, bugs=spec.select_bugs(args.bugs))
-        starter = _starter(args.runtime, args.base, spec, report)
+        starter = _starter(args, spec, report)
         faults = read_faults(args.faults)
         sandboxes = _start_all(args.count, lambda: _start(starter, request, faults, report), stop)
     except EnvsimError as error:
@@ -141,9 +145,9 @@ def main() -> None:
             sandbox.close()
 
 
-def _starter(runtime: str, base: str | None, spec: SandboxSpec, report: Listener) -> Callable[[], ServedSandbox]:
-    if runtime == "docker":
-        engine = DockerRuntime(base, lambda text: report({"note": text}))
+def _starter(args: argparse.Namespace, spec: SandboxSpec, report: Listener) -> Callable[[], ServedSandbox]:
+    if args.runtime == "docker":
+        engine = DockerRuntime(args.base, lambda text: report({"note": text}), transport=args.transport)
         engine.prepare(spec)  # once, so that the replicas find the image
         return lambda: engine.start(spec)
     processes = ProcessRuntime(lambda text: report({"note": text}))

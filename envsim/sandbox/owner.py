@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,13 +42,20 @@ class Owner:
         """The calling process."""
         return cls.of(os.getpid()) or cls(os.getpid(), 0)
 
+    @classmethod
+    def of_labels(cls, labels: Mapping[str, str]) -> Owner | None:
+        """The owner that `labels` name; None where it is nobody whose pid means anything here."""
+        if labels.get("envsim.owner_space") != pid_space():
+            return None
+        return cls(int(labels["envsim.owner_pid"]), int(labels["envsim.owner_start"]))
+
     def alive(self) -> bool:
         """Whether this very process still runs."""
         return Owner.of(self.pid) == self
 
 
 def container_labels() -> dict[str, str]:
-    """What every container of ours carries, so that `sandbox gc` removes it once the calling process is gone."""
+    """What every container, volume and network carries, so that `sandbox gc` removes it once the caller is gone."""
     owner = Owner.current()
     return {
         "envsim.owner_pid": str(owner.pid),
@@ -55,5 +65,11 @@ def container_labels() -> dict[str, str]:
 
 
 def pid_space() -> str:
-    """In which space of process ids a pid of ours means something: programs in containers have others."""
-    return str(Path("/proc/self/ns/pid").readlink())
+    """Where pids mean what they mean here: this machine, and this container of it. Several may share one engine."""
+    machine = platform.node()
+    for path in (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id")):
+        with contextlib.suppress(OSError):
+            machine = path.read_text(encoding="ascii").strip() or machine
+            break
+    namespace = Path("/proc/self/ns/pid")
+    return f"{machine} {namespace.readlink()}" if namespace.is_symlink() else machine

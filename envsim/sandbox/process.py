@@ -19,7 +19,8 @@ from typing import cast
 
 from envsim.errors import SandboxError, SandboxStartError
 from envsim.guest.probe import Facts
-from envsim.guest.supervisor import CONTROL_SOCKET
+from envsim.guest.supervisor import APP_SOCKET, CONTROL_SOCKET
+from envsim.page.sockets import UnixAddress
 from envsim.sandbox import registry
 from envsim.sandbox.client import LOG_TAIL, Lease, SocketControl, wait_for_lease
 from envsim.sandbox.owner import Owner
@@ -68,7 +69,7 @@ class ProcessSandbox(ServedSandbox):
     def _again(self) -> Lease:
         _stop(self.process)
         self.process = self.spawn()
-        self.control.explain = functools.partial(_explain, self.process, self._io)
+        self.control.explain = functools.partial(_explain, self.process, Path(self.record.folder))
         self.record, lease = _await(self.spec, self.process, self.record)
         return lease
 
@@ -102,7 +103,7 @@ class ProcessRuntime:
             raise
         explain = functools.partial(_explain, process, folder)
         control = SocketControl(record.name, folder / CONTROL_SOCKET, explain=explain)
-        sandbox = ProcessSandbox(spec, record, folder, lease, control)
+        sandbox = ProcessSandbox(spec, record, UnixAddress(folder / APP_SOCKET), lease, control)
         sandbox.process, sandbox.spawn = process, spawn
         return sandbox
 

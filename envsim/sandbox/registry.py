@@ -32,7 +32,8 @@ class Record:
         app: What it is a clone of.
         runtime: ``"process"`` or ``"docker"``.
         url: Where a browser reaches it; "" while nothing is forwarded.
-        control: Path of its control socket.
+        control: Path of its control socket, or where the gate before it is; see `envsim.sandbox.gate.control_address`.
+        transport: Which of `envsim.sandbox.crossing.TRANSPORTS` leads there.
         container_id: Docker's id; None for a process.
         folder: Private folder with its sockets and log.
         owner_pid, owner_start: The process that answers for it.
@@ -52,6 +53,7 @@ class Record:
     pid: int = 0
     pid_start: int = 0
     kept: bool = False
+    transport: str = "sockets"
 
     @property
     def owner(self) -> Owner:
@@ -60,7 +62,8 @@ class Record:
 
     def public(self) -> dict[str, Any]:
         """What ``sandbox up --json`` and ``ps --json`` print."""
-        return {key: getattr(self, key) for key in ("name", "app", "url", "runtime", "container_id", "control")}
+        shown = ("name", "app", "url", "runtime", "container_id", "control", "transport")
+        return {key: getattr(self, key) for key in shown}
 
 
 def run_dir() -> Path:

@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from envsim.errors import SandboxLost, SandboxStartError
-from envsim.guest.supervisor import APP_SOCKET, CONTROL_SOCKET
+from envsim.guest.supervisor import CONTROL_SOCKET
+from envsim.page.sockets import Address
 from envsim.page.transport import SocketTransport
 from envsim.sandbox import registry
 from envsim.sandbox.client import Lease, SocketControl
@@ -106,16 +107,16 @@ class ServedSandbox:
     Args:
         spec: What it is a clone of.
         record: How it is found, already in the registry.
-        io: Folder of its sockets.
+        app: Where its app listens.
         lease: What keeps it up.
         control: Its control plane.
     """
 
-    def __init__(self, spec: SandboxSpec, record: Record, io: Path, lease: Lease, control: SocketControl) -> None:
+    def __init__(self, spec: SandboxSpec, record: Record, app: Address, lease: Lease, control: SocketControl) -> None:
         self.spec = spec
         self.record = record
         self.control = control
-        self._io = io
+        self._app = app
         self._lease = lease
         self._forwarder: Forwarder | FaultServer | None = None
         self._transports: weakref.WeakSet[SocketTransport] = weakref.WeakSet()
@@ -135,14 +136,14 @@ class ServedSandbox:
 
     def transport(self) -> SocketTransport:
         """See `Sandbox.transport`."""
-        transport = SocketTransport(socket=self._io / APP_SOCKET)
+        transport = SocketTransport(socket=self._app)
         self._transports.add(transport)
         return transport
 
     def url(self) -> str:
         """See `Sandbox.url`."""
         if self._forwarder is None:
-            self._forwarder = Forwarder(self._io / APP_SOCKET)
+            self._forwarder = Forwarder(self._app)
             self.record = replace(self.record, url=self._forwarder.url)
             registry.write(self.record)
         return self._forwarder.url

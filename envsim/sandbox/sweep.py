@@ -10,6 +10,7 @@ from envsim.errors import PrerequisiteError
 from envsim.sandbox import docker, process, registry
 from envsim.sandbox.image import connect, remove_superseded
 from envsim.sandbox.registry import Record
+from envsim.sandbox.remove import remove_sandbox, sweep_containers
 
 OWNER_CLOSES_WITHIN_S = 15.0
 
@@ -25,7 +26,7 @@ def gc() -> list[str]:
     except PrerequisiteError:
         return sorted(swept)
     with closing(client):
-        return sorted({*swept, *docker.sweep_containers(client)})
+        return sorted({*swept, *sweep_containers(client)})
 
 
 def gc_images() -> list[str]:
@@ -58,7 +59,7 @@ def destroy(record: Record) -> None:
         registry.end_process(record)
     elif record.container_id:
         with closing(connect()) as client:
-            docker.remove_container(client, record.container_id)
+            remove_sandbox(client, record.name)
     registry.forget(record)
 
 

@@ -20,7 +20,8 @@ from envsim.page import browser
 from envsim.page.chromium import ChromiumDriver
 from envsim.page.driver import PageDriver
 from envsim.page.http import HttpDriver
-from envsim.page.transport import AsgiTransport
+from envsim.page.transport import AsgiTransport, Request
+from envsim.page.transport import Response as Answer
 from envsim.types import Action
 
 pytestmark = pytest.mark.browser
@@ -83,6 +84,62 @@ def test_scripts_and_styles_count() -> None:
         assert driver.observe().lines[0].value == "new"
         assert click(driver, "Vanish") == ""
         assert names(driver) == ["Field", "Act", "added"]
+
+
+def slow(driver_of: dict[str, Response | str], seconds: dict[str, float]) -> ChromiumDriver:
+    """A driver whose app takes its time over some paths; text is a page."""
+
+    class Slow(AsgiTransport):
+        def send(self, request: Request) -> Answer:
+            threading.Event().wait(seconds.get(request.target.partition("?")[0], 0))
+            return super().send(request)
+
+    def route(path: str, answer: Response | str) -> Route:
+        return Route(path, lambda _: answer if isinstance(answer, Response) else HTMLResponse(answer))
+
+    return ChromiumDriver(Slow(Starlette(routes=[route(path, answer) for path, answer in driver_of.items()])))
+
+
+def test_a_page_is_waited_for_until_it_has_loaded() -> None:
+    first = """<a href="/late">Late</a><a href="/none">Nothing</a><a href="#here">Here</a>
+      <button onclick="setTimeout(() => location = '/late?by=timer')">Timer</button>"""
+    late = "<p>waiting</p><script src='/late.js'></script><p>end</p><a href='/'>Back</a>"
+    script = Response("document.querySelector('p').textContent = 'loaded'", media_type="text/javascript")
+    routes: dict[str, Response | str] = {
+        "/": first,
+        "/late": late,
+        "/late.js": script,
+        "/none": Response(status_code=204),
+    }
+    # Longer than a page that is left is waited in, for the answer and again for what the page itself asks for.
+    with closing(slow(routes, {"/late": 0.08, "/late.js": 0.08, "/none": 0.08})) as driver:
+        driver.open("/", {})
+        for name in ("Late", "Timer"):
+            assert click(driver, name) == ""
+            assert names(driver) == ["loaded", "end", "Back"]
+            assert click(driver, "Back") == ""
+        assert click(driver, "Nothing") == ""
+        assert names(driver) == ["Late", "Nothing", "Here", "Timer"]
+        assert click(driver, "Here") == ""
+        assert driver.observe().url == "/"
+        assert names(driver) == ["Late", "Nothing", "Here", "Timer"]
+
+
+def test_what_is_typed_is_kept_for_each_place_in_the_history() -> None:
+    page = "<input aria-label=Field><a href='#more'>More</a><a href='/two'>Two</a><a href='/three'>Three</a>"
+    others = {name: HTMLResponse(page) for name in ("two", "three")}
+    with closing(serve(page, **others)) as driver, closing(serve(page, **others)) as other:
+        driver.open("/", {})
+        field = driver.observe().lines[0].ref
+        for name in ("Two", "More", "Three"):
+            driver.act(Action.call("fill", bid=field, value=f"before {name}"))
+            assert click(driver, name) == ""
+        driver.act(Action.call("fill", bid=field, value="last"))
+        other.load(driver.save())
+        for value in ("last", "before Three", "before Three", "before Two"):
+            assert [each.observe().lines[0].value for each in (driver, other)] == [value, value]
+            driver.act(Action.call("go_back"))
+            other.act(Action.call("go_back"))
 
 
 def test_a_covered_button_is_an_error_not_a_failure() -> None:

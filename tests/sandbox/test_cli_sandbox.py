@@ -59,7 +59,8 @@ def test_bugs(sandbox: Run) -> None:
 
 def test_up_ps_down(sandbox: Run) -> None:
     up = answer(sandbox("up", "notes", "-n", "2", "--bugs", "none", "--seed", "7", "--json"))
-    assert [set(record) for record in up] == [{"name", "app", "url", "runtime", "container_id", "control"}] * 2
+    keys = {"name", "app", "url", "runtime", "container_id", "control", "transport"}
+    assert [set(record) for record in up] == [keys] * 2
     assert all(record["runtime"] == "process" and record["container_id"] is None for record in up)
     assert all(Path(record["control"]).is_socket() for record in up)
     listed = {row["name"]: row for row in answer(sandbox("ps", "--json"))}
@@ -167,7 +168,7 @@ def test_bad_requests_to_a_running_sandbox(sandbox: Run, name: str) -> None:
 def test_a_missing_engine_is_named(sandbox: Run, command: list[str]) -> None:
     result = sandbox(*command, DOCKER_HOST="unix:///nowhere/docker.sock")
     assert result.returncode == 2
-    assert result.stderr == "error: No Docker engine answers. Run: sudo service docker start\n"
+    assert result.stderr == "error: No Docker engine answers at unix:///nowhere/docker.sock. Run: docker info\n"
 
 
 def test_a_bad_sandbox_toml_names_file_and_key(sandbox: Run, tmp_path: Path) -> None:

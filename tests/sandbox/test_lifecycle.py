@@ -32,7 +32,7 @@ RUNTIMES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
 @pytest.fixture(autouse=True)
 def own_registry(user_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A registry of this test's own, so that `down --all` meets nobody else's sandboxes."""
-    for folder in ("seeds", "guest", "wheels"):
+    for folder in ("seeds", "guest", "wheels", "engines"):
         (user_root / folder).mkdir(exist_ok=True)
         (tmp_path / folder).symlink_to(user_root / folder)
     monkeypatch.setenv("ENVSIM_CACHE", str(tmp_path))
@@ -44,7 +44,8 @@ def launch(count: int, runtime: str) -> list[Record]:
     up = keeper.launch(
         "notes", count=count, runtime=runtime, seed=1, bugs="none", base=None, listener=lambda report: None
     )
-    assert [set(record) for record in up] == [{"name", "app", "url", "runtime", "container_id", "control"}] * count
+    keys = {"name", "app", "url", "runtime", "container_id", "control", "transport"}
+    assert [set(record) for record in up] == [keys] * count
     return registry.records()
 
 

@@ -180,3 +180,22 @@ def test_a_value_that_its_format_cannot_show_is_a_content_error(text: str) -> No
 def test_no_function_fails_in_any_other_way(function: str, value: Any) -> None:
     with contextlib.suppress(ContentError):
         query(f"value | {function if '(' in function else function + '(@)'}", {"value": value})
+
+
+@given(
+    table=st.dictionaries(
+        st.sampled_from(("1", "2", "10", "a")),
+        st.dictionaries(st.sampled_from(("id", "key", "n")), st.sampled_from((1, "1", None, 2.0))) | st.just(3),
+    ),
+    field=st.sampled_from(("id", "key", "n")),
+    value=st.sampled_from((1, "1", "10", None)),
+)
+def test_select_is_rows_that_are_compared(table: dict[str, Any], field: str, value: Any) -> None:
+    wanted = [
+        row
+        for row in rows(table)
+        if isinstance(row, dict) and None not in (row.get(field), value) and str(row[field]) == str(value)
+    ]
+    scope = {"table": table, "field": field, "value": value}
+    assert query("select(table, field, value)", scope) == wanted
+    assert query("select(rows(table), field, value)", scope) == wanted

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,8 +14,8 @@ from envsim.state import apply
 from worldmodel.document import delta_lines
 from worldmodel.requests import Request
 from worldmodel.rules.clock import Clock, fit
-from worldmodel.rules.effects import variants
-from worldmodel.rules.expressions import Fresh, evaluate
+from worldmodel.rules.effects import Effects, learn, variants
+from worldmodel.rules.expressions import Fresh, evaluate, opaque
 from worldmodel.rules.known import Known
 from worldmodel.rules.programs import Outcome, Programs, draw
 from worldmodel.rules.relations import Relations
@@ -258,6 +259,32 @@ def test_keys_count_on_behind_their_prefix_and_as_wide():
     assert evaluate(Fresh("carts", "guest-"), scope) == "guest-13"
 
 
+def test_what_only_dice_know_is_a_placeholder_that_is_never_sure():
+    """A token: of the right shape, another one for each row, the same every time; no outcome that holds it is sure."""
+    relations = Relations.learn({"tokens": {}})
+
+    def example(number):
+        token = "".join(format(int(uniform(3, number, i) * 16), "x") for i in range(24))
+        state = {"tokens": {f"t{i}": {"code": "x"} for i in range(number)}}
+        scope = Scope({"who": f"t{number}"}, state, relations)
+        return scope, ((f"tokens/t{number}", {"code": token}),)
+
+    effects = learn([example(number) for number in range(12)])
+    assert effects.sure == 0
+    assert Effects.from_json(json.loads(json.dumps(effects.to_json()))) == effects
+    written = []
+    for number in (20, 21):
+        scope, _ = example(number)
+        (path, row), *_ = effects.delta(scope)
+        assert path == f"tokens/t{number}"
+        assert re.fullmatch("[0-9a-f]{24}", row["code"])
+        assert effects.delta(scope) == ((path, row),)
+        written.append(row["code"])
+    assert written[0] != written[1]
+    assert opaque("Damaged on arrival") is None
+    assert opaque("processing") is None
+
+
 # -- parts ---------------------------------------------------------------------------------------------
 
 
@@ -281,6 +308,21 @@ def test_a_condition_is_found_among_many_questions():
     tree = grow([(scope, str(scope.value("n7") >= 6)) for scope in scopes], Known.learn({}))
     assert tree.test is not None
     assert (tree.test.name, tree.test.how, tree.test.value) == ("n7", "over", 6)
+
+
+def test_wrong_rounding_is_told_from_right():
+    """A bug that rounds on every piece fires where that differs, which the amounts on the page show."""
+    rng, relations, seen = Rng("rounding"), Relations.learn({}), []
+    for _ in range(80):
+        pieces, cents = 2 + rng.integer(4), 100 + rng.integer(5000)
+        right, wrong = (pieces * cents * 15 + 50) // 100, pieces * ((cents * 15 + 50) // 100)
+        shown = {"page row Sum": f"${pieces * cents / 100:,.2f}", "page row Off": f"${wrong / 100:,.2f}",
+                 "login>coupon.value": 15}  # fmt: skip
+        seen.append((Scope(shown, {}, relations), "bug" if right != wrong else ""))
+    tree = grow(seen, Known.learn({}), doubt=3.0)
+    again = Tree.from_json(json.loads(json.dumps(tree.to_json())))
+    assert all(again.decide(scope)[0] == label for scope, label in seen)
+    assert {label for _, label in seen} == {"", "bug"}
 
 
 def test_smoothing_gives_nothing_to_what_never_followed():

@@ -16,11 +16,15 @@ from worldmodel.requests import Request
 from worldmodel.rules.branches import branch, operation
 from worldmodel.rules.effects import Effects, group
 from worldmodel.rules.expressions import (
+    ALPHABETS,
+    MOST_OFFSET,
+    Clock,
     Combine,
     Const,
     Find,
     Fresh,
     Number,
+    Opaque,
     Read,
     Switch,
     Text,
@@ -34,6 +38,7 @@ from worldmodel.rules.programs import Programs
 from worldmodel.rules.readings import READERS
 from worldmodel.rules.relations import Relations
 from worldmodel.rules.scope import Scope, open_scope
+from worldmodel.rules.times import FORMS
 from worldmodel.rules.trees import Tree
 from worldmodel.session import Sample, Situation
 
@@ -264,7 +269,9 @@ words = st.text(max_size=12)
 scalars = st.none() | st.booleans() | st.integers(-(10**6), 10**6) | words
 reads = st.builds(Read, words, st.sampled_from(sorted(READERS)))
 expressions = st.recursive(
-    st.builds(Const, scalars) | reads | st.builds(Fresh, words)
+    st.builds(Const, scalars) | reads | st.builds(Fresh, words) | st.builds(Fresh, words, words)
+    | st.builds(Clock, st.integers(-MOST_OFFSET, MOST_OFFSET), st.sampled_from(FORMS))
+    | st.builds(Opaque, st.sampled_from(sorted(ALPHABETS)), st.integers(1, 64))
     | st.builds(Find, words, st.lists(st.tuples(words, reads), min_size=1, max_size=2).map(tuple)),
     lambda inner: st.builds(Number, inner) | st.builds(Combine, st.sampled_from("+-*"), inner, inner)
     | st.lists(inner, max_size=3).flatmap(

@@ -1,10 +1,15 @@
 """A model of the shop, barely trained, behind the same gymnasium id as the sandbox."""
 
+import json
+import sys
+
 import gymnasium
 import pytest
 
+from envsim.cli.main import main
 from envsim.errors import ModelError
-from envsim.fidelity.compare import Setup, compare
+from envsim.fidelity.again import AGAIN
+from envsim.fidelity.compare import BASELINES, WORLDS, Setup, compare
 from envsim.rollout import plan, run_jobs
 from envsim.task_template import load_tasks
 from envsim.testing import check_world
@@ -62,11 +67,14 @@ def test_the_comparison_covers_every_world(made, tmp_path):
     setup = Setup("shop", model, tmp_path / "held-out", policies=("oracle",), episodes=2, interface=interface)
     report = compare(setup)
     names = [row.world for row in report.rows]
-    assert names[:4] == ["sandbox", "model", "replay", "nearest-neighbour"]
-    assert "copy-previous" in names
+    assert names == ["sandbox", *WORLDS, AGAIN, *BASELINES]
     for row in report.rows[:4]:
         assert 0 <= row.page_exact <= 1
         assert 0 <= row.outcome_agreement <= 1
+    # The oracle succeeds whatever chance does: the ceiling is 1 where nothing is to be foreseen.
+    assert report.figure(AGAIN, "outcome_agreement").value == 1
+    assert report.figure("hybrid", "sandbox_share").n
+    assert not list((model / "fallbacks").glob("*.jsonl"))
     assert len(list((tmp_path / "held-out").glob("*.jsonl"))) == 2
     assert [row.world for row in compare(setup).rows] == names
 
@@ -75,3 +83,73 @@ def test_a_model_of_another_app_is_refused(made, monkeypatch, tmp_path):
     _, model = made
     with pytest.raises(ModelError, match="shop"):
         load_world(model, "model", "wiki", "browser")
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """Runs a command line of `envsim`: exit code, stdout, stderr."""
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["envsim", *map(str, args)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        return caught.value.code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize("made", ["tools"], indirect=True)
+def test_gates_and_baselines_by_the_command_line(made, cli, tmp_path):
+    _, model = made
+    out = tmp_path / "report"
+    line = [
+        "fidelity",
+        "--model",
+        model,
+        "--interface",
+        "tools",
+        "-o",
+        out,
+        "-n",
+        3,
+        "--policies",
+        "oracle,hasty:0.2,null",
+    ]
+    line += ["--worlds", "model", "--extra", 1]
+    code, table, log = cli(*line, "--require", "parse_rate>=1", "--require", "model.unscored<=0")
+    assert code == 0
+    assert "state-delta exact match" in table
+    report = json.loads((out / "report.json").read_text())
+    assert set(report["figures"]["model"]) - {"ppi_gain"} >= {
+        "delta_exact_large",
+        "mmrv",
+        "bugs_invented",
+        "trust_auroc",
+    }
+    assert report["powered"]["model"][-1]["extra"] == 3
+    episodes = {path: path.stat().st_mtime_ns for path in out.rglob("*.jsonl")}
+    assert len(episodes) == 9 + 9 + 12  # the sandbox's, twice, and the model's with those it ran alone
+
+    # A second run takes every stage from the first: the same figures, nothing run again but what is missing.
+    gone = sorted(episodes)[-1]
+    gone.unlink()
+    code, _, log = cli(*line, "--require", "page_exact>=0.999")
+    assert (code, "error: model: page_exact is" in log) == (1, True)
+    assert {path for path, then in episodes.items() if path.stat().st_mtime_ns != then} == {gone}
+    assert json.loads((out / "report.json").read_text()) == report
+
+    (tmp_path / "before.json").write_text(json.dumps(report))
+    code, table, _ = cli(*line, "--baseline", tmp_path / "before.json")
+    assert (code, "since the baseline" in table) == (0, True)
+    report["figures"]["model"]["delta_exact"] = {"value": 1.5, "low": 1.4, "high": 1.6, "n": 9}
+    (tmp_path / "before.json").write_text(json.dumps(report))
+    code, table, log = cli(*line, "--baseline", tmp_path / "before.json")
+    assert (code, "Worse than the baseline: delta_exact was 1.500" in log) == (1, True)
+    assert "fell" in table
+
+    code, _, log = cli(*line, "--require", "accuracy>=1")
+    assert (code, "rank_correlation, mmrv" in log) == (2, True)
+    code, _, log = cli(*line, "--tolerance", "0.1")
+    assert (code, "Give --baseline" in log) == (2, True)
+    code, _, log = cli(*line[:-4], "--worlds", "dream")
+    assert (code, "'dream'" in log) == (2, True)

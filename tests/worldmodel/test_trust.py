@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 from envsim.rng import Rng
 from worldmodel.conformal import Curve, accuracy_at, auroc, calibration_error, figures, isotonic, region
 from worldmodel.support import FEATURES, comparable, same_answer
-from worldmodel.trust import PRIOR, Answered, Trust, fits
+from worldmodel.trees import NEVER, Trees, boost
+from worldmodel.trust import Answered, Trust, fits
 
 numbers = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=7)
 
@@ -166,16 +169,30 @@ def test_what_checks_was_not_fitted_on() -> None:
     assert Trust.fit(flipped)[1]["auroc"] < 0.5
 
 
+def level(value: float) -> Trees:
+    return Trees.from_json([[[0, 0, 0], [NEVER] * 3, [value, 0.0, 0.0, 0.0]]], len(FEATURES))
+
+
 def test_heads_that_disagree_are_believed_less() -> None:
-    alike = Trust(heads=(PRIOR, PRIOR))
-    apart = Trust(
-        heads=(
-            tuple(w + 4 * (i == 0) for i, w in enumerate(PRIOR)),
-            tuple(w - 4 * (i == 0) for i, w in enumerate(PRIOR)),
-        )
-    )
+    alike, apart = Trust(heads=(level(0.0), level(0.0))), Trust(heads=(level(4.0), level(-4.0)))
     sure = row(record=8.0)
     assert 0.5 < apart.probability(sure) < alike.probability(sure)
+
+
+def test_trees_say_what_a_line_cannot() -> None:
+    rng = Rng("xor")
+    x = np.array([[rng.uniform(), rng.uniform(), rng.uniform()] for _ in range(400)])
+    y = ((x[:, 0] > 0.5) != (x[:, 1] > 0.5)).astype(np.float64)
+    found = boost(x, y, np.zeros(400))
+    assert auroc(found(x).tolist(), y.astype(bool).tolist()) > 0.95
+    assert boost(x, y, np.zeros(400)) == found
+    assert Trees.from_json(json.loads(json.dumps(found.to_json())), 3) == found
+    assert found(np.full((1, 3), 1e40)).shape == (1,)
+    # What is explained already is left alone.
+    still = boost(x, y, 30 * (2 * y - 1))
+    assert np.abs(still(x)).max() < 1e-3
+    with pytest.raises(ValueError, match="features"):
+        Trees.from_json(found.to_json(), 1)
 
 
 def test_nothing_is_promised_without_held_out_sessions() -> None:
@@ -195,7 +212,15 @@ def test_drift_is_a_run_of_unusual_doubt() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"features": []}, {"heads": [[1.0]]}, {"heads": []}, {"curve": [[1]]}, {"usual": 3}]
+    "change",
+    [
+        {"features": []},
+        {"heads": [[1.0]]},
+        {"heads": [[[[99, 0, 0], [0.0] * 3, [0.0] * 4]]]},
+        {"heads": []},
+        {"curve": [[1]]},
+        {"usual": 3},
+    ],
 )
 def test_a_damaged_estimate_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError):

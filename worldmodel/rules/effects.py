@@ -18,7 +18,7 @@ from typing import Any
 
 from envsim.state import apply, canonical, diff, join_path, split_path
 from envsim.types import JsonValue, StateDelta
-from worldmodel.rules.expressions import Expression, Read, Unknown, cost, evaluate, from_json, to_json
+from worldmodel.rules.expressions import Expression, Read, Unknown, cost, evaluate, from_json, has_opaque, to_json
 from worldmodel.rules.scope import Scope
 from worldmodel.rules.search import explain, explain_key
 
@@ -244,7 +244,7 @@ def _learn_items(kind: Kind, each: Query | None, pairs: Sequence[tuple[Scope, It
     key = explain_key([(scope, item[0]) for scope, item in pairs], collection)
     if key is None:
         return None
-    sure = key[1]
+    sure = 0.0 if has_opaque(key[0]) else key[1]
     fields: list[tuple[str, Expression]] = []
     if what != "delete":
         here = [(about(scope, collection, item[0]), item[1]) for scope, item in pairs]
@@ -255,7 +255,8 @@ def _learn_items(kind: Kind, each: Query | None, pairs: Sequence[tuple[Scope, It
             if value is None:
                 return None
             fields.append((name, value[0]))
-            sure = min(sure, value[1])
+            # A placeholder stands for what cannot be known: whoever reads it is told that it is not right.
+            sure = min(sure, 0.0 if has_opaque(value[0]) else value[1])
     return Rule(kind, each, key[0], tuple(fields), sure)
 
 

@@ -86,6 +86,11 @@ class Scope:
         other._index, other._below = None, self
         return other
 
+    @property
+    def making_number(self) -> int:
+        """Which of several new rows is made, from 0."""
+        return self._making[1]
+
     def making(self, collection: str, number: int) -> Scope:
         """The same while row `number` (from 0) of several new ones of a collection is made."""
         other = copy.copy(self)

@@ -25,6 +25,8 @@ from worldmodel.rules.expressions import (
     Switch,
     Text,
     cost,
+    has_opaque,
+    opaque,
 )
 from worldmodel.rules.readings import GARBLED, readings
 from worldmodel.rules.scope import Scope
@@ -99,6 +101,8 @@ def candidates(value: JsonValue, scope: Scope) -> set[Expression]:
         out |= _sums(value, scope)
     elif len(out) == 1:
         out |= _texts(value, scope)
+        drawn = opaque(value) if len(out) == 1 else None
+        out |= {drawn} if drawn is not None else set()
     return out
 
 
@@ -108,7 +112,9 @@ def key_candidates(key: str, collection: str, scope: Scope) -> set[Expression]:
     prefix = key.rstrip("0123456789")
     if prefix != key and key == scope.fresh(collection, prefix):
         out.add(Fresh(collection, prefix))
-    if not out:
+    if not out and (drawn := opaque(key)) is not None:
+        out.add(drawn)
+    if not out or has_opaque(next(iter(out))):
         others = [name for name, rows in scope.state.items() if isinstance(rows, dict) and key in rows]
         out |= {found for name in others for found in _finds(key, name, scope)}
         out |= {Fresh(name) for name in scope.state if name != collection and key == scope.fresh(name)}

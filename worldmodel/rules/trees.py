@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import product
 from typing import Any
 
 from envsim.types import JsonValue
@@ -32,6 +33,7 @@ MAX_KINDS = 400
 KINDS = ("operation", "intended")
 MAX_BOUNDS = 24
 MAX_FIGURES = 40
+MAX_AMOUNTS = 16
 _MAX_TEXT = 60
 _SMALL = 1000
 _READ_TESTS = ("whole number", "cents", "last four digits", "letters beyond ASCII")
@@ -51,7 +53,8 @@ class Test:
     Attributes:
         name: Of the value asked about.
         how: ``has``, ``empty``, ``is``, ``over`` (at least the number `value`), ``least`` (at least the figure
-            that is called `value`), or ``reads`` (in the way of `READERS` that is called `value`).
+            that is called `value`), ``percent`` (as much as the two that `value` names give: so much of a hundred of
+            an amount, rounded), or ``reads`` (in the way of `READERS` that is called `value`).
         value: What it is compared with.
     """
 
@@ -73,6 +76,11 @@ class Test:
                 return _reaches(figure(known), figure(self.value))
             case "reads":
                 return _reads(known, str(self.value))
+            case "percent" if isinstance(self.value, list) and len(self.value) == 2:
+                amount, rate = (figure(scope.value(str(name))) for name in self.value)
+                return _is_percent(figure(known), amount, rate)
+            case "percent":
+                return False
         return _reaches(figure(known), figure(scope.value(str(self.value))))
 
 
@@ -83,6 +91,12 @@ def _reads(value: JsonValue, way: str) -> bool:
 
 def _reaches(a: Figure | None, b: Figure | None) -> bool:
     return a is not None and b is not None and a[0] == b[0] and a[1] >= b[1]
+
+
+def _is_percent(part: Figure | None, amount: Figure | None, rate: Figure | None) -> bool:
+    if part is None or amount is None or rate is None or not 0 < rate[1] <= 100:
+        return False
+    return part[1] == (amount[1] * rate[1] + 50) // 100
 
 
 def figure(value: JsonValue) -> Figure | None:
@@ -218,7 +232,7 @@ def _entropy(counts: Sequence[int]) -> float:
 
 def far(test: Test) -> float:
     """How far-fetched a question is."""
-    kind = {"has": 0.0, "empty": 0.1, "reads": 0.3, "over": 0.4, "least": 1.0}
+    kind = {"has": 0.0, "empty": 0.1, "reads": 0.3, "over": 0.4, "least": 1.0, "percent": 1.0}
     how = kind.get(test.how, 0.5 if isinstance(test.value, str) else 0.2)
     return how + 0.2 * test.name.count(">") + 0.1 * test.name.count(".") + 0.3 * test.name.startswith("page ")
 
@@ -246,7 +260,7 @@ def _splits(scopes: Sequence[Scope], known: Known) -> list[tuple[int, Test]]:
         offer(Test(name, "empty"), _bits(at for at, value in column.items() if value in (None, "", 0)) | every & ~there)
         for test, members in (*_equalities(name, column, known), *_bounds(name, column), *_ways(name, column)):
             offer(test, _bits(members))
-    for test, members in _comparisons(columns, len(scopes)):
+    for test, members in (*_comparisons(columns, len(scopes)), *_percentages(columns)):
         offer(test, _bits(members))
     return [(mask, test) for mask, (_, test) in sorted(best.items(), key=lambda entry: entry[1][0])]
 
@@ -308,3 +322,31 @@ def _comparisons(columns: dict[str, dict[int, JsonValue]], total: int) -> list[M
         (Test(a, "least", b), [at for at, one in found[a].items() if _reaches(one, found[b].get(at))])
         for a in near for b in near if a != b
     ]  # fmt: skip
+
+
+def _percentages(columns: dict[str, dict[int, JsonValue]]) -> list[Members]:
+    """Whether one amount of a page is so much of a hundred of another: rounding shows where it is not."""
+    amounts = {
+        name: found
+        for name, column in columns.items()
+        if name.startswith("page ")
+        and len(found := {at: figure(v) for at, v in column.items() if isinstance(v, str) and _AMOUNT.fullmatch(v)})
+        >= LEAST
+    }
+    rates = {
+        name: found
+        for name, column in columns.items()
+        if ">" in name and len(found := {at: figure(v) for at, v in column.items() if _is_rate(v)}) >= LEAST
+    }
+    near = sorted(amounts, key=lambda name: (-len(amounts[name]), name))[:MAX_AMOUNTS]
+    out: list[Members] = []
+    for part, amount, rate in product(near, near, sorted(rates)[:MAX_AMOUNTS]):
+        both = amounts[part].keys() & amounts[amount].keys() & rates[rate].keys() if part != amount else ()
+        held = [at for at in both if _is_percent(amounts[part][at], amounts[amount][at], rates[rate][at])]
+        if len(held) >= LEAST:
+            out.append((Test(part, "percent", [amount, rate]), held))
+    return out
+
+
+def _is_rate(value: JsonValue) -> bool:
+    return type(value) is int and 1 < value <= 100

@@ -1,0 +1,97 @@
+"""Every figure of a fidelity report by name: what it is, which way is better, and what it is for a world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from envsim.fidelity import one_step
+from envsim.fidelity.decision import Decision
+from envsim.fidelity.free_running import FreeRunning
+from envsim.fidelity.intervals import Estimate
+from envsim.fidelity.reliability import COVERAGE, Reliability
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a name stands for.
+
+    Attributes:
+        title: In words.
+        better: Which way.
+        drifts: Whether a change of it between two reports is a change of the world, not of the machine.
+        undefined_at_best: A world that gets everything right has none.
+    """
+
+    title: str
+    better: Literal["higher", "lower"] = "higher"
+    drifts: bool = True
+    undefined_at_best: bool = False
+
+
+def _one_step() -> dict[str, Figure]:
+    return {
+        name + suffix: Figure(f"{title}, {words}" if suffix else title)
+        for name, (title, _) in one_step.MEASURES.items()
+        for suffix, (words, _) in one_step.SIZES.items()
+    }
+
+
+CATALOGUE: dict[str, Figure] = {
+    **_one_step(),
+    "parse_rate": Figure("answers that parse"),
+    "answered": Figure("steps that got an answer"),
+    "median_steps": Figure("median steps to first divergence"),
+    "median_steps_certain": Figure("median steps to first divergence, chance left out"),
+    "whole_sessions": Figure("sessions that never diverge"),
+    "outcome_agreement": Figure("task-outcome agreement"),
+    "sim_pass_real_fail": Figure("passes here, fails in the sandbox", "lower"),
+    "sim_fail_real_pass": Figure("fails here, passes in the sandbox", "lower"),
+    "unscored": Figure("episodes left unscored", "lower"),
+    "success_gap": Figure("mean distance of success rates", "lower"),
+    "rank_correlation": Figure("rank correlation of policies (Spearman)"),
+    "mmrv": Figure("mean maximum rank violation", "lower"),
+    "ppi_gain": Figure("effective sandbox episodes per episode run"),
+    "bugs_reproduced": Figure("bugs reproduced, of those that can be judged"),
+    "bugs_missed": Figure("bugs missed", "lower"),
+    "bugs_invented": Figure("bugs invented", "lower"),
+    "bug_trigger_precision": Figure("bug triggers, precision"),
+    "bug_trigger_recall": Figure("bug triggers, recall"),
+    "trust_auroc": Figure("AUROC of trust", undefined_at_best=True),
+    "trust_accuracy_80": Figure(f"steps right among the {COVERAGE:.0%} most trusted"),
+    "trust_calibration_error": Figure("calibration error of trust", "lower"),
+    "sandbox_share": Figure("steps left to the sandbox", "lower"),
+    "steps_per_s": Figure("steps/s", drifts=False),
+    "speedup": Figure("speed, in sandboxes", drifts=False),
+}
+"""Name, as in ``--require``, -> figure."""
+
+
+def of_free_running(result: FreeRunning) -> dict[str, Estimate]:
+    """Its figures by name."""
+    return {
+        "median_steps": result.median,
+        "median_steps_certain": result.certain_median,
+        "whole_sessions": result.whole,
+    }
+
+
+def of_decision(result: Decision) -> dict[str, Estimate]:
+    """Its figures by name."""
+    names = ("outcome_agreement", "sim_pass_real_fail", "sim_fail_real_pass", "unscored", "success_gap",
+             "rank_correlation", "mmrv")  # fmt: skip
+    return {name: getattr(result, name) for name in names}
+
+
+def of_trust(result: Reliability) -> dict[str, Estimate]:
+    """Its figures by name."""
+    return {
+        "trust_auroc": result.auroc,
+        "trust_accuracy_80": result.accuracy,
+        "trust_calibration_error": result.calibration_error,
+    }
+
+
+def exact(value: float, n: int = 1) -> Estimate:
+    """A value that is counted or timed, not sampled."""
+    return Estimate(value, value, value, n)

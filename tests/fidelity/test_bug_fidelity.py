@@ -1,0 +1,117 @@
+"""Bug fidelity on sessions written by hand: opportunities, rates, triggers, verdicts."""
+
+import pytest
+
+from envsim.fidelity.bugs import compare_bugs, operation, summary
+from envsim.fidelity.one_step import StepScore
+from envsim.page.lines import Line, assign_refs, format_lines
+from envsim.trace import Header, Step, Trace
+from envsim.types import Action, Event, Observation
+
+LINES = assign_refs([Line("button", "Pay 3 items"), Line("link", "Mug", url="/p/mug?ref=1"), Line("textbox", "Code")])
+PAGE = Observation(url="/checkout/7", page=format_lines(LINES))
+PAY = Action.call("click", bid=LINES[0].ref)
+LOOK = Action.call("click", bid=LINES[1].ref)
+GO = Action.call("goto", url="/")
+BUGS = {"down": 0.2, "modal": 1.0, "stale": 1.0}
+
+
+def session(*steps: tuple[Action, str], bugs: dict[str, float] = BUGS, seed: int = 0) -> Trace:
+    rows = [Step(index=0, observation=PAGE)]
+    for index, (action, bug) in enumerate(steps, start=1):
+        events = (Event(kind="bug", id=bug),) if bug else ()
+        rows.append(Step(index=index, action=action, observation=PAGE, events=events))
+    header = Header(session="s", app="x", source="rollout", interface="browser", bugs=bugs, seed=seed)
+    return Trace(header, tuple(rows), None)
+
+
+def pays(fired: int, of: int, bug: str = "down", action: Action = PAY) -> list[Trace]:
+    """Sessions of one step each, all of other seeds: independent opportunities."""
+    return [session((action, bug if i < fired else ""), seed=i) for i in range(of)]
+
+
+def test_an_operation_says_what_is_done_without_whose():
+    before = Step(index=0, observation=PAGE)
+    assert operation(before, PAY) == 'press "Pay 0 items" at /checkout/*'
+    assert operation(before, LOOK) == "open /p/*"
+    assert operation(before, Action.call("goto", url="/c/mugs?page=2&sort=x")) == "open /c/*"
+    assert operation(before, Action.call("fill", bid=LINES[2].ref, value="X")) == "fill"
+    assert operation(before, Action.say("hello")) == "say"
+    tools = Step(index=0, observation=Observation(result="{}"))
+    assert operation(tools, Action.call("get_order", number="7")) == "tool get_order"
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "verdict"),
+    [
+        (pays(8, 40), pays(9, 40), "reproduced"),
+        (pays(8, 40), pays(30, 40), "rate off"),
+        (pays(20, 40), pays(0, 40), "missed"),
+        (pays(1, 5), pays(0, 5), "too few"),
+        (pays(8, 40), [session()], "too few"),  # it never came to pay at all
+        (pays(0, 40), pays(20, 40), "invented"),
+        (pays(0, 40), pays(20, 40, "unheard-of"), "invented"),
+    ],
+)
+def test_verdicts(reference, candidate, verdict):
+    (row,) = compare_bugs(reference, candidate)
+    assert row.verdict == verdict
+
+
+def test_rates_count_opportunities_in_each_world():
+    real = session((PAY, "down"), (PAY, ""), (LOOK, ""), (LOOK, ""))
+    sim = session((PAY, ""), (PAY, ""), (PAY, "down"), (LOOK, ""))
+    (row,) = compare_bugs([real], [sim])
+    assert (row.declared, row.reference.value, row.reference.n) == (0.2, 0.5, 2)
+    assert (row.candidate.value, row.candidate.n) == (pytest.approx(1 / 3), 3)
+    assert (row.precision.value, row.recall.value) == (1.0, 1.0)
+
+
+def test_a_bug_that_fires_where_it_does_not_belong_is_invented_there():
+    real = [*pays(10, 20), *pays(0, 30, action=LOOK)]
+    sim = [*pays(10, 20), *pays(20, 30, action=LOOK)]
+    (row,) = compare_bugs(real, sim)
+    assert row.verdict == "invented"
+    assert row.precision.value == pytest.approx(10 / 30)
+    assert row.recall.value == 1.0
+
+
+def test_one_may_fire_where_it_could_not_be_seen_to():
+    # At a rate of 0.2 three visits without a firing tell nothing; fourteen do.
+    for visits, precision in ((3, 1.0), (14, 0.5)):
+        real = [*pays(4, 20), *pays(0, visits, action=LOOK)]
+        (row,) = compare_bugs(real, [*pays(2, 20), *pays(2, 9, action=LOOK)])
+        assert row.precision.value == precision
+
+
+def test_chance_that_policies_share_counts_once():
+    # Ten seeds, of each eight policies' episodes: fired in two seeds here and in five there.
+    def world(fired: int) -> list[Trace]:
+        return [session((PAY, "down" if seed < fired else ""), seed=seed) for seed in range(10) for _ in range(8)]
+
+    (row,) = compare_bugs(world(2), world(5))
+    assert row.verdict == "reproduced"
+    assert (row.reference.value, row.reference.n) == (0.2, 80)
+    assert row.reference.high > 0.5
+    (apart,) = compare_bugs(pays(16, 80), pays(40, 80))
+    assert apart.verdict == "rate off"
+
+
+def test_a_bug_that_always_fires_is_compared_step_by_step():
+    def score(real: str, predicted: str) -> StepScore:
+        return StepScore("s", 1, True, 1.0, True, True, 0, real=(real,), predicted=(predicted,))
+
+    steps = [score("modal", "modal"), score("modal", ""), score("", "modal"), score("modal", "modal")]
+    (row,) = compare_bugs(pays(3, 4, "modal"), pays(3, 4, "modal"), steps)
+    assert (row.precision.value, row.precision.n) == (pytest.approx(2 / 3), 3)
+    assert (row.recall.value, row.recall.n) == (pytest.approx(2 / 3), 3)
+
+
+def test_figures_over_all_bugs():
+    real = [*pays(8, 40), *pays(20, 40, "stale", LOOK), *pays(1, 2, "modal", GO)]
+    sim = [*pays(8, 40), *pays(0, 40, "stale", LOOK), *pays(20, 40, "made-up"), *pays(0, 2, "modal", GO)]
+    found = summary(compare_bugs(real, sim))
+    # "modal" fired once of two times and never in the other world: that tells nothing.
+    assert (found["bugs_reproduced"].value, found["bugs_reproduced"].n) == (pytest.approx(1 / 3), 3)
+    assert (found["bugs_missed"].value, found["bugs_invented"].value) == (1.0, 1.0)
+    assert summary(())["bugs_invented"].n == 0

@@ -1,0 +1,151 @@
+"""A model goes on as production drifts, and back again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+import torch
+
+from envsim.errors import ModelError, TraceError
+from envsim.page.lines import format_lines, parse_lines
+from envsim.trace import TraceReader, TraceWriter
+from worldmodel import dataset
+from worldmodel.checkpoint import Model, load_model
+from worldmodel.dataset import HELD_OUT, TRAIN
+from worldmodel.train import Args as Training
+from worldmodel.train import train
+from worldmodel.update import Args, mix_networks, roll_back, update
+
+Cli = Callable[..., "CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def base(tiny_traces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("update") / "model"
+    return train(Training(tiny_traces, out, steps=10, width=16, layers=1, heads=1, device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def drifted(tiny_held_out: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sessions after a release that greets otherwise."""
+    root = tmp_path_factory.mktemp("drifted")
+    for trace in TraceReader(tiny_held_out):
+        writer = TraceWriter(root, trace.header, state=trace.state)
+        for step in trace.steps:
+            lines = parse_lines(step.observation.page)
+            page = format_lines(lines).replace('"Welcome"', '"Good to see you"').replace('"Your cart"', '"Your bag"')
+            writer.write(step.model_copy(update={"observation": step.observation.model_copy(update={"page": page})}))
+        writer.finish(None)
+    return root
+
+
+@pytest.fixture
+def model(base: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(base, tmp_path / "model")
+
+
+def right_on_greeting(model: Model) -> bool:
+    """Whether the latest record of the home page is the new one."""
+    home = next(s for s in model.data.samples if s.situation.request.key == 'get "/"')
+    return any("Good to see you" in line for line in model.memory.at(home.situation, "")[0].target)
+
+
+def test_an_update_learns_the_new_and_tells_before_and_after(model: Path, drifted: Path) -> None:
+    old = load_model(model)
+    report = update(Args(model, drifted, steps=6, device="cpu"))
+    made = load_model(model)
+    assert report["sessions"] == 10
+    assert made.data.manifest["samples"] == old.data.manifest["samples"] + report["samples"]
+    assert not right_on_greeting(old)
+    assert right_on_greeting(made)
+    assert report["after"]["new"] > report["before"]["new"]
+    assert report["after"]["old"] is not None
+    assert [p["mix"] for p in report["curve"]] == [0.0, 0.25, 0.5, 0.7, 0.75, 1.0]
+    assert made.config["update"]["after"] == report["after"]
+    weights = made.network.state_dict()
+    assert any(not torch.equal(weights[name], tensor) for name, tensor in old.network.state_dict().items())
+    kept = load_model(model / "base")
+    assert kept.config["key"] == old.config["key"]
+    assert not list(model.glob(".update*"))
+
+
+def test_rollback_brings_every_byte_back(model: Path, drifted: Path) -> None:
+    def files() -> dict[str, bytes]:
+        return {str(p.relative_to(model)): p.read_bytes() for p in sorted(model.rglob("*")) if p.is_file()}
+
+    before = files()
+    with pytest.raises(ModelError, match="not updated"):
+        roll_back(model)
+    update(Args(model, drifted, steps=1, device="cpu"))
+    assert files() != before
+    roll_back(model)
+    assert files() == before
+
+
+def test_same_traces_same_bytes(base: Path, drifted: Path, tmp_path: Path) -> None:
+    found = []
+    for name in ("a", "b"):
+        shutil.copytree(base, tmp_path / name / "model")
+        update(Args(tmp_path / name / "model", drifted, steps=2, device="cpu"))
+        config = json.loads((tmp_path / name / "model/config.json").read_text())
+        del config["training"]["seconds"], config["update"]["args"]
+        found.append((config, (tmp_path / name / "model/model.safetensors").read_bytes()))
+    assert found[0] == found[1]
+
+
+def test_a_mix_is_between_the_two(base: Path) -> None:
+    one, other = load_model(base).network, load_model(base).network
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.add_(1.0)
+    for share in (0.0, 0.3, 1.0):
+        mixed = mix_networks(one, other, share)
+        for a, b in zip(one.parameters(), mixed.parameters(), strict=True):
+            assert torch.allclose(a + share, b, atol=1e-6)
+
+
+def test_what_was_held_out_stays_so(base: Path, drifted: Path, tmp_path: Path) -> None:
+    known = load_model(base).data
+    data = dataset.extend(known, drifted, tmp_path / "dataset", held_out=0.3)
+    assert data.manifest["split"].items() >= known.manifest["split"].items()
+    templates = {part: {s.group.partition("@")[0] for s in known.part(part)} for part in (TRAIN, HELD_OUT)}
+    new = [s for s in data.samples if s.session not in known.manifest["split"]]
+    away = {s.session for s in new if s.group.partition("@")[0] in templates[HELD_OUT] - templates[TRAIN]}
+    assert {data.manifest["split"][session] for session in away} <= {HELD_OUT}
+    assert {data.manifest["split"][s.session] for s in new} == {TRAIN, HELD_OUT}
+    again = dataset.load(tmp_path / "dataset")
+    assert again.samples == data.samples
+    with pytest.raises(TraceError, match="no session"):
+        dataset.extend(data, drifted, tmp_path / "more")
+
+
+def test_the_command(cli: Cli, model: Path, drifted: Path) -> None:
+    done = cli("worldmodel", "update", model, drifted, "--steps", "1", "--mix", "0.5", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["mix"] == 0.5
+    back = cli("worldmodel", "update", model, "--rollback")
+    assert back.returncode == 0, back.stderr
+    refused = cli("worldmodel", "update", model)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: No traces were given")
+
+
+def test_what_cannot_be_used_is_refused_and_changes_nothing(model: Path, drifted: Path, tmp_path: Path) -> None:
+    before = sorted(path.name for path in model.iterdir())
+    with pytest.raises(ModelError, match="no share"):
+        update(Args(model, drifted, mix=2.0))
+    with pytest.raises(TraceError, match="does not exist"):
+        update(Args(model, tmp_path / "nope"))
+    other = tmp_path / "other"
+    trace = next(iter(TraceReader(drifted)))
+    writer = TraceWriter(other, trace.header.model_copy(update={"app": "shop"}), state=trace.state)
+    writer.write(trace.steps[0])
+    writer.finish(None)
+    with pytest.raises(TraceError, match="'shop'"):
+        update(Args(model, other))
+    assert sorted(path.name for path in model.iterdir() if path.name != ".update") == before

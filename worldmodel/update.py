@@ -1,0 +1,236 @@
+"""Continuing from a model as production drifts: new traces in, the base kept for rollback, before and after told.
+
+The network goes on from its weights on the new requests and as many old ones (rehearsal, Robins 1995), and is then
+mixed with the base: weights between the two often keep what the base could do and most of what is new (Wortsman et al.
+2022). Rules, memory and trust are learned again from all sessions. Wording and kinds of outcome stay the base's.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from envsim.cli.common import progress
+from envsim.errors import ModelError
+from envsim.rng import Rng
+from worldmodel import dataset, train
+from worldmodel.calibrate import calibrate
+from worldmodel.checkpoint import Model, load_model, save_model
+from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
+from worldmodel.document import to_lines
+from worldmodel.model import WorldModel
+from worldmodel.predict import ModelPredictor
+from worldmodel.retrieval import Memory
+from worldmodel.rules.programs import Programs
+from worldmodel.session import Sample
+from worldmodel.support import Support, comparable, same_answer
+from worldmodel.train import Example
+
+BASE = "base"
+"""Where, in a model's directory, the model is kept that it was updated from."""
+CURVE = (0.0, 0.25, 0.5, 0.75, 1.0)
+MOST = 120
+"""Held-out requests of each side that before and after are measured on."""
+_PARTS = ("config.json", "model.safetensors", "dataset", "log.jsonl", BASE)
+_SCRATCH = ".update"
+
+
+@dataclass(frozen=True)
+class Args:
+    """What to update with, and how far to go."""
+
+    model: Path
+    traces: Path
+    epochs: float = 2.0
+    """Passes over the new samples and the old ones beside them."""
+    steps: int = 0
+    minutes: float = 0.0
+    batch_tokens: int = 2048
+    lr: float = 5e-4
+    mix: float = 0.7
+    """Weight of the updated network beside the base's, in [0, 1]."""
+    held_out: float = 0.25
+    """Share of the new tasks kept for measuring."""
+    seed: int = 0
+    device: str = "auto"
+
+
+def update(args: Args) -> dict[str, Any]:
+    """Update a model in its place; what was there is kept under ``base/``.
+
+    Returns:
+        ``sessions`` and ``samples`` that are new; ``curve``: held-out loss in nats per answer token by mix, old and
+        new; ``before`` and ``after``: share of held-out requests answered right, old and new.
+
+    Raises:
+        ModelError: No such model, or a mix outside [0, 1].
+        TraceError: The traces cannot be used, are of another app, or hold nothing new.
+    """
+    if not 0.0 <= args.mix <= 1.0:
+        raise ModelError(f"--mix {args.mix} is no share. Give 0 (the base's weights) to 1 (the updated ones).")
+    base = load_model(args.model, device=args.device)
+    scratch = args.model / _SCRATCH
+    shutil.rmtree(scratch, ignore_errors=True)
+    data = dataset.extend(base.data, args.traces, scratch / "dataset", held_out=args.held_out, seed=args.seed)
+    with progress("learning rules"):
+        rules = Programs.learn(data.view(data.manifest["seed_view"]), data.part(TRAIN), args.seed)
+    memory = Memory(data.part(TRAIN), base.vocabulary.lexicon, rules)
+    old, new = _sides(base, data)
+    before = _measured(
+        replace(base, memory=(had := _memory(base)), support=Support(had, base.support.record)), old, new
+    )
+    fresh = [s for s in data.part(TRAIN) if s.session not in base.data.manifest["split"]]
+    network, log, record = _continue(args, base, fresh, memory)
+    sides = [train.encode(side, base.vocabulary, memory, base.stable)[0] for side in (old, new)]
+    curve = [_point(mix, base.network, network, *sides) for mix in sorted({*CURVE, args.mix})]
+    mixed = mix_networks(base.network, network, args.mix)
+    support = Support(memory, record)
+    alpha = base.trust.alpha
+    fitted = calibrate(
+        mixed, base.vocabulary, support, base.stable, data.part(HELD_OUT), data.manifest["bugs"], alpha
+    )  # fmt: skip
+    made = replace(base, network=mixed, memory=memory, support=support, accept=fitted.accept, trust=fitted.trust)
+    report = {
+        "sessions": data.manifest["sessions"] - base.data.manifest["sessions"],
+        "samples": data.manifest["samples"] - base.data.manifest["samples"],
+        "mix": args.mix,
+        "curve": curve,
+        "before": before,
+        "after": _measured(made, old, new),
+    }
+    kept = {k: v for k, v in base.config.items() if k not in ("worldmodel", "sizes", "vocabulary", "stable")}
+    extra = {
+        **kept, "key": data.manifest["key"], "interfaces": data.manifest["interfaces"], "training": log,
+        "calibration": fitted.report, "trust": fitted.trust.to_json(), "record": record, "accept": fitted.accept,
+        "rules": rules.to_json(), "update": {**report, "args": {k: str(v) for k, v in asdict(args).items()}},
+    }  # fmt: skip
+    save_model(scratch, mixed, base.vocabulary, base.stable, extra)
+    _swap(args.model, scratch)
+    return report
+
+
+def roll_back(model: Path) -> None:
+    """Return to the model that this one was updated from.
+
+    Raises:
+        ModelError: It was not updated.
+    """
+    base = model / BASE
+    if not (base / "config.json").exists():
+        raise ModelError(f"{model} was not updated from another model: there is no {base}.")
+    aside = model / _SCRATCH
+    shutil.rmtree(aside, ignore_errors=True)
+    base.rename(aside)
+    for name in _PARTS:
+        _remove(model / name)
+    for name in reversed(_PARTS):
+        if (aside / name).exists():
+            (aside / name).rename(model / name)
+    shutil.rmtree(aside)
+
+
+def mix_networks(base: WorldModel, updated: WorldModel, share: float) -> WorldModel:
+    """A network with weights ``(1 - share) * base + share * updated``, in eval mode."""
+    mixed = copy.deepcopy(base)
+    theirs = updated.state_dict()
+    with torch.no_grad():
+        for name, tensor in mixed.state_dict().items():
+            if tensor.is_floating_point():
+                tensor.lerp_(theirs[name].to(tensor), share)
+    return mixed.eval()
+
+
+def _continue(
+    args: Args, base: Model, fresh: Sequence[Sample], memory: Memory
+) -> tuple[WorldModel, dict[str, Any], dict[str, list[int]]]:
+    """The network after the new requests and as many old ones, its log, and the track record of drafts."""
+    old = base.data.part(TRAIN)
+    beside = [old[i] for i in sorted(Rng(args.seed, "rehearsal").sample(range(len(old)), len(fresh)))]
+    with progress("choosing drafts"):
+        examples, _, record = train.encode(fresh, base.vocabulary, memory, base.stable)
+        examples += train.encode(beside, base.vocabulary, memory, base.stable)[0]
+    for key, (right, total) in base.support.record.items():
+        known = record.get(key, [0, 0])
+        record[key] = [known[0] + right, known[1] + total]
+    network = copy.deepcopy(base.network)
+    settings = train.Args(
+        args.traces, args.model / _SCRATCH, epochs=args.epochs, steps=args.steps, minutes=args.minutes,
+        batch_tokens=args.batch_tokens, lr=args.lr, seed=args.seed, checkpoint_s=1e9,
+    )  # fmt: skip
+    log = train.optimise(network, examples, settings, "update")
+    return network.eval(), log, dict(sorted(record.items()))
+
+
+# -- measuring -------------------------------------------------------------------------------------------
+
+
+def _memory(model: Model) -> Memory:
+    """What was recorded less the held-out sessions, which would find themselves."""
+    return Memory(model.data.part(TRAIN), model.vocabulary.lexicon, model.memory.rules)
+
+
+def _sides(base: Model, data: Dataset) -> tuple[list[Sample], list[Sample]]:
+    """Held-out requests of sessions the base had and of new ones, `MOST` of each."""
+    found = [sample for sample in data.part(HELD_OUT) if sample.index > 0]
+    sides = []
+    for is_new in (False, True):
+        side = [s for s in found if (s.session not in base.data.manifest["split"]) == is_new]
+        sides.append([side[i] for i in sorted(Rng("update", int(is_new)).sample(range(len(side)), MOST))])
+    return sides[0], sides[1]
+
+
+def _measured(model: Model, old: Sequence[Sample], new: Sequence[Sample]) -> dict[str, float | None]:
+    rates = model.data.manifest["bugs"]
+    out: dict[str, float | None] = {}
+    for name, side in (("old", old), ("new", new)):
+        answers = ModelPredictor(model).answer([s.situation for s in side])
+        pairs = [(to_lines(a), s.target) for a, s in zip(answers, side, strict=True) if a is not None]
+        scored = [same_answer(a, b) for a, b in pairs if comparable(a, b, rates)]
+        out[name] = round(sum(scored) / len(scored), 4) if scored else None
+    return out
+
+
+def _point(
+    mix: float, base: WorldModel, updated: WorldModel, old: Sequence[Example], new: Sequence[Example]
+) -> dict[str, float | None]:
+    """Held-out loss of a mix, in nats per answer token."""
+    network = mix_networks(base, updated, mix)
+    device = network.embed.weight.device.type
+    point: dict[str, float | None] = {"mix": mix}
+    for name, side in (("old", old), ("new", new)):
+        losses: list[float] = []
+        with torch.inference_mode():
+            for start in range(0, len(side), 8):
+                written, _ = network.loss(*train.collate(side[start : start + 8], device))
+                losses.append(float(written))
+        point[name] = round(sum(losses) / len(losses), 4) if losses else None
+    return point
+
+
+# -- on disk ---------------------------------------------------------------------------------------------
+
+
+def _swap(model: Path, made: Path) -> None:
+    """Put what was made in the model's place, the model under ``base/``. `config.json` goes first and comes last."""
+    kept = made / BASE
+    kept.mkdir()
+    for name in _PARTS:
+        if (model / name).exists():
+            (model / name).rename(kept / name)
+    for name in reversed(_PARTS):
+        if (made / name).exists():
+            (made / name).rename(model / name)
+    shutil.rmtree(made)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
