@@ -157,11 +157,13 @@ def _tests(seen: Sequence[Seen]) -> list[tuple[Test, Answers]]:
             offer(Test(name, "has"), [name in one for one in flat])
         offer(Test(name, "empty"), [value in (None, "", 0) for value in column])
         values = Counter(value for value in column if isinstance(value, str | int) and len(str(value)) <= _MAX_TEXT)
-        if len(values) <= (MAX_BRANCHES if name == "branch" else MAX_VALUES):
-            for value in values:
-                # Nor whether an amount is this very one: it stands for the thing that has it.
-                if not (_is_kind(name, value) if isinstance(value, str) else abs(value) <= MOST_IS):
-                    continue
+        for value, often in values.most_common(MAX_BRANCHES):
+            # Nor whether an amount is this very one: it stands for the thing that has it.
+            if isinstance(value, str):
+                fits = _is_kind(name, value)
+            else:
+                fits = abs(value) <= MOST_IS and len(values) <= MAX_VALUES
+            if fits and often >= LEAST:
                 offer(Test(name, "is", value), [v == value and type(v) is type(value) for v in column])
         _offer_limits(name, column, seen, offer)
     _offer_pairs(columns, offer)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
-from worldmodel.pages.nodes import OPTION, Node
+from worldmodel.pages.nodes import OPTION, SEP, Node
 
 RARE = 0.04
 OFTEN = 0.3
@@ -162,7 +162,10 @@ def _without_rare(rows: Sequence[list[str]], repeated: set[str]) -> list[list[st
     """Rare symbols by their role alone."""
     count = Counter(name for row in rows for name in set(row))
     least = 1 if len(rows) < FEW else max(2, RARE * len(rows))
-    often = {name for name, n in count.items() if n >= least or name in repeated}
+    # A link that always reads the same is itself, however seldom it is there.
+    often = {
+        name for name, n in count.items() if n >= least or name in repeated or (f"{SEP}/" in name and "*" not in name)
+    }
     return [[name if name in often else name.partition("\n")[0] for name in row] for row in rows]
 
 
