@@ -34,7 +34,7 @@ class Powered:
         gain: Reference episodes that the same precision would have taken, over those that were run, with a bootstrap
             interval. 1: the model adds nothing.
         limit: The gain with endlessly many episodes in the model, 1 / (1 - correlation^2); infinite for a perfect one.
-        extra: Episodes run in the model only.
+        extra: Episodes (of several policies: seeds) run in the model only.
     """
 
     policy: str
