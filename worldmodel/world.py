@@ -110,15 +110,22 @@ class TraceWorld(ABC):
         """See `World.step`."""
         session = self._live()
         self._step += 1
-        if self.interface == "tools" and action.kind == "call" and action.name not in self._tools:
-            error = f"there is no tool {action.name!r}; the tools are: {', '.join(sorted(self._tools))}"
-            return Transition(observation=Observation(error=error))
         asked = session.ask(action)
         if isinstance(asked, Transition):
             return asked
-        transition = self._answer(asked)
+        there = self.interface != "tools" or action.name in self._tools
+        transition = self._answer(asked) if there else self._refuse(action.name, asked)
         session.answer(asked.request, transition)
         return transition
+
+    def _refuse(self, name: str, asked: Situation) -> Transition:
+        """The answer to a call of a tool that there is not: as recorded, where such a mistake was."""
+        results = self.model.memory.results
+        said = results.answer(asked) if results is not None else None
+        if said is not None and said.lines is not None:
+            return to_transition(said.lines, self.interface)
+        error = f"there is no tool {name!r}; the tools are: {', '.join(sorted(self._tools))}"
+        return Transition(observation=Observation(error=error))
 
     def state(self) -> StateView:
         """See `World.state`: what is believed, by the deltas predicted so far."""

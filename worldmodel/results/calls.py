@@ -63,10 +63,10 @@ def tool_of(key: str) -> str:
 
 @functools.lru_cache(maxsize=65536)
 def value_of(target: Lines) -> Any:
-    """The JSON value of a result, its text where it is not JSON, None where there is none; for reading only."""
+    """The JSON value of a result, its text where it is not JSON; for reading only."""
     text = result_text(body(target))
     try:
-        return json.loads(text) if text else None
+        return json.loads(text) if text else ""
     except ValueError:
         return text
 
@@ -113,14 +113,19 @@ def is_map(value: Any) -> bool:
 
 def strings(value: Any) -> Iterator[str]:
     """Every text in a JSON value, keys of tables included."""
-    stack = [value]
+    return (text for text, _ in mentions(value))
+
+
+def mentions(value: Any) -> Iterator[tuple[str, str]]:
+    """Every text in a JSON value, keys of tables included, and the field it stands under."""
+    stack = [("", value)]
     while stack:
-        node = stack.pop()
+        name, node = stack.pop()
         if isinstance(node, dict):
             if is_map(node):
-                yield from node
-            stack += node.values()
+                yield from ((key, name) for key in node)
+            stack += node.items()
         elif isinstance(node, list):
-            stack += node
+            stack += [(name, child) for child in node]
         elif isinstance(node, str):
-            yield node
+            yield node, name

@@ -42,6 +42,8 @@ MAX_WORDS = 80
 _WORDS = re.compile(r"[#\w]+(?:[.@-]\w+)*|\W")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 DEPTH = 5
+SAME_NAME = 0.5
+"""By so much a value of the same name is the less far-fetched."""
 LEAST_CASE = 3
 """Examples that a case must have."""
 
@@ -50,9 +52,9 @@ Found = tuple[Term, float]
 """An expression, and the share of the examples that it gives."""
 
 
-def explain(examples: Sequence[Example], depth: int = DEPTH, cases: bool = True) -> Found:
-    """The expression that gives the value in most examples, the cheapest of equals."""
-    best = _best(examples, _proposals(examples))
+def explain(examples: Sequence[Example], depth: int = DEPTH, cases: bool = True, field: str = "") -> Found:
+    """The expression that gives the value in most examples; of equals one that reads `field`, then the cheapest."""
+    best = _best(examples, _proposals(examples), field)
     if best[1] >= ENOUGH or depth == 0:
         return best
     for attempt in (_text, _object, _list):
@@ -80,13 +82,18 @@ def _share(term: Term, examples: Sequence[Example], least: float) -> float:
     return (total - wrong) / total
 
 
-def _best(examples: Sequence[Example], proposals: Counter[Term]) -> Found:
+def _best(examples: Sequence[Example], proposals: Counter[Term], field: str) -> Found:
     """Const null where nothing fits."""
+
+    def price(term: Term) -> float:
+        same = bool(field) and isinstance(term, Read) and term.name.endswith((f".{field}", f".{field})"))
+        return cost(term) - same * SAME_NAME
+
     best: Found = (Const("null"), 0.0)
-    ranked = sorted(proposals, key=lambda term: (-proposals[term], cost(term), repr(term)))
+    ranked = sorted(proposals, key=lambda term: (-proposals[term], price(term), repr(term)))
     for term in ranked[:400]:
         share = _share(term, examples, best[1])
-        if share > best[1] or (share == best[1] > 0 and cost(term) < cost(best[0])):
+        if share > best[1] or (share == best[1] > 0 and price(term) < price(best[0])):
             best = (term, share)
         if best[1] == 1.0 and proposals[term] < proposals[ranked[0]]:
             break
@@ -110,7 +117,10 @@ def _proposals(examples: Sequence[Example]) -> Counter[Term]:
 
 
 def _plain(value: Any, view: View) -> Iterator[Term]:
-    yield from (Read(name) for name in view.names_of(value))
+    # That a question happens to be answered yes does not make it the source of a truth value.
+    asked = isinstance(value, bool)
+    names = view.names_of(value)
+    yield from (Read(name) for name in names if not asked or (" " not in name and not name.startswith("call.")))
     if isinstance(value, list) and len(value) > 1 and all(isinstance(each, str) for each in value):
         for name, known in view.values.items():
             if isinstance(known, list) and len(known) == len(value) and _read_as(known, "sorted") == value:
@@ -204,7 +214,7 @@ def _object(examples: Sequence[Example], depth: int) -> Found | None:
         return None
     items: list[tuple[str, Term]] = []
     for name in names:
-        items.append((name, explain([(view, value[name]) for view, value in rest], depth - 1)[0]))
+        items.append((name, explain([(view, value[name]) for view, value in rest], depth - 1, field=name)[0]))
     made = Make(tuple(items))
     return made, _share(made, examples, 0.0)
 
@@ -242,7 +252,8 @@ def _extended(examples: Sequence[Example], depth: int) -> Found | None:
             if items is not None:
                 term = Extend(base, items, each)
                 share = _share(term, examples, 0.0)
-                if best is None or share > best[1]:
+                # Where one for each object fits as well and says something of it, there may be more of them elsewhere.
+                if best is None or share > best[1] or (share == best[1] and "'each." in repr(items)):
                     best = term, share
     return best
 
@@ -300,7 +311,7 @@ def _amend(examples: Sequence[Example], base: str, wanted: str, depth: int) -> A
     if not pairs or not fields or not names:
         return None
     columns = {name: [(view, value[name]) for view, value in pairs if name in value] for name in names}
-    items = [(name, explain(column, depth - 1)[0]) for name, column in columns.items()]
+    items = [(name, explain(column, depth - 1, field=name)[0]) for name, column in columns.items()]
     return Amend(base, fields.most_common(1)[0][0], wanted, tuple(items))
 
 

@@ -22,7 +22,9 @@ from worldmodel.results.view import Place, View
 from worldmodel.session import Sample
 
 UNCHANGED = 0.6
-"""An answer that so often shows rows as they were believed to be is a look, not a change."""
+"""A field that an answer so often shows as it was believed to be is looked at, not changed."""
+CHANCE = 0.1
+"""Share of looks at a row that find it changed by a call nobody could know to concern it."""
 SHARE = 0.85
 LEAST = 3
 """Changes that an effect must have been seen to make."""
@@ -119,7 +121,7 @@ def learn_effects(sessions: Sequence[Sequence[Call]]) -> dict[Kind, tuple[Effect
     seen: dict[Kind, list[Seen]] = defaultdict(list)
     innocent = _innocent(found)
     for spell in found:
-        suspects = [call for call in spell.suspects if call.kind not in innocent]
+        suspects = [call for call in spell.suspects if (call.kind, spell.where[0]) not in innocent]
         if len(suspects) == 1:
             seen[suspects[0].kind].append((suspects[0].view, (*spell.where, ()), spell.before, spell.now))
     learned = {kind: _learn(items) for kind, items in sorted(seen.items())}
@@ -140,44 +142,53 @@ class Spell:
     now: Any
 
 
-def _innocent(spells: Sequence[Spell]) -> set[Kind]:
-    """Kinds of calls that alone never changed the row they named."""
-    innocent: set[Kind] = set()
+def _innocent(spells: Sequence[Spell]) -> set[tuple[Kind, str]]:
+    """Kinds of calls that alone hardly ever changed a row of a collection."""
+    innocent: set[tuple[Kind, str]] = set()
     while True:
-        alone: Counter[Kind] = Counter()
-        changed: set[Kind] = set()
+        alone: Counter[tuple[Kind, str]] = Counter()
+        changed: Counter[tuple[Kind, str]] = Counter()
         for spell in spells:
-            kinds = {call.kind for call in spell.suspects} - innocent
+            kinds = {(call.kind, spell.where[0]) for call in spell.suspects} - innocent
             if len(kinds) == 1:
                 (kind,) = kinds
                 alone[kind] += 1
-                if canonical(spell.before) != canonical(spell.now):
-                    changed.add(kind)
-        more = {kind for kind, count in alone.items() if count >= LEAST and kind not in changed}
+                changed[kind] += canonical(spell.before) != canonical(spell.now)
+        more = {kind for kind, count in alone.items() if count >= LEAST and changed[kind] <= CHANCE * count}
         if not more:
             return innocent
         innocent |= more
 
 
-def _looks(sessions: Sequence[Sequence[Call]]) -> set[Kind]:
-    same: Counter[Kind] = Counter()
-    total: Counter[Kind] = Counter()
+Looks = Mapping[tuple[Kind, str], frozenset[str]]
+"""By kind of answer and collection, the fields of its rows that it shows as they were."""
+
+
+def _looks(sessions: Sequence[Sequence[Call]]) -> Looks:
+    same: dict[tuple[Kind, str], Counter[str]] = defaultdict(Counter)
+    total: dict[tuple[Kind, str], Counter[str]] = defaultdict(Counter)
     for call in (call for session in sessions for call in session):
-        pairs = [(old, row) for old, row in call.shown.values() if old is not None and row.keys() >= old.keys()]
-        if pairs:
-            total[call.kind] += 1
-            same[call.kind] += all(canonical(old) == canonical(row) for old, row in pairs)
-    return {kind for kind, count in total.items() if same[kind] >= UNCHANGED * count}
+        for (collection, _), (old, row) in call.shown.items():
+            both = old.keys() & row.keys() if old is not None else ()
+            total[call.kind, collection].update(both)
+            same[call.kind, collection].update(name for name in both if canonical(old[name]) == canonical(row[name]))
+    return {
+        where: frozenset(name for name, count in counts.items() if same[where][name] >= UNCHANGED * count)
+        for where, counts in total.items()
+    }
 
 
-def _spells(session: Sequence[Call], looks: set[Kind]) -> Iterator[Spell]:
+def _spells(session: Sequence[Call], looks: Looks) -> Iterator[Spell]:
     suspects: dict[tuple[str, str], list[Call]] = defaultdict(list)
     for call in session:
         for where, (old, row) in call.shown.items():
-            if call.kind in looks and old is not None and row.keys() >= old.keys() and suspects[where]:
-                yield Spell(where, tuple(suspects[where]), old, row)
-            suspects[where] = []
-        if call.kind not in looks and not call.failed:
+            fields = looks.get((call.kind, where[0]), frozenset()) & row.keys()
+            if old is not None and suspects[where] and fields:
+                before, now = ({name: each[name] for name in fields if name in old} for each in (old, row))
+                yield Spell(where, tuple(suspects[where]), before, now)
+            if old is None or row.keys() >= old.keys():
+                suspects[where] = []
+        if not call.failed:
             for where in {place[:2] for place in call.view.places.values()} - call.shown.keys():
                 suspects[where].append(call)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from worldmodel.document import Lines
-from worldmodel.results.calls import arguments_of, is_error, is_map, strings, value_of
+from worldmodel.results.calls import arguments_of, is_error, is_map, mentions, value_of
 from worldmodel.session import Sample
 
 MAX_DEPTH = 4
@@ -122,8 +122,8 @@ class Rows:
         self._start, self._without = start, without
         self._state = state or {}
         self._here: dict[tuple[str, str], Any] = {}
-        self.mentioned: set[str] = set()
-        """Texts that the session's results held."""
+        self.mentioned: dict[str, str] = {}
+        """Texts that the session's results held, and the field that they first stood under."""
 
     def take(self, key: str, target: Lines) -> None:
         """Take in an answer."""
@@ -131,7 +131,7 @@ class Rows:
             old = self.row(collection, row_key)
             # An excerpt does not forget the rest.
             self._here[collection, row_key] = row if old is None or row.keys() >= old.keys() else {**old, **row}
-        self.mentioned |= _mentioned(key, target)
+        self.mentioned = {**dict(_mentioned(key, target)), **self.mentioned}
 
     def row(self, collection: str, key: str) -> Any:
         """A row, None where nothing is known of it."""
@@ -163,5 +163,5 @@ def _put(value: Any, path: tuple[str, ...], new: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=65536)
-def _mentioned(key: str, target: Lines) -> frozenset[str]:
-    return frozenset() if is_error(target) else frozenset(strings(value_of(target)))
+def _mentioned(key: str, target: Lines) -> tuple[tuple[str, str], ...]:
+    return () if is_error(target) else tuple(dict(reversed(list(mentions(value_of(target))))).items())

@@ -11,12 +11,12 @@ from typing import Any
 from envsim.rng import Rng
 from envsim.state import canonical
 from worldmodel.document import Lines, dump, meta, result_lines
-from worldmodel.results.calls import arguments_of, is_error, label_of, tool_of, value_of
+from worldmodel.results.calls import arguments_of, is_error, label_of, strings, tool_of, value_of
 from worldmodel.results.choice import Tree, grow
 from worldmodel.results.evaluate import evaluate
 from worldmodel.results.explain import Example, explain
 from worldmodel.results.hidden import Call, Effect, after, call_of, carry_out, effect_from_json, learn_effects
-from worldmodel.results.implied import Believed, Rows, group_of
+from worldmodel.results.implied import Believed, Rows, collection_of, group_of
 from worldmodel.results.terms import Term, Unknown, from_json, to_json
 from worldmodel.results.view import View, look
 from worldmodel.session import Sample, Situation
@@ -25,6 +25,8 @@ MOST = 80
 """Examples that what a kind of answer says is learned from."""
 WELL = 16
 """Examples of which most is known, at least."""
+SLACK = 0.02
+"""Share of an answer's texts by which the others of them may be less known."""
 MOST_CHECKED = 400
 """Examples that it is checked on."""
 MOST_CHOICES = 1500
@@ -35,6 +37,8 @@ LEAST = 3
 """Calls a tool must have been recorded with."""
 LEAST_SURE = 0.3
 """What gives a smaller share of recorded answers is no program of them."""
+UNHEARD_OF = 0.5
+"""What is left of an answer's support where an id was never heard of: how often agents err says nothing of the app."""
 UNKNOWN, UNFIT = "?", "!"
 """Stand for all tools that there are not, and for all calls that lack an argument."""
 
@@ -172,7 +176,8 @@ class Results:
         if saying is None or saying.sure < LEAST_SURE:
             return Written(label, None, 0.0)
         try:
-            return Written(label, _lines(label, evaluate(saying.term, view)), share * saying.sure)
+            sure = share * saying.sure * (UNHEARD_OF if _unheard_of(situation, view) else 1.0)
+            return Written(label, _lines(label, evaluate(saying.term, view)), sure)
         except Unknown:
             return Written(label, None, 0.0)
 
@@ -211,6 +216,14 @@ class Results:
         return {"tools": tools, "effects": effects}
 
 
+def _unheard_of(situation: Situation, view: View) -> bool:
+    """Whether the call names an id that stands in no row and no result."""
+    names = [name for name, value in arguments_of(situation.request.key).items()
+             if isinstance(value, str) and collection_of(name)]  # fmt: skip
+    heard = {name for name in names if view.get(f"arg.{name} mentioned") is True}
+    return any(name not in heard and not any(n.startswith(f"arg.{name}>") for n in view.values) for name in names)
+
+
 def _label(sample: Sample) -> str:
     return label_of(sample.situation.request.key, sample.target)
 
@@ -222,30 +235,34 @@ def _said(sample: Sample) -> Any:
 def _lines(label: str, value: Any) -> Lines:
     if label.startswith("error "):
         return (f"@error {dump(value)}",)
+    if value == "":
+        return ()
     return result_lines(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _learn_saying(examples: Sequence[Example]) -> Saying:
     """From the examples that most is known of; how sure it is comes from all of which enough is known."""
-    ranked = sorted(range(len(examples)), key=lambda i: (-len(_ways(examples[i][0])), i))
-    least = len(_ways(examples[ranked[min(WELL, len(ranked)) - 1]][0]))
-    chosen = [i for i in sorted(ranked) if len(_ways(examples[i][0])) >= least]
+    drawn = examples[:: max(1, len(examples) // MOST_CHECKED)][:MOST_CHECKED]
+    known = [_known(view, value) for view, value in drawn]
+    least = sorted(known, reverse=True)[min(WELL, len(known)) - 1]
+    chosen = [i for i, share in enumerate(known) if share >= min(least, max(known) - SLACK)]
     step = max(1, len(chosen) // MOST)
-    term = explain([examples[i] for i in chosen[::step][:MOST]])[0]
-    right = known = 0
-    for view, value in examples[:MOST_CHECKED]:
+    term = explain([drawn[i] for i in chosen[::step][:MOST]])[0]
+    right = count = 0
+    for view, value in drawn:
         try:
             right += canonical(evaluate(term, view)) == canonical(value)
-            known += 1
+            count += 1
         except Unknown:
             continue
-    return Saying(term, round((right + 0.5) / (known + 1.0), 4))
+    return Saying(term, round((right + 0.5) / (count + 1.0), 4))
 
 
-def _ways(view: View) -> frozenset[str]:
-    """The ways to rows that are known."""
-    ends = (name.rpartition(">") for name in view.values if ">" in name)
-    return frozenset(f"{way}>{last.partition('.')[0]}" for way, _, last in ends)
+def _known(view: View, value: Any) -> float:
+    """The share of an answer's texts that stand in the view: only of these can a program be found."""
+    wanted = set(strings(value))
+    found = wanted & {text for known in view.values.values() for text in strings(known)}
+    return len(found) / len(wanted) if wanted else 1.0
 
 
 def _needs(calls: Sequence[Sample], tools: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:

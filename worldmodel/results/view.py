@@ -10,7 +10,8 @@
     arg.item_ids~…items.price           of each argument the object of the list that has it, and a field of theirs
     sum(a - b)  sum(a)  product(a * b)  of two lists of numbers, of one; of an argument and a figure of a row
     arg.x in …  all …                   whether a list or table has it; whether all are there, or true
-    arg.x mentioned                     whether a result of this session held that text
+    arg.x mentioned  … mentioned as     whether a result of this session held that text, and under which field
+    prefix(arg.x)                       an id up to its first digit
     len(…)                              of a list
 """
 
@@ -31,6 +32,8 @@ DEPTH = 2
 MAX_FIELDS = 30
 MAX_LIST = 40
 MAX_TEXT = 300
+MAX_ID = 40
+_PREFIX = re.compile(r"[^0-9]*")
 _ARITHMETIC = re.compile(r"[-+*/(). 0-9]{1,200}")
 
 
@@ -99,6 +102,10 @@ def look(arguments: Mapping[str, Any], rows: Rows, more: Mapping[str, Any]) -> V
         texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         if texts and all(isinstance(text, str) for text in texts):
             walk.out[f"arg.{name} mentioned"] = all(text in rows.mentioned for text in texts)
+        if isinstance(value, str) and 0 < len(value) <= MAX_ID:
+            walk.out[f"prefix(arg.{name})"] = _PREFIX.match(value)[0]  # type: ignore[index]
+            if value in rows.mentioned:
+                walk.out[f"arg.{name} mentioned as"] = rows.mentioned[value]
     walk.enter_tables()
     walk.join()
     walk.ask_lists()
