@@ -146,7 +146,7 @@ def test_gates_and_baselines_by_the_command_line(made, cli, tmp_path):
         "bugs_invented",
         "trust_auroc",
     }
-    assert report["powered"]["model"][-1]["extra"] == 3
+    assert report["powered"]["model"][-1]["extra"] == 1
     episodes = {path: path.stat().st_mtime_ns for path in out.rglob("*.jsonl")}
     assert len(episodes) == 9 + 9 + 12  # the sandbox's, twice, and the model's with those it ran alone
 
