@@ -78,7 +78,7 @@ class _Counts:
     def could_fire(self, bug: str, operation: str, declared: float | None) -> bool:
         """Whether `bug` fired at an operation, or that was done too seldom to be 95% sure that it would have.
 
-        A bug that is declared to fire always does so on a condition: its rate where it fired says how often that is met.
+        A bug that always fires does so on a condition: its rate where it fired says how often that is met.
         """
         own = self.operations(bug)
         if operation in own or declared is None:
