@@ -147,7 +147,7 @@ class NearestNeighbour(Predictor):
 
 
 class DraftOnly(Predictor):
-    """The model's draft without the network: what code alone gets right."""
+    """The model's draft without the network: what code alone gets right. Its trust is how sure the draft is."""
 
     name = "draft"
 
@@ -156,7 +156,8 @@ class DraftOnly(Predictor):
 
     def answer(self, situations: Sequence[Situation]) -> list[Transition | None]:
         """See `Predictor.answer`."""
-        return [to_transition(choose_draft(s, self._memory).lines, s.interface) for s in situations]
+        drafts = [choose_draft(situation, self._memory) for situation in situations]
+        return [to_transition(d.lines, s.interface, d.sure) for d, s in zip(drafts, situations, strict=True)]
 
 
 def predictors(model_dir: Path | Model) -> dict[str, Predictor]:
@@ -166,13 +167,12 @@ def predictors(model_dir: Path | Model) -> dict[str, Predictor]:
         ModelError: The model cannot be read.
     """
     model = model_dir if isinstance(model_dir, Model) else load_model(model_dir)
-    found: list[Predictor] = [
-        ModelPredictor(model),
-        DraftOnly(model.memory),
-        NearestNeighbour(model.memory),
-        CopyPrevious(),
-        Replay(model.memory),
-    ]
+    return {ModelPredictor.name: ModelPredictor(model), **baselines(model.memory)}
+
+
+def baselines(memory: Memory) -> dict[str, Predictor]:
+    """What needs no network, over the same training transitions: draft, nearest neighbour, copy, replay."""
+    found: list[Predictor] = [DraftOnly(memory), NearestNeighbour(memory), CopyPrevious(), Replay(memory)]
     return {predictor.name: predictor for predictor in found}
 
 
