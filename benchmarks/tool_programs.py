@@ -1,4 +1,4 @@
-"""A world model of tools without its network, for benchmarks: programs, and a neighbour's answer where they say nothing."""
+"""A world model of tools without its network, for benchmarks: programs, and neighbours where they say nothing."""
 
 from __future__ import annotations
 
