@@ -122,14 +122,15 @@ def shape(value: Any, known: frozenset[str] = frozenset(), name: str = "") -> An
     return "number" if type(value) in (int, float) else None if value is None else type(value).__name__
 
 
-def alike(a: Any, b: Any) -> bool:
-    """Whether two structures fit."""
+def alike(a: Any, b: Any, rows: bool = False) -> bool:
+    """Whether two structures fit; of two rows of a list or table what both have, as there may be several kinds."""
     if a is None or b is None:
         return True
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(alike(a[key], b[key]) for key in a)
+        both = a.keys() & b.keys()
+        return (a.keys() == b.keys() or (rows and bool(both))) and all(alike(a[key], b[key]) for key in both)
     if isinstance(a, list) and isinstance(b, list):
-        return a[0] == b[0] and alike(a[1], b[1])
+        return a[0] == b[0] and alike(a[1], b[1], rows=True)
     return bool(a == b)
 
 
