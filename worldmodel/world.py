@@ -97,14 +97,16 @@ class TraceWorld(ABC):
     def _open_tools(self, session: Session, task: Task) -> Transition:
         """A tools session opens empty; its set-up calls are requests like any other."""
         delta: list[tuple[JsonValue, ...]] = []
+        trust, trusted = 1.0, True
         for call in task.start.setup:
             asked = session.ask(call)
             if isinstance(asked, Situation):
                 transition = self._answer(asked)
                 session.answer(asked.request, transition)
                 delta += transition.delta
+                trust, trusted = min(trust, transition.trust), trusted and transition.trusted
         session.past, session.current = (), ()
-        return Transition(observation=Observation(), delta=tuple(delta))
+        return Transition(observation=Observation(), delta=tuple(delta), trust=trust, trusted=trusted)
 
     def step(self, action: Action) -> Transition:
         """See `World.step`."""

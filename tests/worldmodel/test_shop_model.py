@@ -13,6 +13,8 @@ from envsim.fidelity.compare import BASELINES, WORLDS, Setup, compare
 from envsim.rollout import plan, run_jobs
 from envsim.task_template import load_tasks
 from envsim.testing import check_world
+from envsim.types import Action
+from envsim.worlds import open_world
 from worldmodel.train import Args, train
 from worldmodel.world import load_world
 
@@ -33,6 +35,24 @@ def test_the_model_conforms_to_the_world_protocol(made):
     tasks = [template.instantiate(3, seed_view) for template in load_tasks("shop", None, interface)[:3]]
     check_world(lambda: load_world(model, "model", "shop", interface), tasks, steps=8)
     check_world(lambda: load_world(model, "nearest-neighbour", "shop", interface), tasks, steps=8)
+
+
+def test_the_hybrid_conforms_too(made):
+    interface, model = made
+    seed_view = load_world(model, "model", "shop", interface).seed_view()
+    tasks = [template.instantiate(3, seed_view) for template in load_tasks("shop", None, interface)[:2]]
+
+    def hybrid():
+        return open_world("hybrid", "shop", interface=interface, model=model, runtime="inprocess")
+
+    check_world(hybrid, tasks, seeds=(0,), steps=6)
+    world = hybrid()
+    world.reset(tasks[0], 0)
+    first = [tool["name"] for tool in world.tools()]
+    world.step(Action.call("goto", url="/cart") if interface == "browser" else Action.call("get_cart"))
+    assert world.fell_back, "nothing is inside the trust region of a model of five steps"
+    assert [tool["name"] for tool in world.tools()] == first
+    world.close()
 
 
 def test_the_same_id_serves_the_model(made):
@@ -126,7 +146,7 @@ def test_gates_and_baselines_by_the_command_line(made, cli, tmp_path):
         "bugs_invented",
         "trust_auroc",
     }
-    assert report["powered"]["model"][-1]["extra"] == 3
+    assert report["powered"]["model"][-1]["extra"] == 1
     episodes = {path: path.stat().st_mtime_ns for path in out.rglob("*.jsonl")}
     assert len(episodes) == 9 + 9 + 12  # the sandbox's, twice, and the model's with those it ran alone
 
