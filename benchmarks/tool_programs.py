@@ -19,6 +19,8 @@ from worldmodel.session import Sample, Situation
 
 ALPHA = 0.05
 """Share of wrong answers that a trust region may hold."""
+EVEN = 0.5
+"""What is as likely wrong as right is in no region, however much there is in it that is right."""
 
 
 class Programs(Predictor):
@@ -49,7 +51,7 @@ class Programs(Predictor):
             lines, sure = self._draft(sample.situation)
             guess, truth = (to_transition(each, "tools").observation for each in (lines, sample.target))
             right.append((sure, guess.error == truth.error and same_result(guess, truth)))
-        for threshold in sorted({sure for sure, _ in right}):
+        for threshold in sorted({max(sure, EVEN) for sure, _ in right}):
             inside = [each for sure, each in right if sure >= threshold]
             if inside.count(False) <= ALPHA * len(inside):
                 return threshold

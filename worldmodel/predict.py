@@ -159,13 +159,8 @@ class DraftOnly(Predictor):
 
     def answer(self, situations: Sequence[Situation]) -> list[Transition | None]:
         """See `Predictor.answer`."""
-<<<<<<< HEAD
         drafts = [choose_draft(situation, self._memory) for situation in situations]
-        return [to_transition(d.lines, s.interface, d.sure) for d, s in zip(drafts, situations, strict=True)]
-=======
-        drafts = [choose_draft(s, self._memory) for s in situations]
-        return [to_transition(with_events(d), s.interface) for d, s in zip(drafts, situations, strict=True)]
->>>>>>> main
+        return [to_transition(with_events(d), s.interface, d.sure) for d, s in zip(drafts, situations, strict=True)]
 
 
 def predictors(model_dir: Path | Model) -> dict[str, Predictor]:
