@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from envsim.state import apply
 from worldmodel import render
 from worldmodel.document import Lines, body, delta_lines, dump, meta, read_delta
 from worldmodel.merge import carry_over, frame
@@ -24,6 +25,8 @@ ACCEPT_ALL = -1e9
 _SHAPE_OVERLAP = 0.6
 _REPEATED = 0.5
 """How sure an earlier answer to the same call is where programs do not know what it says."""
+LEAST_SURE = {"exact": 0.6, "past": 0.5, "page": 0.35}
+"""By kind of draft, how often it is right: a page program that was right less often is no better. Others seldom are."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,8 @@ def choose_draft(
 ) -> Draft:  # fmt: skip
     """The best guess that code alone can make; ground-truth events are no part of it.
 
-    The neighbour's answer with its entities replaced by ours; unless this session has seen the same
-    request, or the same kind of answer about the same entity, in which case its own earlier answer.
+    What programs write; else the neighbour's answer with its entities replaced by ours; unless this session has
+    seen the same request, or the same kind of answer about the same entity, in which case its own earlier answer.
 
     Args:
         situation: What to answer.
@@ -83,11 +86,18 @@ def choose_draft(
     hit = _fitting(hits, outcome.events if outcome is not None else ())
     near = _transfer(situation, memory, hit) if hit is not None else None
     past = _from_past(situation, memory, near, said)
-    effects = delta_lines(read_delta(near)) if near is not None else ()
+    delta = read_delta(near) if near is not None else ()
     if outcome is not None and outcome.delta is not None:
-        effects = delta_lines(outcome.delta)
+        delta = outcome.delta
+    effects = delta_lines(delta)
     if said is not None and said.lines is not None:
         return Draft((*effects, *said.lines), "rules", hit, said.sure, outcome)
+    if memory.pages is not None and outcome is not None and situation.interface == "browser":
+        guess = _seen(past if past is not None else near if near is not None else ())
+        page = memory.pages.document(situation, outcome, apply(situation.state, delta), guess, without)
+        kind = Draft((), "past" if past is not None else "near" if near is not None else "current", hit).kind
+        if page is not None and page.sure >= LEAST_SURE.get(kind, 0.0):
+            return Draft((*effects, *page.lines), "rules", hit, page.sure, outcome)
     if past is not None:
         return Draft((*effects, *_seen(past)), "past", hit, 1.0 if said is None else _REPEATED, outcome)
     if near is not None:

@@ -12,10 +12,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote_plus
 
 from worldmodel.document import Lines, body, meta
+from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, skeleton
 from worldmodel.results.calls import label_of
 from worldmodel.results.programs import Results
@@ -56,6 +56,7 @@ class Memory:
         lexicon: Decides what is wording and what a value.
         rules: Say what kind of answer a request gets and what it does to the state; None without.
         results: Say what tools answer; None without.
+        pages: Say how an answer of a kind reads; None without.
     """
 
     def __init__(
@@ -64,10 +65,12 @@ class Memory:
         lexicon: Lexicon,
         rules: Programs | None = None,
         results: Results | None = None,
+        pages: Pages | None = None,
     ) -> None:
         self.samples = list(samples)
         self.lexicon = lexicon
         self.rules = rules
+        self.pages = pages
         self.results = results
         self._branches = [self._branch(sample) for sample in self.samples]
         self._by_key: dict[str, list[int]] = defaultdict(list)
@@ -132,15 +135,6 @@ class Memory:
             hits = [hit for hit in hits if hit.branch == branch]
         hits.sort(key=lambda hit: (*(-part for part in hit.kind), -hit.score))
         return hits[:k]
-
-    def programs(self) -> dict[str, Any]:
-        """What was learned, as JSON, by the names under which a model's `config.json` has it."""
-        learned = {"rules": self.rules, "results": self.results}
-        return {name: part.to_json() for name, part in learned.items() if part is not None}
-
-    def over(self, samples: Sequence[Sample]) -> Memory:
-        """The same programs over other records."""
-        return Memory(samples, self.lexicon, self.rules, self.results)
 
     def at(self, situation: Situation, url: str) -> list[Sample]:
         """Records of the same request, then of answers at `url` whatever its query, latest first."""

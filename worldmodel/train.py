@@ -31,6 +31,7 @@ from worldmodel.checkpoint import load_checkpoint, load_model, pick_device, save
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.examples import choose_draft, is_of, outcome_of, survival, write_answer, write_context
 from worldmodel.model import Config, WorldModel
+from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, Vocabulary
 from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
@@ -121,8 +122,13 @@ def train(args: Args) -> Path:
         "trust": fitted.trust.to_json(),
         "record": record,
         "accept": fitted.accept,
-        **memory.programs(),
     }
+    if memory.rules is not None:
+        extra["rules"] = memory.rules.to_json()
+    if memory.pages is not None:
+        extra["pages"] = memory.pages.to_json()
+    if memory.results is not None:
+        extra["results"] = memory.results.to_json()
     save_model(args.out, network, vocabulary, stable, extra)
     for path in args.out.glob("checkpoint-*"):
         shutil.rmtree(path)
@@ -172,15 +178,11 @@ def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
     bpe.train_from_iterator(corpus, trainer)
     outcomes = Counter(outcome_of(sample.target) for sample in found)
     names = ["ok", *(name for name, _ in sorted(outcomes.items(), key=lambda kv: (-kv[1], kv[0])) if name != "ok")]
-    return Vocabulary(bpe, lexicon, names), learn_memory(data, lexicon, seed)
-
-
-def learn_memory(data: Dataset, lexicon: Lexicon, seed: int = 0) -> Memory:
-    """The training part, and the programs learned from it."""
-    found = data.part(TRAIN)
     rules = Programs.learn(data.view(data.manifest["seed_view"]), found, seed)
+    pages = Pages(rules.relations, rules.known)
+    pages.learn(found, {number: rules.branch(sample) for number, sample in enumerate(found)}, seed)
     results = Results.learn(found, data.manifest["tools"], seed)
-    return Memory(found, lexicon, rules, results)
+    return Vocabulary(bpe, lexicon, names), Memory(found, lexicon, rules, results, pages)
 
 
 def encode(

@@ -188,7 +188,7 @@ def open_scope(
     session: Mapping[str, JsonValue] | None = None, clock: float | None = None,
 ) -> Scope:  # fmt: skip
     """The scope of a request made on `page`; `session` are names of what went before it."""
-    values = {**_asked(request, state, known), **_shown(page, known), **(session or {})}
+    values = {**asked(request, state, known), **_shown(page, known), **(session or {})}
     if login:
         values["login"] = login
     if clock is not None:
@@ -196,7 +196,8 @@ def open_scope(
     return Scope(values, state, relations, clock)
 
 
-def _asked(request: Request, state: StateView, known: Known) -> dict[str, JsonValue]:
+def asked(request: Request, state: StateView, known: Known) -> dict[str, JsonValue]:
+    """What a request says, by name."""
     head, *rest = request.lines
     values: dict[str, JsonValue] = {}
     on = _ON.search(head)
