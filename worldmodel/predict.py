@@ -150,7 +150,7 @@ class NearestNeighbour(Predictor):
 
 
 class DraftOnly(Predictor):
-    """The model's draft without the network: what code alone gets right."""
+    """The model's draft without the network: what code alone gets right. Its trust is how sure the draft is."""
 
     name = "draft"
 
@@ -159,8 +159,8 @@ class DraftOnly(Predictor):
 
     def answer(self, situations: Sequence[Situation]) -> list[Transition | None]:
         """See `Predictor.answer`."""
-        drafts = [choose_draft(s, self._memory) for s in situations]
-        return [to_transition(with_events(d), s.interface) for d, s in zip(drafts, situations, strict=True)]
+        drafts = [choose_draft(situation, self._memory) for situation in situations]
+        return [to_transition(with_events(d), s.interface, d.sure) for d, s in zip(drafts, situations, strict=True)]
 
 
 def predictors(model_dir: Path | Model) -> dict[str, Predictor]:
@@ -170,13 +170,12 @@ def predictors(model_dir: Path | Model) -> dict[str, Predictor]:
         ModelError: The model cannot be read.
     """
     model = model_dir if isinstance(model_dir, Model) else load_model(model_dir)
-    found: list[Predictor] = [
-        ModelPredictor(model),
-        DraftOnly(model.memory),
-        NearestNeighbour(model.memory),
-        CopyPrevious(),
-        Replay(model.memory),
-    ]
+    return {ModelPredictor.name: ModelPredictor(model), **baselines(model.memory)}
+
+
+def baselines(memory: Memory) -> dict[str, Predictor]:
+    """What needs no network, over the same training transitions: draft, nearest neighbour, copy, replay."""
+    found: list[Predictor] = [DraftOnly(memory), NearestNeighbour(memory), CopyPrevious(), Replay(memory)]
     return {predictor.name: predictor for predictor in found}
 
 

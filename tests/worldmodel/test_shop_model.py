@@ -6,6 +6,7 @@ import sys
 import gymnasium
 import pytest
 
+import worldmodel.world
 from envsim.cli.main import main
 from envsim.errors import ModelError
 from envsim.fidelity.again import AGAIN
@@ -15,6 +16,7 @@ from envsim.task_template import load_tasks
 from envsim.testing import check_world
 from envsim.types import Action
 from envsim.worlds import open_world
+from worldmodel.predict import answer_batch
 from worldmodel.train import Args, train
 from worldmodel.world import load_world
 
@@ -173,3 +175,24 @@ def test_gates_and_baselines_by_the_command_line(made, cli, tmp_path):
     assert (code, "Give --baseline" in log) == (2, True)
     code, _, log = cli(*line[:-4], "--worlds", "dream")
     assert (code, "'dream'" in log) == (2, True)
+
+
+def test_a_vector_of_environments_asks_the_model_once_a_step(made, monkeypatch):
+    interface, model = made
+    asked = []
+
+    def counted(model, situations, keys):
+        asked.append(len(situations))
+        return answer_batch(model, situations, keys)
+
+    monkeypatch.setattr(worldmodel.world, "answer_batch", counted)
+    options = {"world": "model", "model": model, "split": "train", "interface": interface}
+    envs = gymnasium.make_vec("envsim:envsim/Shop-v0", num_envs=3, **options)
+    envs.reset(seed=5)
+    asked.clear()
+    call = 'goto(url="/cart")' if interface == "browser" else "get_cart()"
+    observations, *_ = envs.step([call, call, "not an action"])
+    assert asked == [2]
+    assert observations["page" if interface == "browser" else "result"][0]
+    assert observations["error"][2]
+    envs.close()
