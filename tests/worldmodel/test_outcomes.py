@@ -16,11 +16,12 @@ from worldmodel.requests import Request
 from worldmodel.rules.clock import Clock, fit
 from worldmodel.rules.effects import Effects, learn, variants
 from worldmodel.rules.expressions import Fresh, evaluate, opaque
+from worldmodel.rules.history import history
 from worldmodel.rules.known import Known
 from worldmodel.rules.programs import Outcome, Programs, draw
 from worldmodel.rules.relations import Relations
 from worldmodel.rules.scope import Scope
-from worldmodel.rules.search import key_candidates
+from worldmodel.rules.search import explain, key_candidates
 from worldmodel.rules.times import read_time, write_time
 from worldmodel.rules.trees import Tree, grow
 from worldmodel.rules.twists import families
@@ -345,3 +346,25 @@ def test_a_second_set_of_rules_must_explain_what_the_first_does_not():
     assert [len(members) for _, members in variants(clean)] == [15, 5]
     noise = [(scope, (("t/k/v", str(i) if i % 4 else f"{i * i * 37}?"),)) for scope, i in rows]
     assert [len(members) for _, members in variants(noise)] == [20]
+
+
+def test_what_the_session_added_last_has_a_name():
+    """So that a guest's cart, and the thing before this one, can be spoken of."""
+    state = {"carts": {"guest-4": {"coupon": None}}}
+    lines = ('! "carts/guest-4" = {"coupon": null}', '! "notes/N-1/text" = "x"', '@url "/cart"')
+    found = history('get "/"', [('get "/"', ('@url "/"',)), ('click button "Add" on "/p"', lines)], Known.learn({}))
+    assert found["made.carts"] == "guest-4"
+    assert "made.notes" not in found, "a row that was changed was there before"
+    scope = Scope(found, state, Relations.learn(state))
+    assert ("made.carts", "as is") in scope.named("guest-4")
+    assert not scope.named(2), "how many requests there were is nothing to read"
+
+
+def test_a_list_of_what_was_recorded_is_no_rule():
+    """Eight things with a price each, seen twice: to know them is no rule for a ninth."""
+    relations = Relations.learn({})
+    seen = [(Scope({"x": f"thing {i}"}, {}, relations), 3 * i * i + 50) for i in range(8) for _ in range(2)]
+    found = explain(seen)
+    assert found is None or found[1] < 0.5
+    few = [(Scope({"x": f"way {i}"}, {}, relations), 3 * i * i + 50) for i in range(3) for _ in range(4)]
+    assert explain(few)[1] == 1.0

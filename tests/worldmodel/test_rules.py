@@ -250,11 +250,13 @@ def test_a_scope_names_what_is_known():
         'click button "Add" on "/p/oak-lamp?sort=new"',
         'in "Oak Lamp"',
         '"Quantity" = "2"',
+        '"Quantity of Tin Rug" = "5"',
         '"By post, 3 days" checked',
     )
     scope = open_scope(Request(lines), "bob@shop.test", ('row "Total | $12.50"', "x 3", "x 4"), DATA, relations, known)
     expected = {
-        "url.1": "oak-lamp", "query.sort": "new", "field.Quantity": "2", "choice.0#1": "3 days", "button": "Add",
+        "url.1": "oak-lamp", "query.sort": "new", "field.Quantity": "2", "field.Quantity of *": "5",
+        "choice.0#1": "3 days", "button": "Add",
         "group.0": "Oak Lamp", "login": "bob@shop.test", 'page row "Total | *" 0': "$12.50",
         "url.1>products.price_cents": 1000, "login>people.name": "Bob",
     }  # fmt: skip

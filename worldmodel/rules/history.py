@@ -8,8 +8,9 @@
     session shown status "Saved."       how often an answer announced it
     session at /p/*                     how often an answer was of that page
     session since                       requests since the last one of this kind
+    made.orders                         key of the row that was added last to a collection
 
-No expression reads them: that a quantity equals a number of requests is chance. Ground truth about bugs, which
+No expression reads the counts: that a quantity equals a number of requests is chance. Ground truth about bugs, which
 recorded answers may hold, is no part of it: nobody who uses an app sees that.
 """
 
@@ -20,6 +21,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
+from envsim.state import split_path
 from envsim.types import JsonValue
 from worldmodel.document import Lines, meta
 from worldmodel.rules.branches import ANNOUNCED
@@ -40,10 +42,12 @@ def history(request: str, past: Sequence[tuple[str, Lines]], known: Known) -> di
         known: What to mask.
     """
     counts: Counter[str] = Counter()
+    made: dict[str, JsonValue] = {}
     for key, lines in past:
+        made.update(_made(lines))
         counts.update(_seen(lines, known))
         counts.update(done(key, known))
-    out: dict[str, JsonValue] = {SESSION + name: count for name, count in counts.items()}
+    out: dict[str, JsonValue] = {SESSION + name: count for name, count in counts.items()} | made
     out[f"{SESSION}requests"] = len(past)
     kind = done(request, known)[:1]
     since = next((n for n, (key, _) in enumerate(reversed(past), 1) if kind and done(key, known)[:1] == kind), 0)
@@ -69,6 +73,14 @@ def done(key: str, known: Known) -> tuple[str, ...]:
 def _seen(lines: Lines, known: Known) -> tuple[str, ...]:
     shown = {f"shown {known.mask(line.strip())}" for line in lines if line.lstrip().startswith(ANNOUNCED)}
     return (*sorted(shown), *([f"at {place(lines, known)}"] if meta(lines, "url") else []))
+
+
+@lru_cache(maxsize=16384)
+def _made(lines: Lines) -> tuple[tuple[str, str], ...]:
+    """(``made.`` collection, key) of the rows that an answer added."""
+    added = (unquoted(line[2:].partition(" = ")[0]) for line in lines if line.startswith("! ") and " = {" in line)
+    parts = (split_path(path) for path in added)
+    return tuple((f"made.{path[0]}", path[1]) for path in parts if len(path) == 2)
 
 
 def place(lines: Lines, known: Known) -> str:

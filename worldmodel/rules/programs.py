@@ -31,6 +31,8 @@ MOST_CHOICES = 300
 """Examples its choice of branch is learned from."""
 FEW = 12
 """Requests of each operation that a family of bugs is learned from at least."""
+SOME = 0.2
+"""Share of its examples that a set of rules must explain; else it says nothing, and a neighbour's delta is better."""
 ENOUGH = 8
 """Requests at which no bug fired that tell well enough what is meant."""
 AS_MEANT = 0.9
@@ -65,7 +67,7 @@ class Program:
 
     Attributes:
         choice: The branch that is meant to follow; labels may tell variants of one branch apart.
-        effects: Label -> what it does to the state.
+        effects: Label -> what it does to the state; none where no rules explain it.
         twists: `joined` events -> what they make of it; only what was recorded.
     """
 
@@ -123,8 +125,10 @@ class Programs:
         effects: dict[str, Effects] = {}
         for label, members in by_branch.items():
             learned = variants([(seen[at][0], seen[at][2]) for at in members[:MOST]])
-            for number, (rules, _) in enumerate(learned):
-                effects[label + _VARIANT * number] = rules
+            for number, (rules, of) in enumerate(learned):
+                right = sum(explains(rules, seen[members[i]][0], seen[members[i]][2]) for i in of)
+                if right >= SOME * len(of):
+                    effects[label + _VARIANT * number] = rules
             if len(learned) > 1:
                 first, second = learned[0][0], learned[1][0]
                 for at in members:
@@ -164,7 +168,7 @@ class Programs:
             label, _ = program.choice.decide(scope)
             seen.append((label.partition(_VARIANT)[0], self._label(sample)))
             examples.append((scope, delta))
-            as_meant += explains(program.effects.get(label, Effects(())), scope, delta)
+            as_meant += label in program.effects and explains(program.effects[label], scope, delta)
         meant = as_meant >= AS_MEANT * len(examples)
         return Twist.learn(seen, None if meant else learn(examples))
 
@@ -298,8 +302,10 @@ def draw(outcomes: Sequence[Outcome], point: float | None) -> Outcome | None:
 
 
 def _outcome(program: Program, label: str, scope: Scope, p: float, support: float) -> Outcome:
-    effects = program.effects.get(label, Effects(()))
     name = label.partition(_VARIANT)[0]
+    effects = program.effects.get(label)
+    if effects is None:
+        return Outcome(name, None, 0.0, p)
     try:
         return Outcome(name, effects.delta(scope), min(p, support) * effects.sure, p)
     except Unknown:

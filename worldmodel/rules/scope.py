@@ -12,6 +12,7 @@
     url.1>products.price_cents          a field of the row whose key a value is (`Relations.attributes`)
     login<cart_lines.cart               how many rows of a collection refer to it by a field
     typed                               all that was typed, as one text
+    made.orders                         key of the row that the session added last to a collection
     clock.date                          the day it is, where the app's clock is known
     session ...                         what the session did before (`worldmodel.rules.history`)
 """
@@ -211,7 +212,11 @@ def asked(request: Request, state: StateView, known: Known) -> dict[str, JsonVal
         if line.startswith("in "):
             values |= _words("group", unquoted(line[3:]), state, known)
         elif field := _FIELD.fullmatch(line):
-            values |= _parts(f"field.{unquoted(field[1])}", _value(field[2]))
+            label = unquoted(field[1])
+            values |= _parts(f"field.{label}", _value(field[2]))
+            # The field for the number of one article is, of another, a field of the same kind.
+            if (masked := known.mask(label)) != label:
+                values |= _parts(f"field.{masked}", _value(field[2]))
         elif choice := _CHOICE.fullmatch(line):
             number = sum(name.startswith("choice.") and "#" not in name for name in values)
             values |= _parts(f"choice.{number}", unquoted(choice[1]))

@@ -32,6 +32,8 @@ from worldmodel.rules.readings import GARBLED, readings
 from worldmodel.rules.scope import Scope
 from worldmodel.rules.times import read_time
 
+MAX_NAMES = 12
+"""Names of one field's value that conditions on two fields are tried with, the plainest."""
 MAX_CONDITIONS = 80
 """Equal (field, name) pairs of a row beyond which pairs of them are not tried."""
 MAX_FIGURES = 120
@@ -43,6 +45,8 @@ TYPED = ("field.", "argument.")
 """Where people write, and letters beyond ASCII come from."""
 MAX_CASES = 12
 MAX_CASE_TEXT = 80
+MAX_LEARNED = 5
+"""Cases that may all give different values."""
 LEAST = 2
 """Examples that a case must have."""
 
@@ -157,7 +161,11 @@ def _finds(key: str, collection: str, scope: Scope) -> set[Expression]:
     )
     single = {c for c in conditions if len(scope.rows(collection, c[0], row[c[0]])) == 1}
     out: set[Expression] = {Find(collection, ((field, Read(name, way)),)) for field, name, way in single}
-    rest = [c for c in conditions if c not in single]
+    near: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for condition in sorted(conditions, key=lambda c: (cost(Read(*c[1:])), c)):
+        if condition not in single and len(near[condition[0]]) < MAX_NAMES:
+            near[condition[0]].append(condition)
+    rest = [condition for _, found in sorted(near.items()) for condition in found]
     if len(rest) <= MAX_CONDITIONS:
         for one, other in itertools.combinations(rest, 2):
             if one[0] != other[0]:
@@ -258,6 +266,8 @@ def _by_value(
         if chosen is not None:
             right += chosen[1] * len(members) - (len(members) == 1)
             then.append((values[members[0]], chosen[0]))
+    if len(then) > MAX_LEARNED and len({repr(one) for _, one in then}) == len(then):
+        return None, 0.0  # one constant for each value is a list of what was recorded, and no rule
     return (Switch(Read(name), tuple(then)), right) if then else (None, 0.0)
 
 
