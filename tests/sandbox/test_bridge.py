@@ -376,7 +376,7 @@ def test_an_engine_over_tcp(notes: SandboxSpec, monkeypatch: pytest.MonkeyPatch)
         assert sandbox.record.control.startswith("engine://")
         assert len(command_line("reset", sandbox.name)["hash"]) == 64
         check_sandbox(sandbox)
-        assert held_by_engine(f"envsim.owner_pid={os.getpid()}") == []
+        assert held_by_engine(f"envsim.name={sandbox.name}") == []
     with pytest.raises(PrerequisiteError, match=rf"No Docker engine answers at tcp://127.0.0.1:{port}"):
         connect()
 
