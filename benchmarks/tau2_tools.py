@@ -13,29 +13,23 @@ import argparse
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from results import Goal, goals_table, machine, markdown_table, update_section
 from tau2_traffic import record, results_only
+from tool_programs import programs_alone
 
 from envsim.trace import Trace, TraceReader
 from envsim.types import Observation, Transition
-from worldmodel import dataset
 from worldmodel.checkpoint import load_model
-from worldmodel.dataset import HELD_OUT, TRAIN
-from worldmodel.document import Lines, to_transition
-from worldmodel.examples import choose_draft
 from worldmodel.metrics import same_result
-from worldmodel.predict import CopyPrevious, NearestNeighbour, Predictor, Replay, Scored, evaluate, predictors
-from worldmodel.render import Lexicon, entities_of
+from worldmodel.predict import Predictor, Scored, evaluate, predictors
 from worldmodel.results.calls import arguments_of, is_error, is_map, strings, value_of, wording
 from worldmodel.results.implied import rows_of
-from worldmodel.results.programs import Results
-from worldmodel.retrieval import Memory
-from worldmodel.session import Sample, Situation, samples
+from worldmodel.session import Sample, samples
 from worldmodel.train import Args, train
 
 REPO = Path(__file__).resolve().parent.parent
@@ -48,8 +42,6 @@ FIGURES = ("calls", "exact", "kind", "distrusted", "misled")
 GOALS = {"seen": 0.95, "seen, changing": 0.85, "schema": 0.95, "distrusted": 0.95}
 TABLE = 4
 """Different sets of keys by which an object is told to be a table."""
-ALPHA = 0.05
-"""Share of wrong answers that a trust region may hold."""
 Key = tuple[str, int]
 """Session and step."""
 
@@ -130,14 +122,15 @@ def shape(value: Any, known: frozenset[str] = frozenset(), name: str = "") -> An
     return "number" if type(value) in (int, float) else None if value is None else type(value).__name__
 
 
-def alike(a: Any, b: Any) -> bool:
-    """Whether two structures fit."""
+def alike(a: Any, b: Any, rows: bool = False) -> bool:
+    """Whether two structures fit; of two rows of a list or table what both have, as there may be several kinds."""
     if a is None or b is None:
         return True
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(alike(a[key], b[key]) for key in a)
+        both = a.keys() & b.keys()
+        return (a.keys() == b.keys() or (rows and bool(both))) and all(alike(a[key], b[key]) for key in both)
     if isinstance(a, list) and isinstance(b, list):
-        return a[0] == b[0] and alike(a[1], b[1])
+        return a[0] == b[0] and alike(a[1], b[1], rows=True)
     return bool(a == b)
 
 
@@ -207,59 +200,16 @@ def each_trace(folder: Path) -> Iterator[Trace]:
         yield from TraceReader(path)
 
 
-class Programs(Predictor):
-    """The draft alone, with the support of its least sure part as trust; no network."""
-
-    name = "programs"
-
-    def __init__(self, memory: Memory, held_out: Sequence[Sample]) -> None:
-        self._memory = memory
-        self.threshold = self._region(held_out)
-
-    def answer(self, situations: Sequence[Situation]) -> list[Transition | None]:
-        """See `Predictor.answer`."""
-        found = [self._draft(situation) for situation in situations]
-        return [to_transition(lines, "tools", sure, trusted=sure >= self.threshold) for lines, sure in found]
-
-    def _draft(self, situation: Situation) -> tuple[Lines, float]:
-        said = self._memory.results.answer(situation) if self._memory.results is not None else None
-        if said is not None and said.lines is not None:
-            return said.lines, said.sure
-        draft = choose_draft(situation, self._memory)
-        return draft.lines, draft.sure
-
-    def _region(self, held_out: Sequence[Sample]) -> float:
-        """The least threshold above which no more than `ALPHA` of the answers to held-out calls are wrong."""
-        right = []
-        for sample in held_out:
-            lines, sure = self._draft(sample.situation)
-            guess, truth = (to_transition(each, "tools").observation for each in (lines, sample.target))
-            right.append((sure, guess.error == truth.error and same_result(guess, truth)))
-        for threshold in sorted({sure for sure, _ in right}):
-            inside = [each for sure, each in right if sure >= threshold]
-            if inside.count(False) <= ALPHA * len(inside):
-                return threshold
-        return 1.0
-
-
-def models(folder: Path, model: Path, options: argparse.Namespace) -> dict[str, Predictor]:
-    """What is measured, by name, the model first; without training steps the programs stand for it."""
-    if options.steps:
-        return predictors(load_model(train(Args(folder, model, steps=options.steps, seed=options.seed))))
-    data = dataset.build(folder, model / "dataset", seed=options.seed)
-    recorded = data.part(TRAIN)
-    documents = [(s.session, (*s.situation.request.lines, *s.target, *s.situation.facts)) for s in recorded]
-    results = Results.learn(recorded, data.manifest["tools"], options.seed)
-    memory = Memory(recorded, Lexicon.build(documents, entities_of({})), None, results)
-    found = [Programs(memory, data.part(HELD_OUT)), NearestNeighbour(memory), CopyPrevious(), Replay(memory)]
-    return {predictor.name: predictor for predictor in found}
-
-
 def run(domain: str, options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Results by predictor, and the facts of the run."""
     folder, changing = logs(domain, options.out, options.calls, options.seed)
     started = time.monotonic()
-    chosen = models(folder / "train", options.out / domain / f"model-{options.steps}", options)
+    model = options.out / domain / f"model-{options.steps}"
+    if options.steps:
+        wanted = Args(folder / "train", model, steps=options.steps, seed=options.seed)
+        chosen = predictors(load_model(train(wanted)))
+    else:
+        chosen = programs_alone(folder / "train", model, options.seed)
     seconds = time.monotonic() - started
     known, asked = list(TraceReader(folder / "train")), list(TraceReader(folder / "test"))
     groups = familiarity(known, asked, changing)

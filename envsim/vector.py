@@ -18,7 +18,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from envsim.env import UNSCORABLE, TaskEnv
-from envsim.errors import ContentError, EnvsimError, SandboxError, UncertainError
+from envsim.errors import ActionError, ContentError, EnvsimError, SandboxError, UncertainError
 from envsim.fork import begin_fork, take_over
 from envsim.sandbox.inprocess import InProcessRuntime
 from envsim.sandbox.pool import SandboxPool
@@ -26,6 +26,7 @@ from envsim.sandbox.runtime import get_runtime
 from envsim.sandbox.spec import find_spec
 from envsim.spaces import SCREENSHOT_SHAPE, encode
 from envsim.types import Action, Observation
+from envsim.world import BatchedWorld
 
 SPARE = 64
 """How many sandboxes a pool may hold beyond those of its members, for their forks."""
@@ -119,6 +120,7 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
         """
         if len(actions) != self.num_envs:
             raise ValueError(f"{self.num_envs} environments need as many actions, not {len(actions)}")
+        self._foresee(actions)
         replies: list[Member] = self._each(lambda i: self._step_member(i, actions[i]))
         self._last = [reply[0] for reply in replies]
         self._ended = [reply[2] or reply[3] for reply in replies]
@@ -173,6 +175,16 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
                 failures.append(error)
         if failures:
             raise failures[0]
+
+    def _foresee(self, actions: Sequence[str | Action]) -> None:
+        """Let worlds that can answer in batches do so."""
+        asked: list[tuple[BatchedWorld, Action]] = []
+        for env, ended, raw in zip(self.envs, self._ended, actions, strict=True):
+            if not ended and isinstance(env.world, BatchedWorld):
+                with contextlib.suppress(ActionError):  # a malformed one is for the member to answer
+                    asked.append((env.world, Action.parse(raw)))
+        if len(asked) > 1:
+            asked[0][0].foresee([world for world, _ in asked], [action for _, action in asked])
 
     def _step_member(self, index: int, action: str | Action) -> Member:
         env = self.envs[index]

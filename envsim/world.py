@@ -90,6 +90,18 @@ class DualControlWorld(World, Protocol):
 
 
 @runtime_checkable
+class BatchedWorld(World, Protocol):
+    """A world that answers for several of its make in one go faster than one after the other."""
+
+    def foresee(self, worlds: Sequence[World], actions: Sequence[Action]) -> None:
+        """Work out what each of `worlds`, this one among them, will answer to its action.
+
+        Only a hint: each world's `step` is still called, and answers alike without it.
+        """
+        ...
+
+
+@runtime_checkable
 class ForkableWorld(World, Protocol):
     """A world whose running episode can go on in others of its make; what `envsim.env.TaskEnv.fork` needs."""
 

@@ -22,6 +22,7 @@ from envsim.state import canonical
 from worldmodel import dataset
 from worldmodel.dataset import TRAIN, Dataset, read_json, write_json
 from worldmodel.model import Config, WorldModel
+from worldmodel.pages.pages import Pages
 from worldmodel.render import KINDS, Lexicon, Vocabulary
 from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
@@ -113,6 +114,8 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto") -> M
         record = {str(key): (int(right), int(total)) for key, (right, total) in config["record"].items()}
         rules = Programs.empty(data.view(data.manifest["seed_view"]), data.part(TRAIN))
         rules.read(config["rules"])
+        pages = Pages(rules.relations, rules.known)
+        pages.read(config["pages"])
         results = Results.empty(data.samples, data.manifest["tools"])
         results.read(config["results"])
         stable, accept = frozenset(config["stable"]), {kind: float(config["accept"][kind]) for kind in KINDS}
@@ -121,7 +124,7 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto") -> M
         raise ModelError(f"{root} is damaged ({reason}). Train the model again.") from None
     network.to(pick_device(device)).eval()
     # Sessions held out for calibration were never trained on, but are as good to retrieve from as any.
-    memory = Memory(data.samples, vocabulary.lexicon, rules, results)
+    memory = Memory(data.samples, vocabulary.lexicon, rules, results, pages)
     support = Support(memory, record)
     return Model(root, config, network, vocabulary, memory, stable, support, trust, accept, data)
 

@@ -277,7 +277,9 @@ def load(root: Path) -> Dataset:
                 f"{root} has dataset version {manifest['worldmodel_dataset']}; train again to make a new one."
             )
         resets = [Reset(**row) for row in read_json(root / "resets.json")]
-        views = {reset.session: read_blob(root, reset.state) if reset.state else {} for reset in resets}
+        # One object per state: sessions that begin alike share its tables, and what is looked up in them.
+        blobs = {digest: read_blob(root, digest) for digest in sorted({reset.state for reset in resets}) if digest}
+        views = {reset.session: blobs.get(reset.state, {}) for reset in resets}
         base = read_blob(root, manifest["seed_view"]) if manifest["seed_view"] else {}
         return Dataset(root, manifest, _read_samples(root / "samples.json", views, base), resets)
     except (KeyError, TypeError, ValueError, IndexError) as error:

@@ -27,6 +27,8 @@ class Grammar:
     vocabulary: Vocabulary
     slots: int
     lines: int
+    outcome: str | None = None
+    """The outcome that code has settled; None: the network says."""
     state: str = "outcome"
     at: int = 0
     """The first draft line the next edit may start at."""
@@ -44,6 +46,9 @@ class Grammar:
             (v.text0, v.size),
         ]
         if self.state == "outcome":
+            if self.outcome in v.outcomes:
+                settled = v.outcome0 + v.outcomes.index(self.outcome)
+                return [(settled, settled + 1)]
             return [(v.outcome0, v.outcome0 + len(v.outcomes))]
         if self.state == "top":
             return [edit, end]
@@ -131,7 +136,7 @@ def decode(
     mask = causal[None, None] & (seen[:, None, None] | torch.eye(width, dtype=torch.bool, device=device))
     cache = Cache(model.config.layers)
     hidden = model.hidden(tokens.to(device), positions, mask if min(lengths) < width else None, cache)[:, -1]  # (B, C)
-    grammars = [Grammar(vocabulary, len(c.slots.texts), len(c.draft.lines)) for c in contexts]
+    grammars = [Grammar(vocabulary, len(c.slots.texts), len(c.draft.lines), c.draft.label) for c in contexts]
     answers = [Answer() for _ in contexts]
     alive = list(range(len(contexts)))
     for step in range(MAX_ANSWER):

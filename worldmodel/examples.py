@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from envsim.state import apply
 from worldmodel import render
 from worldmodel.document import Lines, body, delta_lines, dump, meta, read_delta
 from worldmodel.merge import carry_over, frame
@@ -14,7 +15,7 @@ from worldmodel.render import Slots, Vocabulary, apply_patch, patch, skeleton, v
 from worldmodel.results.calls import label_of
 from worldmodel.results.programs import Written
 from worldmodel.retrieval import Hit, Memory, substitute, substitution
-from worldmodel.rules.programs import Outcome
+from worldmodel.rules.programs import Outcome, draw, events_of
 from worldmodel.session import Sample, Situation
 
 MAX_CONTEXT = 640
@@ -24,6 +25,8 @@ ACCEPT_ALL = -1e9
 _SHAPE_OVERLAP = 0.6
 _REPEATED = 0.5
 """How sure an earlier answer to the same call is where programs do not know what it says."""
+LEAST_SURE = {"exact": 0.6, "past": 0.5, "page": 0.35}
+"""By kind of draft, how often it is right: a page program that was right less often is no better. Others seldom are."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,14 @@ class Draft:
     sure: float = 1.0
     """How far to believe what code put into it, in [0, 1]: the support of its least sure part."""
     outcome: Outcome | None = None
-    """What the rules said; None without rules, or for an operation that was never recorded."""
+    """What the rules say follows, and the draft was chosen for; None without rules, or for an operation never seen."""
+
+    @property
+    def label(self) -> str | None:
+        """The class of answer the draft is for, as `outcome_of` names it; None where rules say nothing."""
+        if self.outcome is None:
+            return None
+        return "+".join(self.outcome.events) or ("error" if self.outcome.branch.startswith("error ") else "ok")
 
     @property
     def kind(self) -> str:
@@ -49,31 +59,66 @@ class Draft:
         )
 
 
-def choose_draft(situation: Situation, memory: Memory, *, without: str | None = None) -> Draft:
+def choose_draft(
+    situation: Situation, memory: Memory, *, without: str | None = None, point: float | None = None,
+    told: Sample | None = None,
+) -> Draft:  # fmt: skip
     """The best guess that code alone can make; ground-truth events are no part of it.
 
-    The neighbour's answer with its entities replaced by ours; unless this session has seen the same
-    request, or the same kind of answer about the same entity, in which case its own earlier answer.
+    What programs write; else the neighbour's answer with its entities replaced by ours; unless this session has
+    seen the same request, or the same kind of answer about the same entity, in which case its own earlier answer.
+
+    Args:
+        situation: What to answer.
+        memory: Records and rules.
+        without: As `Memory.nearest`.
+        point: Where in [0, 1) of the distribution over outcomes the draft's lies; None: the most probable.
+        told: What really followed: the draft is for the outcome most like it. In training, an answer is learned as
+            edits of the draft for what happened, not for what usually does.
     """
-    outcome = memory.rules.outcome(situation) if memory.rules is not None else None
+    outcomes = memory.rules.outcomes(situation) if memory.rules is not None else ()
+    outcome = _outcome_like(outcomes, told, memory) if told is not None else draw(outcomes, point)
     kind = outcome.branch if outcome is not None else None
     said = memory.results.answer(situation, without) if memory.results is not None else None
     if said is not None:
         kind = said.label
-    hit = _plain(memory.nearest(situation, 8, without=without, branch=kind))
+    hits = memory.nearest(situation, 8, without=without, branch=kind)
+    hit = _fitting(hits, outcome.events if outcome is not None else ())
     near = _transfer(situation, memory, hit) if hit is not None else None
     past = _from_past(situation, memory, near, said)
-    effects = delta_lines(read_delta(near)) if near is not None else ()
+    delta = read_delta(near) if near is not None else ()
     if outcome is not None and outcome.delta is not None:
-        effects = delta_lines(outcome.delta)
+        delta = outcome.delta
+    effects = delta_lines(delta)
     if said is not None and said.lines is not None:
         return Draft((*effects, *said.lines), "rules", hit, said.sure, outcome)
+    if memory.pages is not None and outcome is not None and situation.interface == "browser":
+        guess = _seen(past if past is not None else near if near is not None else ())
+        page = memory.pages.document(situation, outcome, apply(situation.state, delta), guess, without)
+        kind = Draft((), "past" if past is not None else "near" if near is not None else "current", hit).kind
+        if page is not None and page.sure >= LEAST_SURE.get(kind, 0.0):
+            return Draft((*effects, *page.lines), "rules", hit, page.sure, outcome)
     if past is not None:
         return Draft((*effects, *_seen(past)), "past", hit, 1.0 if said is None else _REPEATED, outcome)
     if near is not None:
         # Where programs say what is not known, a neighbour has the form of the answer and not its content.
         return Draft((*effects, *_seen(near)), "near", hit, 1.0 if said is None else 0.0, outcome)
     return Draft(_seen(situation.current), "current", outcome=outcome)
+
+
+def _outcome_like(outcomes: Sequence[Outcome], told: Sample, memory: Memory) -> Outcome | None:
+    """Of what may follow, what is most like what did; the most probable of equals."""
+    assert memory.rules is not None
+    events, kind = events_of(told.target), memory.rules.branch(told)
+    return max(outcomes, key=lambda o: (frozenset(o.events) == events, o.branch == kind, o.p), default=None)
+
+
+def is_of(draft: Draft, sample: Sample, memory: Memory) -> bool:
+    """Whether a draft is for what happened in `sample`, as far as rules can tell."""
+    if draft.outcome is None or memory.rules is None:
+        return True
+    same_bugs = frozenset(draft.outcome.events) == events_of(sample.target)
+    return same_bugs and draft.outcome.branch == memory.rules.branch(sample)
 
 
 def without_events(lines: Lines) -> Lines:
@@ -86,10 +131,11 @@ def _seen(lines: Lines) -> Lines:
     return tuple(line for line in without_events(lines) if line[:1] != "!")
 
 
-def _plain(hits: list[Hit]) -> Hit | None:
-    """The best hit; of those as good by kind, the best where no bug fired, as most often none does."""
+def _fitting(hits: list[Hit], events: Sequence[str]) -> Hit | None:
+    """The best hit; of those as good by kind, the best where the same bugs fired, most often none."""
     alike = [h for h in hits if h.kind == hits[0].kind]
-    return next((h for h in alike if outcome_of(h.sample.target) == "ok"), hits[0] if hits else None)
+    wanted = "+".join(sorted(events)) or "ok"
+    return next((h for h in alike if outcome_of(h.sample.target) == wanted), hits[0] if hits else None)
 
 
 def _transfer(situation: Situation, memory: Memory, hit: Hit) -> Lines:
@@ -263,9 +309,20 @@ def read_answer(
         least = accept[context.draft.kind] if accept else ACCEPT_ALL
         sure = [edit for at, to, edit in edits if not logprobs or sum(logprobs[at:to]) >= least * (to - at)]
         lines = apply_patch(lines, sure)
-    events = tuple(f"@event {dump(name)}" for name in outcome.split("+") if ":" in name)
+    # What the rules say has happened stands, whatever the network's token: the draft is written for it.
+    told = context.draft.outcome
+    events = told.events if told is not None else tuple(name for name in outcome.split("+") if ":" in name)
+    return outcome, _with_events(lines, events)
+
+
+def with_events(draft: Draft) -> Lines:
+    """The document of a draft as it stands."""
+    return _with_events(draft.lines, draft.outcome.events if draft.outcome is not None else ())
+
+
+def _with_events(lines: Lines, events: Sequence[str]) -> Lines:
     changes = sum(line[:1] == "!" for line in lines)
-    return outcome, (*lines[:changes], *events, *lines[changes:]) if events else lines
+    return (*lines[:changes], *(f"@event {dump(name)}" for name in events), *lines[changes:])
 
 
 def _edits(

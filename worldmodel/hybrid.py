@@ -12,7 +12,7 @@ model fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from envsim.state import StateView, diff, state_hash
 from envsim.task import Interface, Task
 from envsim.trace import Header, Step, TraceWriter
 from envsim.types import Action, Event, JsonValue, Observation, Transition
-from envsim.world import ForkableWorld
+from envsim.world import ForkableWorld, World
 from worldmodel.world import ModelWorld, load_world
 
 FOLDER = "fallbacks"
@@ -128,6 +128,15 @@ class HybridWorld:
             self._take(action, answer)
             return answer
         return self._fall_back(action, answer, before)
+
+    def foresee(self, worlds: Sequence[World], actions: Sequence[Action]) -> None:
+        """See `BatchedWorld.foresee`: for those that still step the model."""
+        pairs = [
+            (world.model, action)
+            for world, action in zip(worlds, actions, strict=True)
+            if isinstance(world, HybridWorld) and not world.fell_back
+        ]
+        self.model.foresee([model for model, _ in pairs], [action for _, action in pairs])
 
     def state(self) -> StateView:
         """See `World.state`."""

@@ -5,6 +5,7 @@ States share the tables that no step changed, so what was found of a table holds
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ MOST = 512
 """Tables that are remembered."""
 
 Table = dict[str, Any]
+Tally = Counter[tuple[str, type[str] | type[int], str | int]]
 
 
 class StateIndex:
@@ -39,6 +41,14 @@ class StateIndex:
             found.fields[field] = {value: key for key, value in rows if isinstance(value, str)}
         return found.fields[field]
 
+    def tally(self, table: Table) -> Tally:
+        """(field, type, value) -> rows that have it."""
+        found = self._of(table)
+        if found.tally is None:
+            rows = [row for row in table.values() if isinstance(row, dict)]
+            found.tally = Counter((n, type(v), v) for row in rows for n, v in row.items() if isinstance(v, str | int))
+        return found.tally
+
     def _of(self, table: Table) -> _Found:
         # The table is kept with what was found of it, so that no other one can come to have its id.
         known = self._tables.get(id(table))
@@ -56,3 +66,4 @@ class _Found:
         self.table = table
         self.words: dict[str, list[str]] | None = None
         self.fields: dict[str, dict[str, str]] = {}
+        self.tally: Tally | None = None

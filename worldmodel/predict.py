@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from envsim.rng import uniform
 from envsim.state import StateView
 from envsim.task import Start
 from envsim.trace import Step, Trace, TraceReader
@@ -16,7 +17,7 @@ from worldmodel.checkpoint import Model, load_model
 from worldmodel.conformal import figures
 from worldmodel.decode import decode
 from worldmodel.document import to_lines, to_transition
-from worldmodel.examples import choose_draft, read_answer, write_context
+from worldmodel.examples import choose_draft, read_answer, with_events, write_context
 from worldmodel.metrics import Metrics, Score, score
 from worldmodel.retrieval import Memory
 from worldmodel.session import Sample, Session, Situation, open_request, samples
@@ -84,7 +85,9 @@ def answer_batch(
     model: Model, situations: Sequence[Situation], keys: Sequence[tuple[int | str, ...]] | None
 ) -> list[Transition]:
     """The model's transitions, with trust; `keys` are RNG keys for outcomes, None for greedy."""
-    contexts = [write_context(model.vocabulary, s, choose_draft(s, model.memory), model.stable) for s in situations]
+    points = [None] * len(situations) if keys is None else [uniform(*key) for key in keys]
+    drafts = [choose_draft(s, model.memory, point=point) for s, point in zip(situations, points, strict=True)]
+    contexts = [write_context(model.vocabulary, s, d, model.stable) for s, d in zip(situations, drafts, strict=True)]
     answers = decode(model.network, model.vocabulary, contexts, keys or [None] * len(contexts))
     out = []
     for situation, context, answer in zip(situations, contexts, answers, strict=True):
@@ -147,7 +150,7 @@ class NearestNeighbour(Predictor):
 
 
 class DraftOnly(Predictor):
-    """The model's draft without the network: what code alone gets right."""
+    """The model's draft without the network: what code alone gets right. Its trust is how sure the draft is."""
 
     name = "draft"
 
@@ -156,7 +159,8 @@ class DraftOnly(Predictor):
 
     def answer(self, situations: Sequence[Situation]) -> list[Transition | None]:
         """See `Predictor.answer`."""
-        return [to_transition(choose_draft(s, self._memory).lines, s.interface) for s in situations]
+        drafts = [choose_draft(situation, self._memory) for situation in situations]
+        return [to_transition(with_events(d), s.interface, d.sure) for d, s in zip(drafts, situations, strict=True)]
 
 
 def predictors(model_dir: Path | Model) -> dict[str, Predictor]:
@@ -166,13 +170,12 @@ def predictors(model_dir: Path | Model) -> dict[str, Predictor]:
         ModelError: The model cannot be read.
     """
     model = model_dir if isinstance(model_dir, Model) else load_model(model_dir)
-    found: list[Predictor] = [
-        ModelPredictor(model),
-        DraftOnly(model.memory),
-        NearestNeighbour(model.memory),
-        CopyPrevious(),
-        Replay(model.memory),
-    ]
+    return {ModelPredictor.name: ModelPredictor(model), **baselines(model.memory)}
+
+
+def baselines(memory: Memory) -> dict[str, Predictor]:
+    """What needs no network, over the same training transitions: draft, nearest neighbour, copy, replay."""
+    found: list[Predictor] = [DraftOnly(memory), NearestNeighbour(memory), CopyPrevious(), Replay(memory)]
     return {predictor.name: predictor for predictor in found}
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import quote_plus
 
 from worldmodel.document import Lines, body, meta
+from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, skeleton
 from worldmodel.results.calls import label_of
 from worldmodel.results.programs import Results
@@ -55,6 +56,7 @@ class Memory:
         lexicon: Decides what is wording and what a value.
         rules: Say what kind of answer a request gets and what it does to the state; None without.
         results: Say what tools answer; None without.
+        pages: Say how an answer of a kind reads; None without.
     """
 
     def __init__(
@@ -63,10 +65,12 @@ class Memory:
         lexicon: Lexicon,
         rules: Programs | None = None,
         results: Results | None = None,
+        pages: Pages | None = None,
     ) -> None:
         self.samples = list(samples)
         self.lexicon = lexicon
         self.rules = rules
+        self.pages = pages
         self.results = results
         self._branches = [self._branch(sample) for sample in self.samples]
         self._by_key: dict[str, list[int]] = defaultdict(list)

@@ -129,6 +129,7 @@ def _nothing() -> Observation:
 def open_request(start: Start) -> Request:
     """The request that stands for a reset."""
     lines = [f"open {dump(start.url)}", f"login {dump(start.login or '')}"]
+    lines += [f"clock {dump(start.clock)}"] if start.clock else []
     lines += [line for call in start.setup for line in tool_request(call).lines]
     return Request(tuple(lines))
 

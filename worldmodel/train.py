@@ -29,8 +29,9 @@ from worldmodel import dataset, render
 from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import load_checkpoint, load_model, pick_device, save_checkpoint, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
-from worldmodel.examples import choose_draft, outcome_of, survival, write_answer, write_context
+from worldmodel.examples import choose_draft, is_of, outcome_of, survival, write_answer, write_context
 from worldmodel.model import Config, WorldModel
+from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, Vocabulary
 from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
@@ -124,6 +125,8 @@ def train(args: Args) -> Path:
     }
     if memory.rules is not None:
         extra["rules"] = memory.rules.to_json()
+    if memory.pages is not None:
+        extra["pages"] = memory.pages.to_json()
     if memory.results is not None:
         extra["results"] = memory.results.to_json()
     save_model(args.out, network, vocabulary, stable, extra)
@@ -176,21 +179,30 @@ def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
     outcomes = Counter(outcome_of(sample.target) for sample in found)
     names = ["ok", *(name for name, _ in sorted(outcomes.items(), key=lambda kv: (-kv[1], kv[0])) if name != "ok")]
     rules = Programs.learn(data.view(data.manifest["seed_view"]), found, seed)
+    pages = Pages(rules.relations, rules.known)
+    pages.learn(found, {number: rules.branch(sample) for number, sample in enumerate(found)}, seed)
     results = Results.learn(found, data.manifest["tools"], seed)
-    return Vocabulary(bpe, lexicon, names), Memory(found, lexicon, rules, results)
+    return Vocabulary(bpe, lexicon, names), Memory(found, lexicon, rules, results, pages)
 
 
 def encode(
     found: Sequence[Sample], vocabulary: Vocabulary, memory: Memory, stable: frozenset[str] | None = None
 ) -> tuple[list[Example], frozenset[str], dict[str, list[int]]]:
-    """Training examples, each with the draft it would have had if its own task had not been recorded.
+    """Training examples, each with the draft for what happened that it would have had without its own task's records.
 
     `stable` are the lines a network was trained without; None finds them.
 
     Returns:
-        The examples, the lines that always survive, and how such drafts did (`worldmodel.support.track_record`).
+        The examples, the lines that always survive, and how the most probable drafts did
+        (`worldmodel.support.track_record`).
     """
-    drafts = [choose_draft(s.situation, memory, without=s.group) for s in found]
+    usual = [choose_draft(s.situation, memory, without=s.group) for s in found]
+    drafts = [
+        draft
+        if is_of(draft, sample, memory)
+        else choose_draft(sample.situation, memory, without=sample.group, told=sample)
+        for draft, sample in zip(usual, found, strict=True)
+    ]
     if stable is None:
         stable = survival(zip(drafts, found, strict=True))
     out = []
@@ -199,7 +211,7 @@ def encode(
         answer = write_answer(vocabulary, context, sample.target, known_only=True)
         if answer is not None:
             out.append(Example(context.tokens, answer))
-    return out, stable, track_record(zip(drafts, found, strict=True), memory)
+    return out, stable, track_record(zip(usual, found, strict=True), memory)
 
 
 def batches(examples: Sequence[Example], args: Args, epoch: int) -> list[list[int]]:

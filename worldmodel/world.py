@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from envsim.page.primitives import tools as primitives
 from envsim.state import StateView
 from envsim.task import Interface, Start, Task
 from envsim.types import Action, Event, JsonValue, Observation, Transition
+from envsim.world import World
 from worldmodel.checkpoint import Model, load_model
 from worldmodel.dataset import Reset
 from worldmodel.document import to_transition
@@ -33,6 +34,17 @@ class _Token:
     session: Session
     seed: int
     step: int
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """What was worked out before it was asked for: the answer to `action` in `session`, which then is `after`."""
+
+    session: Session
+    action: Action
+    after: Session
+    asked: Situation
+    answer: Transition
 
 
 class TraceWorld(ABC):
@@ -53,6 +65,7 @@ class TraceWorld(ABC):
         self._recorded = self._find_resets()
         self._tools = {str(tool["name"]) for tool in model.data.manifest["tools"]}
         self._session: Session | None = None
+        self._ahead: _Ahead | None = None
         self._index = StateIndex()
         self._seed = 0
         self._step = 0
@@ -97,26 +110,36 @@ class TraceWorld(ABC):
     def _open_tools(self, session: Session, task: Task) -> Transition:
         """A tools session opens empty; its set-up calls are requests like any other."""
         delta: list[tuple[JsonValue, ...]] = []
+        trust, trusted = 1.0, True
         for call in task.start.setup:
             asked = session.ask(call)
             if isinstance(asked, Situation):
                 transition = self._answer(asked)
                 session.answer(asked.request, transition)
                 delta += transition.delta
+                trust, trusted = min(trust, transition.trust), trusted and transition.trusted
         session.past, session.current = (), ()
-        return Transition(observation=Observation(), delta=tuple(delta))
+        return Transition(observation=Observation(), delta=tuple(delta), trust=trust, trusted=trusted)
 
     def step(self, action: Action) -> Transition:
         """See `World.step`."""
-        session = self._live()
+        ahead, self._ahead = self._ahead, None
+        asked: Situation | Transition
+        answer: Transition | None
+        if ahead is not None and ahead.session is self._session and ahead.action == action:
+            self._session, asked, answer = ahead.after, ahead.asked, ahead.answer
+        else:
+            asked, answer = self._live().ask(action), None
         self._step += 1
-        asked = session.ask(action)
         if isinstance(asked, Transition):
             return asked
-        there = self.interface != "tools" or action.name in self._tools
-        transition = self._answer(asked) if there else self._refuse(action.name, asked)
-        session.answer(asked.request, transition)
-        return transition
+        if answer is None:
+            answer = self._answer(asked) if self._knows(action) else self._refuse(action.name, asked)
+        self._live().answer(asked.request, answer)
+        return answer
+
+    def _knows(self, action: Action) -> bool:
+        return self.interface != "tools" or action.name in self._tools
 
     def _refuse(self, name: str, asked: Situation) -> Transition:
         """The answer to a call of a tool that there is not: as recorded, where such a mistake was."""
@@ -199,9 +222,31 @@ class ModelWorld(TraceWorld):
     def __init__(self, model: Model | Path, app: str | None = None, *, interface: Interface = "browser") -> None:
         super().__init__(model if isinstance(model, Model) else load_model(model, app=app), interface=interface)
 
+    def foresee(self, worlds: Sequence[World], actions: Sequence[Action]) -> None:
+        """See `BatchedWorld.foresee`: one batch for all worlds of this model."""
+        asked: list[tuple[ModelWorld, Action, Session, Situation]] = []
+        for world, action in zip(worlds, actions, strict=True):
+            if not isinstance(world, ModelWorld) or world.model is not self.model or world._session is None:
+                continue
+            after = world._session.copy()
+            situation = after.ask(action) if action.kind == "call" and world._knows(action) else None
+            if isinstance(situation, Situation):
+                asked.append((world, action, after, situation))
+        keys = [world._key(situation, world._step + 1) for world, _, _, situation in asked]
+        answers = answer_batch(self.model, [situation for *_, situation in asked], keys)
+        for (world, action, after, situation), answer in zip(asked, answers, strict=True):
+            world._ahead = _Ahead(world._live(), action, after, situation, world._watched(answer))
+
+    def _key(self, situation: Situation, step: int) -> tuple[int | str, ...]:
+        """What the outcome of this step is drawn with."""
+        return (self._seed, "outcome", step, len(situation.past))
+
     def _answer(self, situation: Situation) -> Transition:
-        key = (self._seed, "outcome", self._step, len(situation.past))
-        answer = answer_batch(self.model, [situation], [key])[0]
+        key = self._key(situation, self._step)
+        return self._watched(answer_batch(self.model, [situation], [key])[0])
+
+    def _watched(self, answer: Transition) -> Transition:
+        """The answer, with a notice where trust begins to be lower than it usually is."""
         trust, recent = self.model.trust, self._live().recent
         window = (*recent, answer.trust)[-WINDOW:]
         if trust.drifts(recent) or not trust.drifts(window):

@@ -99,8 +99,7 @@ def fidelity(
     if changed is not None:
         _print_drift(changed, as_json=as_json)
     note(f"Wrote {page}")
-    for expression in require or ():
-        gate.require(report, expression)
+    gate.require_all(report, require or ())
     if changed is not None:
         drifts.require(changed)
 

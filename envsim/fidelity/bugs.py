@@ -76,11 +76,18 @@ class _Counts:
         return out
 
     def could_fire(self, bug: str, operation: str, declared: float | None) -> bool:
-        """Whether `bug` fired at an operation, or that was done too seldom to be 95% sure that it would have."""
-        if operation in self.operations(bug):
-            return True
+        """Whether `bug` fired at an operation, or that was done too seldom to be 95% sure that it would have.
+
+        A bug that always fires does so on a condition: its rate where it fired says how often that is met.
+        """
+        own = self.operations(bug)
+        if operation in own or declared is None:
+            return operation in own
+        seen = self.at(bug, own).values()
+        fired, done = (sum(pair[side] for pair in seen) for side in (0, 1))
+        odds = min(declared, fired / done) if own else declared
         seeds = sum(name == operation for _, name in self.done)
-        return declared is not None and (1.0 - declared) ** seeds > 0.05
+        return (1.0 - odds) ** seeds > 0.05
 
 
 def compare_bugs(

@@ -179,7 +179,7 @@ def _world(run: _Run, kind: str, reference: Played, steps: Sequence[StepScore], 
     free = _free_running(run, kind)
     traces = played.traces()
     bugs = compare_bugs(run.recordings, traces, steps)
-    estimates = powered(reference.rollouts, played.rollouts, extra.rollouts) if kind == MODEL else ()
+    estimates = powered(reference.rollouts, played.rollouts, extra.rollouts, seed=setup.seed) if kind == MODEL else ()
     trust = reliability(steps, seed=setup.seed) if kind == MODEL and steps else None
     pace = _speed(run, kind)
     if kind == HYBRID:
@@ -195,7 +195,7 @@ def _world(run: _Run, kind: str, reference: Played, steps: Sequence[StepScore], 
         "speedup": figures.exact(pace / base),
     }
     if estimates:
-        found["ppi_gain"] = figures.exact(estimates[-1].gain)
+        found["ppi_gain"] = estimates[-1].gain
     return Measured(found, decision, free, bugs, trust, estimates)
 
 

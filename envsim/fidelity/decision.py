@@ -91,7 +91,7 @@ def compare_outcomes(reference: Sequence[Rollout], candidate: Sequence[Rollout],
 
 
 def powered(
-    reference: Sequence[Rollout], candidate: Sequence[Rollout], extra: Sequence[Rollout] = ()
+    reference: Sequence[Rollout], candidate: Sequence[Rollout], extra: Sequence[Rollout] = (), *, seed: int = 0
 ) -> tuple[Powered, ...]:
     """What both worlds together say of each policy's real success, and of all policies' mean success.
 
@@ -99,23 +99,33 @@ def powered(
         reference: Episodes in the reference.
         candidate: The same episodes in the other world.
         extra: Further episodes in the other world only.
+        seed: Of the resampling.
     """
     theirs = {_key(rollout): rollout for rollout in candidate}
     pairs = [(real, theirs[_key(real)]) for real in reference if _key(real) in theirs]
     pairs = [pair for pair in pairs if all(rollout.outcome.reward is not None for rollout in pair)]
     more = [rollout for rollout in extra if rollout.outcome.reward is not None]
 
-    def estimate(name: str, chosen: Collection[str]) -> Powered:
-        mine = [pair for pair in pairs if pair[0].policy in chosen]
-        return prediction_powered(
-            [float(real.outcome.success) for real, _ in mine],
-            [float(sim.outcome.success) for _, sim in mine],
-            [float(rollout.outcome.success) for rollout in more if rollout.policy in chosen],
-            name,
-        )
-
     policies = sorted({real.policy for real, _ in pairs})
-    return (*(estimate(policy, (policy,)) for policy in policies), estimate(ALL, policies))
+    rows = [_powered(policy, pairs, more, (policy,), seed) for policy in policies]
+    return (*rows, _powered(ALL, pairs, more, policies, seed))
+
+
+def _powered(
+    name: str, pairs: Sequence[Pair], more: Sequence[Rollout], policies: Collection[str], seed: int
+) -> Powered:
+    """Over episode seeds: of several policies, whose episodes of a seed share their task, its mean is one value."""
+    mine = [pair for pair in pairs if pair[0].policy in policies]
+    real, sim = _by_seed([pair[0] for pair in mine]), _by_seed([pair[1] for pair in mine])
+    extra = _by_seed([rollout for rollout in more if rollout.policy in policies])
+    return prediction_powered(list(real.values()), [sim[key] for key in real], list(extra.values()), name, seed=seed)
+
+
+def _by_seed(rollouts: Sequence[Rollout]) -> dict[int, float]:
+    found: dict[int, list[float]] = {}
+    for rollout in rollouts:
+        found.setdefault(rollout.seed, []).append(float(rollout.outcome.success))
+    return {seed: sum(values) / len(values) for seed, values in sorted(found.items())}
 
 
 def _matrices(pairs: Sequence[Pair], policies: Sequence[str]) -> tuple[list[list[float]], list[list[float]]]:

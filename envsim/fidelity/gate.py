@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from envsim.errors import ContentError, GateError
 from envsim.fidelity.figures import CATALOGUE
@@ -25,10 +25,8 @@ def require(report: Report, expression: str, world: str = "model") -> None:
         ContentError: Not of the form ``figure>=number``, no such figure, or a world that was not compared.
         GateError: It does not hold, or was not measured; carries the measured value.
     """
-    named, rest = _split(expression)
+    world = _split(expression)[0] or world
     figure, compare, limit, text = parse(expression)
-    del rest
-    world = named or world
     known = [row.world for row in report.rows]
     if world not in known:
         raise ContentError(
@@ -38,9 +36,28 @@ def require(report: Report, expression: str, world: str = "model") -> None:
     if math.isnan(found.value):
         raise GateError(f"{world}: {figure} was not measured, so {text} does not hold.")
     if not compare(found.value, limit):
+        spread = f" [{found.low:.4f}, {found.high:.4f}]" if found.low < found.high else ""
         raise GateError(
-            f"{world}: {figure} is {found.value:.4f}, so {text} does not hold. See report.html for where it fails."
+            f"{world}: {figure} is {found.value:.4f}{spread}, so {text} does not hold. "
+            "See report.html for where it fails."
         )
+
+
+def require_all(report: Report, expressions: Sequence[str]) -> None:
+    """Check every expression.
+
+    Raises:
+        ContentError: One cannot be read.
+        GateError: Names every one that does not hold.
+    """
+    failed = []
+    for expression in expressions:
+        try:
+            require(report, expression)
+        except GateError as error:
+            failed.append(str(error))
+    if failed:
+        raise GateError(" ".join(failed))
 
 
 def parse(expression: str) -> tuple[str, Callable[[float, float], bool], float, str]:

@@ -6,7 +6,9 @@ choice, presses one of its buttons, and otherwise follows the links it has follo
 
 Some ways into an app are long, and nobody finds them by trying. So half of its episodes begin as the task's oracle
 would go about it, but with other choices on the way (another size, express delivery, a card), and leave that way at
-some point.
+some point. And people who came to buy follow what leads on, such as a button that says *continue*, until there is
+nothing left that does. Things go wrong on the way: they try again, go back and send the same form a second time, and
+now and then send what cannot be right. Nothing here knows an app: codes and names are those that pages have shown.
 """
 
 from __future__ import annotations
@@ -27,14 +29,26 @@ _FIELDS = frozenset({"textbox", "searchbox", "spinbutton", "slider"})
 _CHOICES = frozenset({"combobox", "listbox"})
 _GROUPS = frozenset({"form", "search", "dialog"})
 _CODE = re.compile(r"\b[A-Z]{3,}\d{1,3}\b")
+_CODES = re.compile(r"\b(code|coupon|voucher)", re.IGNORECASE)
+"""Fields for what somebody has been given."""
 _LEAVES = re.compile(r"sign out|log ?out", re.IGNORECASE)
+_LEADS_ON = re.compile(
+    r"\b(add to (cart|basket|bag)|check ?out|continue|proceed|place|pay|buy|confirm|ship to|book|reserve"
+    r"|try again|retry)\b",
+    re.IGNORECASE,
+)
+"""Words that lead further into what one came for, on the links and buttons of most apps."""
+_DRIVES = (0.1, 0.6, 0.95)
+"""How set on it people are: from those who look around to those who came to buy."""
+_AGAIN = 0.08
+"""Share of what is sent that is sent a second time."""
 _TEXTS = (
     "Arrived early and works as it should.", "Could you look into this, please?", "Not what I had hoped for.",
     "We use it every day.", "Please leave it with the neighbours.", "The colour is off, the rest is fine.",
 )  # fmt: skip
 _TITLES = ("Very pleased", "It will do", "Would buy again", "Not for me", "As described", "A good find")
-_NAMES = ("Nora Blackwood", "Emil Sandberg", "Priya Nair", "Tomás Rivera", "June Okabe", "Lukas Meier")
-_STREETS = ("12 Alder Road", "88 Quarry Lane", "5 Tidewater Street", "301 Juniper Court", "47 Mill Row")
+_NAMES = ("Nora Blackwood", "Emil Sandberg", "Priya Nair", "Tomás Rivera", "June Okabe", "Zoë Müller")
+_STREETS = ("12 Alder Road", "88 Quarry Lane", "5 Tidewater Street", "301 Juniper Court", "47 Peña Row")
 _CITIES = ("Bangor", "Eugene", "Ithaca", "Missoula", "Asheville", "Taos")
 _BY_LABEL: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("mail", ("june.okabe@example.com", "emil@example.org", "nora.b@example.com")),
@@ -82,6 +96,9 @@ class ExplorerPolicy:
         self._codes: list[str] = []
         self._shown: list[str] = []
         self._plan: list[Action] = []
+        self._sent: Action | None = None
+        self._tried = 0
+        self._drive = self._rng.choice(_DRIVES)
         self._on_the_way = task is not None and bool(task.oracle) and self._rng.chance(self._guided)
         if self._on_the_way:
             self._oracle.reset(task, seed, tools)
@@ -104,8 +121,33 @@ class ExplorerPolicy:
             return self._tools.act(observation)
         if self._rng.chance(self._stop):
             return Action.answer()
-        self._plan = self._wander(lines)
+        self._plan = self._resend() or self._go_on(lines) or self._wander(lines)
         return self._plan.pop(0)
+
+    def _resend(self) -> list[Action]:
+        """Back, and what was pressed last once more, as who doubts that it was sent."""
+        sent, self._sent = self._sent, None
+        return [Action.call("go_back"), sent] if sent is not None and self._rng.chance(_AGAIN) else []
+
+    def _go_on(self, lines: Sequence[Line]) -> list[Action]:
+        """What leads further, for those who came for it; before that perhaps another form of the page."""
+        if lines[0].role == "dialog" or not self._rng.chance(self._drive):
+            return []
+        forms = _forms(lines)
+        leading = [form for form in forms if any(_leads_on(line) for line in form)]
+        links = [line for line in lines if line.role == "link" and _leads_on(line)]
+        if not leading and not links:
+            return []
+        others = [form for form in forms if form not in leading and form[0].role == "form"]
+        coupon = [form for form in others if any(_CODES.search(line.name) for line in form)]
+        if coupon and self._codes and self._tried < 2 and self._rng.chance(0.6):
+            self._tried += 1
+            return self._work(coupon[0])
+        if others and self._rng.chance(2.5 * self._aside):
+            return self._work(self._rarest(others))
+        if leading:
+            return self._work(self._rng.choice(leading), hasty=True)
+        return [Action.call("click", bid=self._rng.choice(links).ref)]
 
     def _wander(self, lines: Sequence[Line]) -> list[Action]:
         """One form, or one link."""
@@ -160,18 +202,24 @@ class ExplorerPolicy:
 
     # -- forms ------------------------------------------------------------------------------------------
 
-    def _work(self, form: list[Line]) -> list[Action]:
-        """Every field, one radio button of each kind, then one of the form's buttons."""
+    def _work(self, form: list[Line], hasty: bool = False) -> list[Action]:
+        """Every field, one radio button of each kind, then one of the form's buttons.
+
+        Who is in haste leaves as it is what the form proposes, mostly, and presses what leads on.
+        """
         buttons = [line for line in form if line.role == "button" and "disabled" not in line.states]
         if not buttons or (_LEAVES.search(buttons[0].name) and not self._rng.chance(0.1)):
             return [Action.call("go_back")]
-        plan = [action for line in form for action in self._fill(line)]
+        kept = [line for line in form if hasty and line.value and self._rng.chance(0.5)]
+        plan = [action for line in form if line not in kept for action in self._fill(line)]
         radios = [line for line in form if line.role == "radio"]
-        if radios and self._rng.chance(0.8):
+        if radios and self._rng.chance(0.6 if hasty else 0.8):
             plan.append(Action.call("click", bid=self._rng.choice(radios).ref))
         # The last of several buttons is seldom the one that sends.
         button = buttons[0] if self._rng.chance(0.75) else self._rng.choice(buttons)
-        return [*plan, Action.call("click", bid=button.ref)]
+        button = next((line for line in buttons if hasty and _leads_on(line)), button)
+        self._sent = Action.call("click", bid=button.ref)
+        return [*plan, self._sent]
 
     def _fill(self, line: Line) -> list[Action]:
         if "disabled" in line.states or (line.value and line.role == "textbox" and self._rng.chance(0.5)):
@@ -194,19 +242,40 @@ class ExplorerPolicy:
             return shown if self._rng.chance(0.5) else self._rng.choice(shown.split())
         if "yyyy" in label or "date" in label or "day" in label:
             return f"2026-{3 + self._rng.integer(9):02d}-{1 + self._rng.integer(28):02d}"
-        if "code" in label and not self._rng.chance(0.25):
-            return self._rng.choice(self._codes or ["WELCOME10"])
-        if "code" in label:
-            return f"{self._rng.choice(['SAVE', 'TRAIL', 'HELLO', 'PICNIC'])}{10 + self._rng.integer(80)}"
+        if _CODES.search(label):
+            return self._code()
         if re.search("price|dollar|percent|amount|minimum|stock|quantity|order", label):
             whole = 5 + self._rng.integer(90)
             return f"{whole}.{self._rng.integer(20) * 5:02d}" if self._rng.chance(0.5) else str(whole)
         if "card" in label:
-            return f"4{self._rng.integer(10**15):015d}"
+            return self._card()
         for pattern, values in _BY_LABEL:
             if re.search(pattern, label):
                 return self._rng.choice(values)
         return self._rng.choice(_TEXTS)
+
+    def _code(self) -> str:
+        """One that was shown, as people type it, or one made up."""
+        if not self._codes or self._rng.chance(0.2):
+            return f"{self._rng.choice(['SAVE', 'TRAIL', 'HELLO', 'PICNIC'])}{10 + self._rng.integer(80)}"
+        code = self._rng.choice(self._codes)
+        return code.lower() if self._rng.chance(0.2) else code
+
+    def _card(self) -> str:
+        """A card's number: in one piece or in fours, now and then some digits short."""
+        digits = f"4{self._rng.integer(10**15):015d}"
+        digits = digits[: 8 + self._rng.integer(4)] if self._rng.chance(0.12) else digits
+        return " ".join(re.findall(".{1,4}", digits)) if self._rng.chance(0.5) else digits
+
+
+def _leads_on(line: Line) -> bool:
+    """Whether it is a link or button that can be pressed and leads further."""
+    return (
+        line.role in ("link", "button")
+        and bool(line.ref)
+        and "disabled" not in line.states
+        and bool(_LEADS_ON.search(line.name))
+    )
 
 
 def _forms(lines: Sequence[Line]) -> list[list[Line]]:

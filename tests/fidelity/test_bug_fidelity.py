@@ -84,6 +84,15 @@ def test_one_may_fire_where_it_could_not_be_seen_to():
         assert row.precision.value == precision
 
 
+def test_one_that_always_fires_does_so_on_a_condition():
+    # "modal" is declared to fire always, and does at one visit in four; so four visits elsewhere tell nothing.
+    for visits, verdict in ((4, "reproduced"), (40, "invented")):
+        real = [*pays(10, 40, "modal"), *pays(0, visits, action=LOOK)]
+        sim = [*pays(2, 40, "modal"), *pays(3, 4, "modal", LOOK)]
+        (row,) = compare_bugs(real, sim)
+        assert row.verdict == verdict
+
+
 def test_chance_that_policies_share_counts_once():
     # Ten seeds, of each eight policies' episodes: fired in two seeds here and in five there.
     def world(fired: int) -> list[Trace]:

@@ -72,7 +72,9 @@ def test_every_figure_can_be_required():
     for name in found.worlds["model"].figures:
         assert name in figures.CATALOGUE
         gate.require(found, f"{name}>=0")
-    gate.require(found, "model.delta_exact_large >= 0.9")
+    gate.require_all(found, ["model.delta_exact_large >= 0.9", "unscored<=0"])
+    with pytest.raises(GateError, match=r"page_exact is 0\.9750 \[.*delta_exact is"):
+        gate.require_all(found, ["page_exact>=1", "unscored<=0", "delta_exact>=1"])
     with pytest.raises(GateError, match=r"model: median_steps is 2\.0000"):
         gate.require(found, "median_steps>=20")
     with pytest.raises(GateError, match="ppi_gain was not measured"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from envsim.state import diff
@@ -10,11 +11,12 @@ from envsim.trace import Header, Step, Trace, TraceReader
 from envsim.types import Action, Observation
 from worldmodel import dataset
 from worldmodel.document import result_text, to_transition
-from worldmodel.examples import choose_draft
+from worldmodel.examples import choose_draft, with_events
 from worldmodel.merge import carry_over
 from worldmodel.render import Lexicon
 from worldmodel.retrieval import Memory
-from worldmodel.session import samples
+from worldmodel.rules.programs import Outcome, Programs
+from worldmodel.session import Situation, samples
 from worldmodel.train import learn_vocabulary
 
 
@@ -71,3 +73,28 @@ def test_a_result_is_drafted_from_what_the_session_saw_of_the_entity() -> None:
     assert draft.source == "past"
     assert json.loads(result_text(draft.lines)) == order("R917", "paid", 77_745)
     assert to_transition(draft.lines, "tools").delta == (("orders/R917/status", "cancelled"),)
+
+
+def test_a_draft_is_for_the_outcome_that_was_drawn(tiny_traces: Path, tmp_path: Path) -> None:
+    """One that comes two times in ten is drafted for two points in ten; in training, for what really happened."""
+    _, memory = learn_vocabulary(dataset.build(tiny_traces, tmp_path))
+    sample = next(sample for sample in memory.samples if sample.index > 0)
+    assert memory.rules is not None
+    usual = memory.rules.outcome(sample.situation)
+    assert usual is not None
+    rare = Outcome(usual.branch, (("cart/made-up", 1),), 0.2, 0.2, ("bug:rare",))
+
+    class Two(Programs):
+        def outcomes(self, situation: Situation) -> tuple[Outcome, ...]:
+            del situation
+            return (replace(usual, p=0.8), rare)
+
+    both = Memory(memory.samples, memory.lexicon, Two(memory.rules.relations, memory.rules.known))
+    drawn = [choose_draft(sample.situation, both, point=at / 10) for at in range(10)]
+    assert [draft.label for draft in drawn] == ["ok"] * 8 + ["bug:rare"] * 2
+    assert drawn[9].lines[0] == '! "cart/made-up" = 1'
+    assert with_events(drawn[9])[:2] == ('! "cart/made-up" = 1', '@event "bug:rare"')
+    happened = replace(sample, target=('@event "bug:rare"', *sample.target))
+    assert choose_draft(sample.situation, both, told=happened).outcome == rare
+    assert choose_draft(sample.situation, both, told=sample).label == "ok"
+    assert choose_draft(sample.situation, both).label == "ok"

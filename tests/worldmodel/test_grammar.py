@@ -17,6 +17,7 @@ from worldmodel.examples import Draft, choose_draft, read_answer, write_answer, 
 from worldmodel.model import Config, WorldModel
 from worldmodel.render import Lexicon, Slots, Vocabulary, apply_patch, patch
 from worldmodel.retrieval import Memory
+from worldmodel.rules.programs import Outcome
 from worldmodel.session import Sample
 from worldmodel.train import learn_vocabulary
 
@@ -114,3 +115,23 @@ def test_an_unfinished_answer_leaves_the_draft(learned: tuple[Vocabulary, Memory
     context = write_context(vocabulary, found[0].situation, Draft(("a", "b"), "near"), frozenset())
     tokens = [vocabulary.outcome0, render.EDIT, vocabulary.line0, vocabulary.line0 + 2]
     assert read_answer(vocabulary, context, tokens)[1] == ("a", "b")
+
+
+def test_the_network_cannot_contradict_what_the_rules_have_drawn(
+    learned: tuple[Vocabulary, Memory, list[Sample]],
+) -> None:
+    """Whatever its weights: the token is the settled one where there is such a token, the events always are."""
+    known, _, found = learned
+    vocabulary = Vocabulary(known.bpe, known.lexicon, ["ok", "error", "bug:a"])
+    events = [(), ("bug:a",), ("bug:a", "bug:b")]
+    drafts = [Draft(('! "x" = 1', "main"), "near", outcome=Outcome("/", None, 1.0, 0.3, one)) for one in events]
+    contexts = [write_context(vocabulary, found[0].situation, draft, frozenset()) for draft in drafts]
+    for seed in range(6):
+        torch.manual_seed(seed)
+        network = WorldModel(Config(vocabulary.size, width=16, layers=1, heads=2)).eval()
+        torch.nn.init.normal_(network.embed.weight, std=2.0)
+        answers = decode(network, vocabulary, contexts, [(seed, i) for i in range(3)])
+        read = [read_answer(vocabulary, c, a.tokens, [], None) for c, a in zip(contexts, answers, strict=True)]
+        assert [name for name, _ in read][:2] == ["ok", "bug:a"]
+        for one, (_, lines) in zip(events, read, strict=True):
+            assert [event.id for event in to_transition(lines, "browser").events] == [name[4:] for name in one]

@@ -265,6 +265,17 @@ def test_the_id_serves_it_alone_and_in_a_vector(model: Model) -> None:
     assert list((model.root / FOLDER).glob("*.jsonl"))
 
 
+def test_rollouts_in_it_record_trust_and_the_fallback(model: Model, tmp_path: Path) -> None:
+    options = {"app": "shop", "split": "train", "world": "hybrid", "model": model.root, "record": tmp_path / "traces"}
+    (rollout,) = run_jobs(plan(options, ["random"], 1, 5), options)
+    (trace,) = TraceReader(tmp_path / "traces")
+    assert trace.header.world == "hybrid"
+    assert rollout.outcome.kind in ("policy", "sim_uncertain")
+    fell = [step.index for step in trace.steps if any(e.kind == "fallback" for e in step.events)]
+    assert len(fell) <= 1
+    assert all(step.trust == 1.0 for step in trace.steps[fell[0] :]) if fell else trace.steps[-1].trust == 0.0
+
+
 def test_other_bugs_than_the_model_learned_are_refused(model: Model) -> None:
     with pytest.raises(ContentError, match="other bugs"):
         TaskEnv("shop", world="hybrid", model=model.root, bugs="none")

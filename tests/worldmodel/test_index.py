@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
 from collections import Counter
 
 import pytest
 
-from envsim.types import Action
+from envsim.types import Action, JsonValue
 from worldmodel import index
 from worldmodel.index import StateIndex
-from worldmodel.rules import branches
+from worldmodel.rules import trees
 from worldmodel.rules.known import Known
 from worldmodel.rules.relations import Relations
 from worldmodel.rules.scope import Scope
@@ -70,19 +71,24 @@ def test_nothing_of_a_state_outlives_the_session_that_believed_it():
     assert gone() is None
 
 
-def test_each_question_is_asked_once_of_each_example(monkeypatch: pytest.MonkeyPatch):
-    asked: Counter[tuple[str, int]] = Counter()
-    holds = branches.Test.holds
+def test_no_question_is_asked_of_an_example_twice(monkeypatch: pytest.MonkeyPatch):
+    """However deep a tree grows: answers are kept as bits."""
+    read: Counter[int] = Counter()
+    figure = trees.figure
 
-    def counted(test: branches.Test, scope: Scope) -> bool:
-        asked[repr(test), id(scope)] += 1
-        return holds(test, scope)
+    def counted(value: JsonValue) -> trees.Figure | None:
+        read[id(value)] += 1
+        return figure(value)
 
-    monkeypatch.setattr(branches.Test, "holds", counted)
+    monkeypatch.setattr(trees, "figure", counted)
     relations = Relations.learn({})
+    numbers = [f"{1000 + n * 7 % 40}.00" for n in range(40)]
     seen = [
-        (Scope({"argument.n": n, "argument.on": n % 2}, {}, relations), "yes" if n > 5 else "no") for n in range(12)
+        (Scope({"argument.n": text}, {}, relations), "ab"[n % 2] if text < "1020" else "c")
+        for n, text in enumerate(numbers)
     ]
-    tree = branches.grow(seen, Known.learn({}), depth=1)
-    assert tree.test is not None
-    assert max(asked.values()) == 1
+    shallow = trees.grow(seen, Known.learn({}), depth=1)
+    once = Counter(read)
+    deep = trees.grow(seen, Known.learn({}), depth=6)
+    assert read == Counter({key: 2 * count for key, count in once.items()})
+    assert len(json.dumps(deep.to_json())) >= len(json.dumps(shallow.to_json()))

@@ -13,14 +13,18 @@ from envsim.rng import Rng
 from envsim.state import apply, diff
 from worldmodel.document import delta_lines
 from worldmodel.requests import Request
-from worldmodel.rules.branches import Tree, branch, operation
+from worldmodel.rules.branches import branch, operation
 from worldmodel.rules.effects import Effects, group
 from worldmodel.rules.expressions import (
+    ALPHABETS,
+    MOST_OFFSET,
+    Clock,
     Combine,
     Const,
     Find,
     Fresh,
     Number,
+    Opaque,
     Read,
     Switch,
     Text,
@@ -34,6 +38,8 @@ from worldmodel.rules.programs import Programs
 from worldmodel.rules.readings import READERS
 from worldmodel.rules.relations import Relations
 from worldmodel.rules.scope import Scope, open_scope
+from worldmodel.rules.times import FORMS
+from worldmodel.rules.trees import Tree
 from worldmodel.session import Sample, Situation
 
 PEOPLE = ("ann@shop.test", "bob@shop.test", "cleo@shop.test", "dan@shop.test")
@@ -197,12 +203,12 @@ def test_rules_come_back_from_json(learned):
 
 
 def made_up(effects):
-    return {"x": {"choice": [], "effects": {"b": effects}}}
+    return {"operations": {"x": {"choice": [], "effects": {"b": effects}, "twists": {}}}, "families": [], "clock": []}
 
 
 @pytest.mark.parametrize(
     "damaged",
-    [[], {"x": 1}, {"x": {"choice": 3, "effects": {}}}, made_up([[1]]),
+    [[], {"x": 1}, {"operations": {"x": {"choice": 3, "effects": {}, "twists": {}}}}, made_up([[1]]),
      made_up([[["set", "a", ""], None, ["read", "a", "exec"], [], 1]])],
 )  # fmt: skip
 def test_made_up_rules_are_refused(damaged):
@@ -244,11 +250,13 @@ def test_a_scope_names_what_is_known():
         'click button "Add" on "/p/oak-lamp?sort=new"',
         'in "Oak Lamp"',
         '"Quantity" = "2"',
+        '"Quantity of Tin Rug" = "5"',
         '"By post, 3 days" checked',
     )
     scope = open_scope(Request(lines), "bob@shop.test", ('row "Total | $12.50"', "x 3", "x 4"), DATA, relations, known)
     expected = {
-        "url.1": "oak-lamp", "query.sort": "new", "field.Quantity": "2", "choice.0#1": "3 days", "button": "Add",
+        "url.1": "oak-lamp", "query.sort": "new", "field.Quantity": "2", "field.Quantity of *": "5",
+        "choice.0#1": "3 days", "button": "Add",
         "group.0": "Oak Lamp", "login": "bob@shop.test", 'page row "Total | *" 0': "$12.50",
         "url.1>products.price_cents": 1000, "login>people.name": "Bob",
     }  # fmt: skip
@@ -263,7 +271,9 @@ words = st.text(max_size=12)
 scalars = st.none() | st.booleans() | st.integers(-(10**6), 10**6) | words
 reads = st.builds(Read, words, st.sampled_from(sorted(READERS)))
 expressions = st.recursive(
-    st.builds(Const, scalars) | reads | st.builds(Fresh, words)
+    st.builds(Const, scalars) | reads | st.builds(Fresh, words) | st.builds(Fresh, words, words)
+    | st.builds(Clock, st.integers(-MOST_OFFSET, MOST_OFFSET), st.sampled_from(FORMS))
+    | st.builds(Opaque, st.sampled_from(sorted(ALPHABETS)), st.integers(1, 64))
     | st.builds(Find, words, st.lists(st.tuples(words, reads), min_size=1, max_size=2).map(tuple)),
     lambda inner: st.builds(Number, inner) | st.builds(Combine, st.sampled_from("+-*"), inner, inner)
     | st.lists(inner, max_size=3).flatmap(

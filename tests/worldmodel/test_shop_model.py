@@ -6,6 +6,7 @@ import sys
 import gymnasium
 import pytest
 
+import worldmodel.world
 from envsim.cli.main import main
 from envsim.errors import ModelError
 from envsim.fidelity.again import AGAIN
@@ -13,6 +14,9 @@ from envsim.fidelity.compare import BASELINES, WORLDS, Setup, compare
 from envsim.rollout import plan, run_jobs
 from envsim.task_template import load_tasks
 from envsim.testing import check_world
+from envsim.types import Action
+from envsim.worlds import open_world
+from worldmodel.predict import answer_batch
 from worldmodel.train import Args, train
 from worldmodel.world import load_world
 
@@ -33,6 +37,24 @@ def test_the_model_conforms_to_the_world_protocol(made):
     tasks = [template.instantiate(3, seed_view) for template in load_tasks("shop", None, interface)[:3]]
     check_world(lambda: load_world(model, "model", "shop", interface), tasks, steps=8)
     check_world(lambda: load_world(model, "nearest-neighbour", "shop", interface), tasks, steps=8)
+
+
+def test_the_hybrid_conforms_too(made):
+    interface, model = made
+    seed_view = load_world(model, "model", "shop", interface).seed_view()
+    tasks = [template.instantiate(3, seed_view) for template in load_tasks("shop", None, interface)[:2]]
+
+    def hybrid():
+        return open_world("hybrid", "shop", interface=interface, model=model, runtime="inprocess")
+
+    check_world(hybrid, tasks, seeds=(0,), steps=6)
+    world = hybrid()
+    world.reset(tasks[0], 0)
+    first = [tool["name"] for tool in world.tools()]
+    world.step(Action.call("goto", url="/cart") if interface == "browser" else Action.call("get_cart"))
+    assert world.fell_back, "nothing is inside the trust region of a model of five steps"
+    assert [tool["name"] for tool in world.tools()] == first
+    world.close()
 
 
 def test_the_same_id_serves_the_model(made):
@@ -126,7 +148,7 @@ def test_gates_and_baselines_by_the_command_line(made, cli, tmp_path):
         "bugs_invented",
         "trust_auroc",
     }
-    assert report["powered"]["model"][-1]["extra"] == 3
+    assert report["powered"]["model"][-1]["extra"] == 1
     episodes = {path: path.stat().st_mtime_ns for path in out.rglob("*.jsonl")}
     assert len(episodes) == 9 + 9 + 12  # the sandbox's, twice, and the model's with those it ran alone
 
@@ -153,3 +175,24 @@ def test_gates_and_baselines_by_the_command_line(made, cli, tmp_path):
     assert (code, "Give --baseline" in log) == (2, True)
     code, _, log = cli(*line[:-4], "--worlds", "dream")
     assert (code, "'dream'" in log) == (2, True)
+
+
+def test_a_vector_of_environments_asks_the_model_once_a_step(made, monkeypatch):
+    interface, model = made
+    asked = []
+
+    def counted(model, situations, keys):
+        asked.append(len(situations))
+        return answer_batch(model, situations, keys)
+
+    monkeypatch.setattr(worldmodel.world, "answer_batch", counted)
+    options = {"world": "model", "model": model, "split": "train", "interface": interface}
+    envs = gymnasium.make_vec("envsim:envsim/Shop-v0", num_envs=3, **options)
+    envs.reset(seed=5)
+    asked.clear()
+    call = 'goto(url="/cart")' if interface == "browser" else "get_cart()"
+    observations, *_ = envs.step([call, call, "not an action"])
+    assert asked == [2]
+    assert observations["page" if interface == "browser" else "result"][0]
+    assert observations["error"][2]
+    envs.close()

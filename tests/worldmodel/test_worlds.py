@@ -15,6 +15,9 @@ from envsim.trace import TraceReader
 from envsim.types import Action, Transition
 from envsim.world import World
 from worldmodel import train
+from worldmodel.checkpoint import load_model
+from worldmodel.rules.programs import Outcome, Programs
+from worldmodel.session import Situation
 from worldmodel.train import Args
 from worldmodel.world import ModelWorld, ReplayWorld, load_world
 
@@ -134,3 +137,26 @@ def test_drift_is_told_once_and_kept_out_of_what_is_learned(model: Path) -> None
     assert not any("drift" in line for _, lines in world._live().past for line in lines)
     never = ModelWorld(replace(loaded, trust=replace(loaded.trust, usual=(0.0, 0.0))))
     assert not any(e.kind == "drift" for t in wander(never, 10) for e in t.events)
+
+
+def test_a_bug_that_fires_three_times_in_ten_does_so_in_the_world(model: Path) -> None:
+    """What a world answers is drawn from the rules' distribution, and by its seed alone."""
+    loaded = load_model(model)
+    rules = loaded.memory.rules
+    assert rules is not None
+
+    class Buggy(Programs):
+        def outcomes(self, situation: Situation) -> tuple[Outcome, ...]:
+            usual = rules.outcome(situation)
+            assert usual is not None
+            return (replace(usual, p=0.7), replace(usual, p=0.3, events=("bug:rare",)))
+
+    loaded.memory.rules = Buggy(rules.relations, rules.known)
+    world, fired = ModelWorld(loaded), []
+    for seed in range(60):
+        world.reset(task(), seed)
+        events = world.step(Action.call("goto", url="/c/oak")).events
+        world.reset(task(), seed)
+        assert world.step(Action.call("goto", url="/c/oak")).events == events
+        fired.append([event.id for event in events] == ["rare"])
+    assert 8 <= sum(fired) <= 29, "95 in 100 of 60 draws at 0.3, twice as wide"

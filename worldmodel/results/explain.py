@@ -44,6 +44,8 @@ _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 DEPTH = 5
 SAME_NAME = 0.5
 """By so much a value of the same name is the less far-fetched."""
+MOST_TESTS = 24
+"""Tests that tell examples apart best, and plainest ones, that are tried."""
 LEAST_CASE = 3
 """Examples that a case must have."""
 
@@ -342,15 +344,26 @@ def _cases(examples: Sequence[Example], depth: int) -> Found | None:
     if not plain or len(examples) < 2 * LEAST_CASE:
         return None
     best: Found | None = None
+    values = [canonical(value) for _, value in examples]
     groups: dict[tuple[bool, ...], Question] = {}
     for test in sorted(tests_on([view for view, _ in examples]), key=lambda test: (far(test), repr(test))):
         sides = tuple(test.holds(view) for view, _ in examples)
         if min(sum(sides), len(sides) - sum(sides)) >= LEAST_CASE:
             groups.setdefault(sides, test)
-    for sides, test in list(groups.items())[:60]:
+    plainest = list(groups)[:MOST_TESTS]
+    telling = sorted(groups, key=lambda sides: _mixed(values, sides))[:MOST_TESTS]
+    for sides in dict.fromkeys((*telling, *plainest)):
+        test = groups[sides]
         yes = explain([item for item, side in zip(examples, sides, strict=True) if side], 0, cases=False)
         no = explain([item for item, side in zip(examples, sides, strict=True) if not side], 0, cases=False)
         share = (yes[1] * sum(sides) + no[1] * (len(sides) - sum(sides))) / len(sides)
         if best is None or share > best[1] + 0.005:
             best = If(test.name, test.how, test.value, yes[0], no[0]), share
     return best
+
+
+def _mixed(values: Sequence[str], sides: Sequence[bool]) -> int:
+    """How many examples do not have the value that is the most frequent on their side."""
+    yes = Counter(value for value, side in zip(values, sides, strict=True) if side)
+    no = Counter(value for value, side in zip(values, sides, strict=True) if not side)
+    return len(values) - max(yes.values()) - max(no.values())

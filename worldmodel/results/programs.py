@@ -37,8 +37,8 @@ LEAST = 3
 """Calls a tool must have been recorded with."""
 LEAST_SURE = 0.3
 """What gives a smaller share of recorded answers is no program of them."""
-UNHEARD_OF = 0.5
-"""What is left of an answer's support where an id was never heard of: how often agents err says nothing of the app."""
+NEVER_SEEN = 0.1
+"""What is left of an answer's support where nobody saw the row: how often such calls go well is of the traffic."""
 UNKNOWN, UNFIT = "?", "!"
 """Stand for all tools that there are not, and for all calls that lack an argument."""
 
@@ -176,7 +176,7 @@ class Results:
         if saying is None or saying.sure < LEAST_SURE:
             return Written(label, None, 0.0)
         try:
-            sure = share * saying.sure * (UNHEARD_OF if _unheard_of(situation, view) else 1.0)
+            sure = share * saying.sure * (NEVER_SEEN if _never_seen(situation, view) else 1.0)
             return Written(label, _lines(label, evaluate(saying.term, view)), sure)
         except Unknown:
             return Written(label, None, 0.0)
@@ -216,12 +216,11 @@ class Results:
         return {"tools": tools, "effects": effects}
 
 
-def _unheard_of(situation: Situation, view: View) -> bool:
-    """Whether the call names an id that stands in no row and no result."""
-    names = [name for name, value in arguments_of(situation.request.key).items()
-             if isinstance(value, str) and collection_of(name)]  # fmt: skip
-    heard = {name for name in names if view.get(f"arg.{name} mentioned") is True}
-    return any(name not in heard and not any(n.startswith(f"arg.{name}>") for n in view.values) for name in names)
+def _never_seen(situation: Situation, view: View) -> bool:
+    """Whether the call names an id whose row, or entry of a table, nothing has shown."""
+    asked = arguments_of(situation.request.key)
+    names = [f"arg.{name}" for name, value in asked.items() if isinstance(value, str) and collection_of(name)]
+    return any(not any(known.startswith(f"{name}>") or f"[{name}]" in known for known in view.values) for name in names)
 
 
 def _label(sample: Sample) -> str:
@@ -260,7 +259,8 @@ def _learn_saying(examples: Sequence[Example]) -> Saying:
 
 def _known(view: View, value: Any) -> float:
     """The share of an answer's texts that stand in the view: only of these can a program be found."""
-    wanted = set(strings(value))
+    # Words such as a status are the app's own, and no sign that a row was never seen.
+    wanted = {text for text in strings(value) if any(c.isdigit() for c in text)}
     found = wanted & {text for known in view.values.values() for text in strings(known)}
     return len(found) / len(wanted) if wanted else 1.0
 

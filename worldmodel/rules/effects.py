@@ -16,14 +16,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from envsim.state import apply, diff, join_path, split_path
+from envsim.state import apply, canonical, diff, join_path, split_path
 from envsim.types import JsonValue, StateDelta
-from worldmodel.rules.expressions import Expression, Read, Unknown, cost, evaluate, from_json, to_json
+from worldmodel.rules.expressions import Expression, Read, Unknown, cost, evaluate, from_json, has_opaque, to_json
 from worldmodel.rules.scope import Scope
 from worldmodel.rules.search import explain, explain_key
 
 PLAIN = 0.95
 """A rule for one row that explains so much needs no query."""
+
+LEAST = 2
+HARM = 2
+"""Wrong changes for each recorded one beyond which a rule is left out."""
+SECOND = 0.8
+"""Share of what the first rules get wrong that a second set must explain."""
 
 Kind = tuple[str, str, str]
 """(what it does: set, change or delete; collection; field, for a change)."""
@@ -174,8 +180,45 @@ def learn(examples: Sequence[tuple[Scope, StateDelta]]) -> Effects:
         silent = [scope for scope, kinds in grouped if kind not in kinds]
         wrong = sum(not _is_silent(rule, scope) for scope in silent)
         total = len(grouped)
+        if wrong > HARM * (total - len(silent)):
+            continue  # it does more harm than good; what it is about may be another variant
         rules.append(Rule(rule.kind, rule.each, rule.key, rule.fields, rule.sure * (total - wrong) / total))
     return Effects(tuple(rules))
+
+
+def explains(effects: Effects, scope: Scope, delta: StateDelta) -> bool:
+    """Whether the rules give this delta."""
+    try:
+        return same(effects.delta(scope), delta)
+    except Unknown:
+        return False
+
+
+def same(one: StateDelta, other: StateDelta) -> bool:
+    """Whether two deltas change the same; in what order is of no matter."""
+    return canonical(sorted(map(canonical, one))) == canonical(sorted(map(canonical, other)))
+
+
+def variants(examples: Sequence[tuple[Scope, StateDelta]]) -> list[tuple[Effects, list[int]]]:
+    """One set of rules that explains the most, and perhaps another that explains what the first gets wrong.
+
+    Where the answer looks the same and the state does not, something else happened: a condition of the app, or a bug
+    that no trace tells of. A second set is believed only if it explains nearly all of what the first does not.
+
+    Returns:
+        Each with the numbers of its examples; every example is with one of them.
+    """
+    first = learn(examples)
+    wrong = [i for i, (scope, delta) in enumerate(examples) if not explains(first, scope, delta)]
+    every = list(range(len(examples)))
+    if len(wrong) < LEAST or len(wrong) > len(examples) // 2:
+        return [(first, every)]
+    second = learn([examples[i] for i in wrong])
+    right = [i for i in wrong if explains(second, *examples[i])]
+    if len(right) < max(LEAST + (len(second.rules) > 0), SECOND * len(wrong)):
+        return [(first, every)]
+    rest = [i for i in every if i not in set(right)]
+    return [(learn([examples[i] for i in rest]), rest), (second, right)]
 
 
 def _is_silent(rule: Rule, scope: Scope) -> bool:
@@ -201,7 +244,7 @@ def _learn_items(kind: Kind, each: Query | None, pairs: Sequence[tuple[Scope, It
     key = explain_key([(scope, item[0]) for scope, item in pairs], collection)
     if key is None:
         return None
-    sure = key[1]
+    sure = 0.0 if has_opaque(key[0]) else key[1]
     fields: list[tuple[str, Expression]] = []
     if what != "delete":
         here = [(about(scope, collection, item[0]), item[1]) for scope, item in pairs]
@@ -212,7 +255,8 @@ def _learn_items(kind: Kind, each: Query | None, pairs: Sequence[tuple[Scope, It
             if value is None:
                 return None
             fields.append((name, value[0]))
-            sure = min(sure, value[1])
+            # A placeholder stands for what cannot be known: whoever reads it is told that it is not right.
+            sure = min(sure, 0.0 if has_opaque(value[0]) else value[1])
     return Rule(kind, each, key[0], tuple(fields), sure)
 
 
@@ -250,13 +294,10 @@ def _rows(query: Query, scope: Scope) -> list[Scope]:
 def _queries(scope: Scope, count: int) -> list[Query]:
     out = []
     for collection, table in scope.state.items():
-        fields: Counter[tuple[str, JsonValue]] = Counter()
-        for row in table.values() if isinstance(table, dict) else ():
-            if isinstance(row, dict):
-                fields.update((name, value) for name, value in row.items() if isinstance(value, str | int))
-        for (name, value), rows in fields.items():
-            if rows == count:
-                out += [Query(collection, name, Read(*read)) for read in scope.named(value)]
+        if isinstance(table, dict):
+            for (name, _, value), rows in scope.relations.index.tally(table).items():
+                if rows == count:
+                    out += [Query(collection, name, Read(*read)) for read in scope.named(value)]
     return out
 
 

@@ -9,13 +9,27 @@ Small enough to be found by enumeration and read by a person::
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from envsim.state import canonical
 from envsim.types import JsonValue
 from worldmodel.rules.readings import READERS
 from worldmodel.rules.scope import Scope
+from worldmodel.rules.times import FORMS, write_time
+
+ALPHABETS = {
+    "hexadecimal": "0123456789abcdef",
+    "lower case": "0123456789abcdefghijklmnopqrstuvwxyz",
+    "upper case": "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "any case": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+}
+_MIN_OPAQUE = 8
+_MAX_OPAQUE = 64
+MOST_OFFSET = 366 * 86400
+"""Seconds between a request and a time it writes."""
 
 
 class Unknown(Exception):  # noqa: N818 -- an outcome, not an error
@@ -47,9 +61,30 @@ class Find:
 
 @dataclass(frozen=True)
 class Fresh:
-    """The key of a new row: one more than the greatest."""
+    """The key of a new row: one more than the greatest of those that begin with `prefix`."""
 
     collection: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The app's time when the request arrives and `offset` seconds, written in one of `FORMS`."""
+
+    offset: int
+    form: str
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """What only the app's own dice know, such as a token: `count` characters of an alphabet of `ALPHABETS`.
+
+    Its value is a placeholder, another one for each row and the same for the same state. No answer that holds one is
+    ever sure.
+    """
+
+    alphabet: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -85,7 +120,7 @@ class Switch:
     otherwise: Expression | None = None
 
 
-Expression: TypeAlias = Const | Read | Find | Fresh | Number | Text | Combine | Switch
+Expression: TypeAlias = Const | Read | Find | Fresh | Clock | Opaque | Number | Text | Combine | Switch
 _SIGNS = {"+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b}
 
 
@@ -102,8 +137,14 @@ def evaluate(expression: Expression, scope: Scope) -> JsonValue:
             return _read(name, way, scope)
         case Find(collection, where):
             return _find(collection, [(field, evaluate(read, scope)) for field, read in where], scope)
-        case Fresh(collection):
-            return scope.fresh(collection)
+        case Fresh(collection, prefix):
+            return scope.fresh(collection, prefix)
+        case Clock(offset, form):
+            if scope.clock is None:
+                raise Unknown
+            return write_time(scope.clock + offset, form)
+        case Opaque(alphabet, count):
+            return _placeholder(alphabet, count, scope)
         case Number(of):
             return _number(evaluate(of, scope))
         case Text(literals, parts):
@@ -122,6 +163,34 @@ def evaluate(expression: Expression, scope: Scope) -> JsonValue:
             if otherwise is None:
                 raise Unknown
             return evaluate(otherwise, scope)
+
+
+def _placeholder(alphabet: str, count: int, scope: Scope) -> str:
+    rows = {name: len(table) for name, table in scope.state.items() if isinstance(table, dict)}
+    letters = ALPHABETS[alphabet]
+    seed = f"{canonical(rows)} {scope.making_number} "
+    digest = b"".join(hashlib.sha256(f"{seed}{part}".encode()).digest() for part in range(count // 32 + 1))
+    return "".join(letters[byte % len(letters)] for byte in digest[:count])
+
+
+def opaque(value: str) -> Opaque | None:
+    """How a text looks that may have been drawn by chance: long enough, of letters and digits in no order."""
+    if not _MIN_OPAQUE <= len(value) <= _MAX_OPAQUE or value.isalpha() or value.isdecimal():
+        return None
+    name = next((name for name, letters in ALPHABETS.items() if set(value) <= set(letters)), None)
+    return Opaque(name, len(value)) if name is not None else None
+
+
+def has_opaque(expression: Expression) -> bool:
+    """Whether a placeholder is part of it."""
+    match expression:
+        case Opaque():
+            return True
+        case Text(_, parts):
+            return any(map(has_opaque, parts))
+        case Switch(_, cases, otherwise):
+            return any(has_opaque(then) for _, then in cases) or (otherwise is not None and has_opaque(otherwise))
+    return False
 
 
 def _read(name: str, way: str, scope: Scope) -> JsonValue:
@@ -173,8 +242,12 @@ def cost(expression: Expression) -> float:
             return 1.0 + far + 0.3 * (way != "as is")
         case Find(_, where):
             return 2.0 + sum(cost(read) for _, read in where)
-        case Fresh():
-            return 1.0
+        case Fresh(_, prefix):
+            return 1.0 + 0.02 * len(prefix)
+        case Clock():
+            return 1.2
+        case Opaque():
+            return 20.0
         case Number(of):
             return 0.2 + cost(of)
         case Text(literals, parts):
@@ -198,8 +271,12 @@ def to_json(expression: Expression) -> list[Any]:
             return ["read", name, way]
         case Find(collection, where):
             return ["find", collection, [[field, to_json(read)] for field, read in where]]
-        case Fresh(collection):
-            return ["fresh", collection]
+        case Fresh(collection, prefix):
+            return ["fresh", collection, *([prefix] if prefix else [])]
+        case Clock(offset, form):
+            return ["clock", offset, form]
+        case Opaque(alphabet, count):
+            return ["opaque", alphabet, count]
         case Number(of):
             return ["number", to_json(of)]
         case Text(literals, parts):
@@ -233,6 +310,12 @@ def _from_json(data: Any) -> Expression:
             return Find(collection, tuple((str(field), _as_read(read)) for field, read in where))
         case ["fresh", str(collection)]:
             return Fresh(collection)
+        case ["fresh", str(collection), str(prefix)]:
+            return Fresh(collection, prefix)
+        case ["clock", int(offset), str(form)] if form in FORMS and abs(offset) <= MOST_OFFSET:
+            return Clock(offset, form)
+        case ["opaque", str(alphabet), int(count)] if alphabet in ALPHABETS and 0 < count <= _MAX_OPAQUE:
+            return Opaque(alphabet, count)
         case ["number", of]:
             return Number(_from_json(of))
         case ["text", list(literals), list(parts)] if len(literals) == len(parts) + 1:

@@ -1,51 +1,79 @@
-"""All rules of one app: for each operation which branch follows, and what that does to the state."""
+"""All rules of one app: for each operation what may follow, how likely, and what that does to the state."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 from envsim.rng import Rng
 from envsim.state import StateView
 from envsim.types import StateDelta
-from worldmodel.document import read_delta
-from worldmodel.rules.branches import Tree, branch, grow, operation
-from worldmodel.rules.effects import Effects, learn
+from worldmodel.document import Lines, read_delta
+from worldmodel.rules.branches import absolute, asked, branch, operation, relative
+from worldmodel.rules.clock import Clock, fit
+from worldmodel.rules.effects import Effects, explains, learn, same, variants
 from worldmodel.rules.expressions import Unknown
+from worldmodel.rules.history import history, place
 from worldmodel.rules.known import Known
 from worldmodel.rules.relations import Relations
 from worldmodel.rules.scope import Scope, open_scope
+from worldmodel.rules.trees import Tree, grow
+from worldmodel.rules.twists import CHANCES, Events, Family, Twist, families, joined, learn_family, parted
+from worldmodel.rules.twists import MOST as MOST_FAMILY
 from worldmodel.session import Sample, Situation
 
 MOST = 60
 """Examples an operation's rules are learned from."""
 MOST_CHOICES = 300
 """Examples its choice of branch is learned from."""
+FEW = 12
+"""Requests of each operation that a family of bugs is learned from at least."""
+SOME = 0.2
+"""Share of its examples that a set of rules must explain; else it says nothing, and a neighbour's delta is better."""
+ENOUGH = 8
+"""Requests at which no bug fired that tell well enough what is meant."""
+AS_MEANT = 0.9
+"""Share of a bug's deltas that must be the intended ones: it is only seen in the answer."""
+NEGLIGIBLE = 1e-4
+_VARIANT = "\n"
+_EVENT = "@event "
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the rules say of a request.
+    """One thing that may follow a request.
 
     Attributes:
         branch: The kind of answer.
         delta: What it does to the state; None where no rule tells.
         sure: How far to believe it, in [0, 1].
+        p: Its probability; those of all outcomes of a request sum to 1.
+        events: Ids of the bugs that fire, such as ``"bug:slow-reviews"``, where traces told of bugs.
     """
 
     branch: str
     delta: StateDelta | None
     sure: float
+    p: float = 1.0
+    events: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Program:
-    """What is known of one operation."""
+    """What is known of one operation.
+
+    Attributes:
+        choice: The branch that is meant to follow; labels may tell variants of one branch apart.
+        effects: Label -> what it does to the state; none where no rules explain it.
+        twists: `joined` events -> what they make of it; only what was recorded.
+    """
 
     choice: Tree
     effects: dict[str, Effects]
+    twists: dict[str, Twist] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,17 +83,26 @@ class Programs:
     relations: Relations
     known: Known
     programs: dict[str, Program] = field(default_factory=dict)
+    families: list[Family] = field(default_factory=list)
+    clock: list[Clock] = field(default_factory=list)
+    """The app's clock, if it is known."""
 
     @classmethod
     def learn(cls, view: StateView, found: Iterable[Sample], seed: int = 0) -> Programs:
         """From recorded requests. `view` is what sessions begin with."""
         found = [sample for sample in found if sample.index > 0]
         out = cls.empty(view, found)
+        clock = fit((sample.situation, read_delta(sample.target)) for sample in found)
+        out.clock.extend([clock] if clock is not None else [])
         by_operation: dict[str, list[Sample]] = defaultdict(list)
         for sample in found:
             by_operation[operation(sample.situation.request, out.known)].append(sample)
+        scopes: dict[int, Scope] = {}
         for name, samples in sorted(by_operation.items()):
-            out.programs[name] = out._learn(samples, Rng(seed, "rules", name))
+            # In an order of chance, so that the first so many are a fair choice.
+            by_operation[name] = Rng(seed, "rules", name).shuffled(samples)
+            out.programs[name] = out._learn(by_operation[name], scopes)
+        out._learn_bugs(by_operation, scopes)
         return out
 
     @classmethod
@@ -75,39 +112,141 @@ class Programs:
         rows = [change[1] for delta in deltas for change in delta if len(change) == 2]
         return cls(Relations.learn(view, deltas), Known.learn(view, rows))
 
-    def _learn(self, found: Sequence[Sample], rng: Rng) -> Program:
-        # What bugs did is for the outcome to say; rules are of the app as it is meant.
-        plain = [sample for sample in found if not any(line.startswith("@event ") for line in sample.target)]
-        found = plain if len(plain) > len(found) // 4 else found
-        chosen = [found[i] for i in sorted(rng.sample(range(len(found)), MOST_CHOICES))]
-        seen = [(self.scope(s.situation), self.branch(s), s) for s in chosen]
-        by_branch: dict[str, list[tuple[Scope, StateDelta]]] = defaultdict(list)
-        for scope, label, sample in seen:
-            by_branch[label].append((scope, read_delta(sample.target)))
-        effects = {label: learn(examples[:MOST]) for label, examples in by_branch.items()}
-        return Program(grow([(scope, label) for scope, label, _ in seen], self.known), effects)
+    def _learn(self, found: Sequence[Sample], scopes: dict[int, Scope]) -> Program:
+        # What bugs did is for their families to say; these rules are of the app as it is meant.
+        plain = [sample for sample in found if not events_of(sample.target)]
+        found = plain if len(plain) >= min(ENOUGH, len(found) // 4 + 1) else found
+        chosen = found[:MOST_CHOICES]
+        seen = [(self._scope(s, scopes), self._label(s), read_delta(s.target)) for s in chosen]
+        by_branch: dict[str, list[int]] = defaultdict(list)
+        for at, (_, label, _) in enumerate(seen):
+            by_branch[label].append(at)
+        labels = [label for _, label, _ in seen]
+        effects: dict[str, Effects] = {}
+        for label, members in by_branch.items():
+            learned = variants([(seen[at][0], seen[at][2]) for at in members[:MOST]])
+            for number, (rules, of) in enumerate(learned):
+                right = sum(explains(rules, seen[members[i]][0], seen[members[i]][2]) for i in of)
+                if right >= SOME * len(of):
+                    effects[label + _VARIANT * number] = rules
+            if len(learned) > 1:
+                first, second = learned[0][0], learned[1][0]
+                for at in members:
+                    scope, _, delta = seen[at]
+                    if explains(second, scope, delta) and not explains(first, scope, delta):
+                        labels[at] = label + _VARIANT
+        return Program(grow([(seen[at][0], label) for at, label in enumerate(labels)], self.known), effects)
+
+    def _learn_bugs(self, by_operation: Mapping[str, Sequence[Sample]], scopes: dict[int, Scope]) -> None:
+        """Which bugs fire when, and what they do, at every operation where one was recorded."""
+        fired = {name: [events_of(sample.target) for sample in found] for name, found in by_operation.items()}
+        buggy = sorted(name for name, found in fired.items() if any(found))
+        for events in families([(name, one) for name in buggy for one in fired[name]]):
+            where = [name for name in buggy if any(one & events for one in fired[name])]
+            share = MOST_FAMILY / sum(len(by_operation[name]) for name in where)
+            chosen = [(name, at) for name in where for at in range(_part(len(by_operation[name]), share))]
+            seen = [(self._about(name, self._scope(by_operation[name][at], scopes)), fired[name][at])
+                    for name, at in chosen]  # fmt: skip
+            at = {place(sample.target, self.known) for name in where for sample in by_operation[name]
+                  if events_of(sample.target) & events}  # fmt: skip
+            self.families.append(learn_family(events, sorted(at), seen, self.known))
+        for name in buggy:
+            together: dict[str, list[Sample]] = defaultdict(list)
+            for sample, events in zip(by_operation[name], fired[name], strict=True):
+                if events:
+                    together[joined(events)].append(sample)
+            for label, found in sorted(together.items()):
+                self.programs[name].twists[label] = self._twist(name, found, scopes)
+
+    def _twist(self, name: str, found: Sequence[Sample], scopes: dict[int, Scope]) -> Twist:
+        program = self.programs[name]
+        seen: list[tuple[str, str]] = []
+        examples: list[tuple[Scope, StateDelta]] = []
+        as_meant = 0
+        for sample in found[:MOST]:
+            scope, delta = self._scope(sample, scopes), read_delta(sample.target)
+            label, _ = program.choice.decide(scope)
+            seen.append((label.partition(_VARIANT)[0], self._label(sample)))
+            examples.append((scope, delta))
+            as_meant += label in program.effects and explains(program.effects[label], scope, delta)
+        meant = as_meant >= AS_MEANT * len(examples)
+        return Twist.learn(seen, None if meant else learn(examples))
+
+    def _scope(self, sample: Sample, scopes: dict[int, Scope]) -> Scope:
+        """`scope` of a recorded request, made once."""
+        found = scopes.get(id(sample))
+        if found is None:
+            found = scopes[id(sample)] = self.scope(sample.situation)
+        return found
+
+    def _about(self, name: str, scope: Scope, label: str | None = None) -> Scope:
+        """The scope that bugs are judged by: also which operation it is, and what should follow."""
+        label = self.programs[name].choice.decide(scope)[0] if label is None else label
+        return scope.child("", {"operation": name, "intended": label.partition(_VARIANT)[0]})
 
     def scope(self, situation: Situation) -> Scope:
         """What is known before the answer."""
-        shown = situation.current
-        return open_scope(situation.request, situation.login, shown, situation.state, self.relations, self.known)
+        return open_scope(
+            situation.request, situation.login, situation.current, situation.state, self.relations, self.known,
+            history(situation.request.key, situation.past, self.known),
+            self.clock[0].now(situation) if self.clock else None,
+        )  # fmt: skip
 
     def branch(self, sample: Sample) -> str:
         """What kind of answer a recorded request got."""
         return branch(sample.target, self.known, sample.situation.request)
 
+    def _label(self, sample: Sample) -> str:
+        """`branch`, with what was asked for left open."""
+        return relative(self.branch(sample), asked(sample.situation.request, self.known))
+
     def outcome(self, situation: Situation) -> Outcome | None:
-        """What follows a request; None for an operation that was never recorded."""
-        program = self.programs.get(operation(situation.request, self.known))
+        """What most probably follows a request; None for an operation that was never recorded."""
+        return next(iter(self.outcomes(situation)), None)
+
+    def outcomes(self, situation: Situation) -> tuple[Outcome, ...]:
+        """All that may follow a request, most probable first; () for an operation that was never recorded.
+
+        Probabilities are shares of what followed in recorded situations that the tests found do not tell from this
+        one, smoothed as by Jeffreys; what was never recorded for the operation is never among them.
+        """
+        name = operation(situation.request, self.known)
+        program = self.programs.get(name)
         if program is None:
-            return None
+            return ()
         scope = self.scope(situation)
-        label, sure = program.choice.decide(scope)
-        effects = program.effects.get(label, Effects(()))
-        try:
-            return Outcome(label, effects.delta(scope), sure * effects.sure)
-        except Unknown:
-            return Outcome(label, None, 0.0)
+        labels = program.choice.shares(scope)
+        _, support = program.choice.decide(scope)
+        found: list[Outcome] = []
+        for events, p in self._bugs(name, program, scope, labels[0][0]):
+            if not events:
+                found += [_outcome(program, label, scope, p * share, support) for label, share in labels]
+            else:
+                found.append(_twisted(program, events, labels[0][0], scope, p, support))
+        address = asked(situation.request, self.known)
+        return _merged([replace(outcome, branch=absolute(outcome.branch, address)) for outcome in found])
+
+    def _bugs(self, name: str, program: Program, scope: Scope, label: str) -> list[tuple[str, float]]:
+        """(`joined` events, probability) of what can fire here, as far as it was recorded."""
+        if not program.twists:
+            return [("", 1.0)]
+        here = self._about(name, scope, label)
+        every = {event for twist in program.twists for event in parted(twist)}
+        parts = [
+            family.choice.shares(here.child("", {CHANCES: family.chances(here)}))
+            for family in self.families
+            if family.events & every
+        ]
+        found = []
+        for combination in product(*parts):
+            events = joined(event for one, _ in combination for event in parted(one))
+            p = 1.0
+            for _, share in combination:
+                p *= share
+            if p >= NEGLIGIBLE and (not events or events in program.twists):
+                found.append((events, p))
+        total = sum(p for _, p in found)
+        return [(events, p / total) for events, p in found] if total else [("", 1.0)]
 
     def read(self, data: Any) -> None:
         """Take over what `to_json` wrote.
@@ -116,16 +255,88 @@ class Programs:
             ValueError: It is not.
         """
         try:
-            for name, entry in data.items():
+            for name, entry in data["operations"].items():
                 effects = {str(label): Effects.from_json(rules) for label, rules in entry["effects"].items()}
-                self.programs[str(name)] = Program(Tree.from_json(entry["choice"]), effects)
+                twists = {str(label): Twist.from_json(twist) for label, twist in entry["twists"].items()}
+                self.programs[str(name)] = Program(Tree.from_json(entry["choice"]), effects, twists)
+            self.families.extend(Family.from_json(family) for family in data["families"])
+            self.clock.extend(Clock.from_json(clock) for clock in data["clock"])
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"no programs: {error}") from None
 
     def to_json(self) -> dict[str, Any]:
         """The programs; relations and names are found again in the dataset (`empty`)."""
-        return {
+        operations = {
             name: {"choice": program.choice.to_json(),
-                   "effects": {label: effects.to_json() for label, effects in program.effects.items()}}
+                   "effects": {label: effects.to_json() for label, effects in program.effects.items()},
+                   "twists": {label: twist.to_json() for label, twist in program.twists.items()}}
             for name, program in self.programs.items()
         }  # fmt: skip
+        return {
+            "operations": operations,
+            "families": [family.to_json() for family in self.families],
+            "clock": [clock.to_json() for clock in self.clock],
+        }
+
+
+def events_of(target: Lines) -> Events:
+    """Ids of the ground-truth events that a recorded answer tells of."""
+    return frozenset(line[len(_EVENT) :].strip('"') for line in target if line.startswith(_EVENT))
+
+
+def _part(total: int, share: float) -> int:
+    """How many of `total` a share of them is: all where there are few, so that no operation goes unheard."""
+    return min(total, max(FEW, round(total * share)))
+
+
+def draw(outcomes: Sequence[Outcome], point: float | None) -> Outcome | None:
+    """The outcome at `point` in [0, 1) of the distribution; the most probable for None."""
+    if point is None or not outcomes:
+        return outcomes[0] if outcomes else None
+    left = point * sum(outcome.p for outcome in outcomes)
+    for outcome in outcomes:
+        left -= outcome.p
+        if left < 0:
+            return outcome
+    return outcomes[-1]
+
+
+def _outcome(program: Program, label: str, scope: Scope, p: float, support: float) -> Outcome:
+    name = label.partition(_VARIANT)[0]
+    effects = program.effects.get(label)
+    if effects is None:
+        return Outcome(name, None, 0.0, p)
+    try:
+        return Outcome(name, effects.delta(scope), min(p, support) * effects.sure, p)
+    except Unknown:
+        return Outcome(name, None, 0.0, p)
+
+
+def _twisted(program: Program, events: str, label: str, scope: Scope, p: float, support: float) -> Outcome:
+    twist = program.twists[events]
+    plain = _outcome(program, label, scope, p, support)
+    out = replace(plain, branch=twist.branch(plain.branch), events=parted(events))
+    if twist.effects is None:
+        return out
+    try:
+        return replace(out, delta=twist.effects.delta(scope), sure=min(p, support) * twist.effects.sure)
+    except Unknown:
+        return replace(out, delta=None, sure=0.0)
+
+
+def _merged(found: Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """Equal outcomes as one; most probable first."""
+    out: list[Outcome] = []
+    for outcome in found:
+        at = next((i for i, other in enumerate(out) if _alike(other, outcome)), None)
+        if at is None:
+            out.append(outcome)
+        else:
+            out[at] = replace(out[at], p=out[at].p + outcome.p, sure=min(1.0, out[at].sure + outcome.sure))
+    return tuple(sorted(out, key=lambda outcome: (-outcome.p, outcome.branch, outcome.events)))
+
+
+def _alike(one: Outcome, other: Outcome) -> bool:
+    if (one.branch, one.events) != (other.branch, other.events) or (one.delta is None) != (other.delta is None):
+        return False
+    return one.delta is None or other.delta is None or same(one.delta, other.delta)

@@ -9,6 +9,7 @@ from envsim.types import JsonValue
 
 _AMOUNT = re.compile(r"\$?([0-9]{1,3}(?:,[0-9]{3})*|[0-9]{1,9})\.([0-9]{2})")
 _INT = re.compile(r"-?[0-9]{1,9}")
+GARBLED = "UTF-8 as Latin-1"
 _CARD_DIGITS = range(12, 20)
 
 Reader = Callable[[JsonValue], JsonValue]
@@ -67,6 +68,18 @@ def _last_four(value: JsonValue) -> JsonValue:
     return digits[-4:] if digits.isdigit() and len(digits) in _CARD_DIGITS else None
 
 
+def _beyond_ascii(value: JsonValue) -> JsonValue:
+    return None if not isinstance(value, str) or value.isascii() else value
+
+
+def _garbled(value: JsonValue) -> JsonValue:
+    """UTF-8 taken for Latin-1, as one half of many programs takes what the other half wrote."""
+    try:
+        return value.encode().decode("latin-1") if isinstance(value, str) else None
+    except UnicodeError:  # half a surrogate pair
+        return None
+
+
 READERS: dict[str, Reader] = {
     "as is": _same,
     "whole number": _whole,
@@ -80,6 +93,8 @@ READERS: dict[str, Reader] = {
     "last word": _last_word,
     "first number": _first_number,
     "last four digits": _last_four,
+    "letters beyond ASCII": _beyond_ascii,
+    GARBLED: _garbled,
 }
 
 
@@ -87,5 +102,6 @@ def readings(value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
     """(way, value read that way) for every way there is."""
     for way, reader in READERS.items():
         read = reader(value)
-        if read is not None:
+        # Most text is the same however its letters are encoded, and need not be looked up twice.
+        if read is not None and not (way == GARBLED and read == value):
             yield way, read

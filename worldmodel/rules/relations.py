@@ -95,6 +95,15 @@ class Relations:
                 if key := next(filter(None, named), None):
                     yield collection, key
 
+    def counts(self, state: StateView, collection: str, key: str) -> Iterator[tuple[str, int]]:
+        """("collection.field", rows of it that refer to the row `key` of `collection`), for every field that may."""
+        for (table, field), targets in self.links.items():
+            rows = state.get(table)
+            if collection in targets and isinstance(rows, dict):
+                found = self.index.tally(rows)
+                number = found.get((field, int, int(key)), 0) if key.isdecimal() and len(key) < 16 else 0
+                yield f"{table}.{field}", number or found.get((field, str, key), 0)
+
     def attributes(self, state: StateView, collection: str, key: str, depth: int = 2) -> dict[str, JsonValue]:
         """All that is known of a row: its key as ``"@"``, its fields, and those of the rows it refers to.
 

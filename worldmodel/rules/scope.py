@@ -10,6 +10,11 @@
     login                               the account in use
     page row "Subtotal | ..."           the amount or number in the one line of the page that reads so
     url.1>products.price_cents          a field of the row whose key a value is (`Relations.attributes`)
+    login<cart_lines.cart               how many rows of a collection refer to it by a field
+    typed                               all that was typed, as one text
+    made.orders                         key of the row that the session added last to a collection
+    clock.date                          the day it is, where the app's clock is known
+    session ...                         what the session did before (`worldmodel.rules.history`)
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 from envsim.state import StateView
@@ -38,6 +44,8 @@ _FIGURE = re.compile(r"\$[0-9][0-9,]*\.[0-9]{2}|\b[0-9]+\b")
 _STATES = re.compile(r" \{[^{}\"]*\}$")
 _WORD = re.compile(r"[\w@.-]+")
 _MAX_NAME = 70
+UNREAD = ("session ", "typed", "operation", "intended")
+"""Names that only tests ask for."""
 _COUNT = 2
 """Digits of a number that may be a quantity."""
 _MAX_TEXT = 400
@@ -51,11 +59,15 @@ class Scope:
         values: What is known, by name.
         state: The believed state view.
         relations: How its collections belong together.
+        clock: Seconds since 1970 in the app, where its clock is known (`worldmodel.rules.clock`).
     """
 
-    def __init__(self, values: Mapping[str, JsonValue], state: StateView, relations: Relations) -> None:
+    def __init__(
+        self, values: Mapping[str, JsonValue], state: StateView, relations: Relations, clock: float | None = None
+    ) -> None:
         self.state = state
         self.relations = relations
+        self.clock = clock
         self._values: dict[str, JsonValue] = dict(values)
         for name, value in values.items():
             if isinstance(value, str) and len(value) <= _MAX_TEXT and not name.startswith("page "):
@@ -65,6 +77,7 @@ class Scope:
         self._index: dict[tuple[bool, JsonValue], list[tuple[str, str]]] | None = None
         self._rows: dict[tuple[str, str, JsonValue], list[str]] = {}
         self._making = ("", 0)
+        self._last: tuple[tuple[str, str, int], str] | None = None
 
     def child(self, prefix: str, values: Mapping[str, JsonValue]) -> Scope:
         """The same with more names, each behind `prefix`."""
@@ -73,6 +86,11 @@ class Scope:
         other._values = {**self._values, **other._own}
         other._index, other._below = None, self
         return other
+
+    @property
+    def making_number(self) -> int:
+        """Which of several new rows is made, from 0."""
+        return self._making[1]
 
     def making(self, collection: str, number: int) -> Scope:
         """The same while row `number` (from 0) of several new ones of a collection is made."""
@@ -92,6 +110,10 @@ class Scope:
         """All names and values."""
         return iter(self._values.items())
 
+    def readable(self) -> Iterator[tuple[str, JsonValue]]:
+        """Those that an expression may read: counts agree with quantities by chance."""
+        return ((name, value) for name, value in self._values.items() if _is_readable(name))
+
     def named(self, value: JsonValue) -> list[tuple[str, str]]:
         """(name, way of reading it) for all that read as `value`."""
         own = self._readings().get((isinstance(value, int), value), [])
@@ -107,6 +129,8 @@ class Scope:
         if self._index is None:
             self._index = defaultdict(list)
             for name, known in self._own.items():
+                if not _is_readable(name):
+                    continue
                 if known is None:
                     self._index[False, None].append((name, "as is"))
                 for way, read in readings(known):
@@ -127,12 +151,22 @@ class Scope:
             ]  # fmt: skip
         return self._rows[wanted]
 
-    def fresh(self, collection: str) -> str:
-        """The next free key of a collection that counts its rows."""
+    def fresh(self, collection: str, prefix: str = "") -> str:
+        """The next free key of a collection that counts its rows, behind `prefix` and as wide as the last one."""
         table = self.state.get(collection)
-        last = max((int(key) for key in (table if isinstance(table, dict) else ()) if key.isdigit()), default=0)
+        wanted = (collection, prefix, id(table))
+        if self._last is None or self._last[0] != wanted:
+            keys = [key[len(prefix) :] for key in (table if isinstance(table, dict) else ()) if key.startswith(prefix)]
+            self._last = (wanted, max((key for key in keys if key.isdecimal() and key.isascii()), key=int, default=""))
+        last = self._last[1]
         collection_made, number = self._making
-        return str(last + 1 + (number if collection_made == collection else 0))
+        return prefix + str(int(last or 0) + 1 + (number if collection_made == collection else 0)).zfill(
+            len(last) if last.startswith("0") else 0
+        )
+
+
+def _is_readable(name: str) -> bool:
+    return not name.startswith(UNREAD) and ("<" not in name or name.startswith("page "))
 
 
 def _follow(name: str, value: str, state: StateView, relations: Relations) -> dict[str, JsonValue]:
@@ -140,23 +174,31 @@ def _follow(name: str, value: str, state: StateView, relations: Relations) -> di
     if value.isdigit() and len(value) <= _COUNT and name.startswith(("field.", "choice.")):
         return found  # how many, not which
     # People type codes as they like; apps take them for what they mean.
-    for collection, key in (*relations.called(state, value), *relations.called(state, value.strip().upper())):
+    meant = value.strip().upper() if name.startswith(("field.", "argument.", "query.")) else value
+    also = relations.called(state, meant) if meant != value else ()
+    for collection, key in (*relations.called(state, value), *also):
         attributes = relations.attributes(state, collection, key)
         found |= {f"{name}>{collection}.{attribute}": known for attribute, known in attributes.items()}
+        if key == value:
+            found |= {f"{name}<{path}": count for path, count in relations.counts(state, collection, key)}
     return found
 
 
 def open_scope(
-    request: Request, login: str, page: Lines, state: StateView, relations: Relations, known: Known
-) -> Scope:
-    """The scope of a request made on `page`."""
-    values = {**_asked(request, state, known), **_shown(page, known)}
+    request: Request, login: str, page: Lines, state: StateView, relations: Relations, known: Known,
+    session: Mapping[str, JsonValue] | None = None, clock: float | None = None,
+) -> Scope:  # fmt: skip
+    """The scope of a request made on `page`; `session` are names of what went before it."""
+    values = {**asked(request, state, known), **_shown(page, known), **(session or {})}
     if login:
         values["login"] = login
-    return Scope(values, state, relations)
+    if clock is not None:
+        values["clock.date"] = datetime.fromtimestamp(clock, UTC).date().isoformat()
+    return Scope(values, state, relations, clock)
 
 
-def _asked(request: Request, state: StateView, known: Known) -> dict[str, JsonValue]:
+def asked(request: Request, state: StateView, known: Known) -> dict[str, JsonValue]:
+    """What a request says, by name."""
     head, *rest = request.lines
     values: dict[str, JsonValue] = {}
     on = _ON.search(head)
@@ -170,13 +212,18 @@ def _asked(request: Request, state: StateView, known: Known) -> dict[str, JsonVa
         if line.startswith("in "):
             values |= _words("group", unquoted(line[3:]), state, known)
         elif field := _FIELD.fullmatch(line):
-            values |= _parts(f"field.{unquoted(field[1])}", _value(field[2]))
+            label = unquoted(field[1])
+            values |= _parts(f"field.{label}", _value(field[2]))
+            # The field for the number of one article is, of another, a field of the same kind.
+            if (masked := known.mask(label)) != label:
+                values |= _parts(f"field.{masked}", _value(field[2]))
         elif choice := _CHOICE.fullmatch(line):
             number = sum(name.startswith("choice.") and "#" not in name for name in values)
             values |= _parts(f"choice.{number}", unquoted(choice[1]))
         elif argument := _ARGUMENT.fullmatch(line):
             values[f"argument.{argument[1]}"] = _value(argument[2])
-    return values
+    typed = [str(value) for name, value in values.items() if name.startswith(("field.", "argument."))]
+    return {**values, "typed": "\n".join(typed)} if typed else values
 
 
 def address(url: str) -> dict[str, JsonValue]:
@@ -201,7 +248,8 @@ def _words(name: str, text: str, state: StateView, known: Known) -> dict[str, Js
     tables = [table for table in state.values() if isinstance(table, dict)]
     named = [word for word in _WORD.findall(text) if any(word in table for table in tables)]
     things = known.cut(text)[1]
-    return {name: text, **({f"{name}.named": named[0]} if named else {}),
+    parts = {f"{name}#{number}": part for number, part in enumerate(text.split(", ")) if number}
+    return {name: text, **parts, **({f"{name}.named": named[0]} if named else {}),
             **{f"{name}.{number}": thing for number, thing in enumerate(things)}}  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from envsim.state import canonical
 from envsim.types import JsonValue
 from worldmodel.rules.expressions import (
+    MOST_OFFSET,
+    Clock,
     Combine,
     Const,
     Expression,
@@ -23,10 +25,15 @@ from worldmodel.rules.expressions import (
     Switch,
     Text,
     cost,
+    has_opaque,
+    opaque,
 )
-from worldmodel.rules.readings import readings
+from worldmodel.rules.readings import GARBLED, readings
 from worldmodel.rules.scope import Scope
+from worldmodel.rules.times import read_time
 
+MAX_NAMES = 12
+"""Names of one field's value that conditions on two fields are tried with, the plainest."""
 MAX_CONDITIONS = 80
 """Equal (field, name) pairs of a row beyond which pairs of them are not tried."""
 MAX_FIGURES = 120
@@ -34,8 +41,12 @@ MAX_HOLES = 6
 MAX_TEXT = 200
 MOST_TEXTS = 512
 """Ways to fill the holes of one text that are kept."""
+TYPED = ("field.", "argument.")
+"""Where people write, and letters beyond ASCII come from."""
 MAX_CASES = 12
 MAX_CASE_TEXT = 80
+MAX_LEARNED = 5
+"""Cases that may all give different values."""
 LEAST = 2
 """Examples that a case must have."""
 
@@ -86,20 +97,28 @@ def candidates(value: JsonValue, scope: Scope) -> set[Expression]:
         out |= {Number(read) for read in _reads(str(value), scope)}
     if len(out) == 1:
         out |= _rows_named(value, scope)
+    if isinstance(value, str) and scope.clock is not None and (time := read_time(value)) is not None:
+        offset = round(time[0] - scope.clock)
+        out |= {Clock(offset, time[1])} if abs(offset) <= MOST_OFFSET else set()
     # Figures agree by chance: what is computed must be among the candidates even where something else fits too.
     if isinstance(value, int):
         out |= _sums(value, scope)
     elif len(out) == 1:
         out |= _texts(value, scope)
+        drawn = opaque(value) if len(out) == 1 else None
+        out |= {drawn} if drawn is not None else set()
     return out
 
 
 def key_candidates(key: str, collection: str, scope: Scope) -> set[Expression]:
     """Expressions that give the key of a row."""
     out: set[Expression] = set(_reads(key, scope))
-    if key == scope.fresh(collection):
-        out.add(Fresh(collection))
-    if not out:
+    prefix = key.rstrip("0123456789")
+    if prefix != key and key == scope.fresh(collection, prefix):
+        out.add(Fresh(collection, prefix))
+    if not out and (drawn := opaque(key)) is not None:
+        out.add(drawn)
+    if not out or has_opaque(next(iter(out))):
         others = [name for name, rows in scope.state.items() if isinstance(rows, dict) and key in rows]
         out |= {found for name in others for found in _finds(key, name, scope)}
         out |= {Fresh(name) for name in scope.state if name != collection and key == scope.fresh(name)}
@@ -112,7 +131,9 @@ def key_candidates(key: str, collection: str, scope: Scope) -> set[Expression]:
 
 
 def _reads(value: JsonValue, scope: Scope) -> set[Expression]:
-    return {Read(name, way) for name, way in scope.named(value)}
+    found = scope.named(value)
+    typed: set[Expression] = {Read(name, GARBLED) for name, way in found if way == "as is" and name.startswith(TYPED)}
+    return {Read(name, way) for name, way in found} | (typed if isinstance(value, str) else set())
 
 
 def _rows_named(value: str | int, scope: Scope) -> set[Expression]:
@@ -140,7 +161,11 @@ def _finds(key: str, collection: str, scope: Scope) -> set[Expression]:
     )
     single = {c for c in conditions if len(scope.rows(collection, c[0], row[c[0]])) == 1}
     out: set[Expression] = {Find(collection, ((field, Read(name, way)),)) for field, name, way in single}
-    rest = [c for c in conditions if c not in single]
+    near: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for condition in sorted(conditions, key=lambda c: (cost(Read(*c[1:])), c)):
+        if condition not in single and len(near[condition[0]]) < MAX_NAMES:
+            near[condition[0]].append(condition)
+    rest = [condition for _, found in sorted(near.items()) for condition in found]
     if len(rest) <= MAX_CONDITIONS:
         for one, other in itertools.combinations(rest, 2):
             if one[0] != other[0]:
@@ -152,7 +177,7 @@ def _finds(key: str, collection: str, scope: Scope) -> set[Expression]:
 
 def _sums(value: int, scope: Scope) -> set[Expression]:
     """Two figures that add up to the value, one of them of the row at hand."""
-    figures = [(Read(name, way), read) for name, known in scope.items() for way, read in readings(known)
+    figures = [(Read(name, way), read) for name, known in scope.readable() for way, read in readings(known)
                if type(read) is int]  # fmt: skip
     near = [(read, number) for read, number in figures if read.name.startswith(("row.", "each."))]
     near = [figure for figure in near if figure[0].way == "as is" and figure[0].name != "row.@"]
@@ -206,7 +231,7 @@ def _switch(examples: Sequence[Example], found: Sequence[set[Expression]]) -> tu
     best: tuple[float, float, Switch] | None = None
     for name in _names(examples):
         values = [scope.value(name) for scope, _ in examples]
-        for switch, right in (_by_value(name, values, found), _by_presence(name, values, found)):
+        for switch, right in (_by_value(name, values, found, examples), _by_presence(name, values, found)):
             if switch is not None:
                 rank = (right / len(examples), -cost(switch), switch)
                 best = rank if best is None or rank[:2] > best[:2] else best
@@ -216,9 +241,20 @@ def _switch(examples: Sequence[Example], found: Sequence[set[Expression]]) -> tu
 Attempt = tuple[Switch | None, float]
 
 
-def _by_value(name: str, values: Sequence[JsonValue], found: Sequence[set[Expression]]) -> Attempt:
+def _is_thing(value: JsonValue, scope: Scope) -> bool:
+    """Whether it is the key of a row."""
+    return isinstance(value, str) and any(isinstance(table, dict) and value in table for table in scope.state.values())
+
+
+def _by_value(
+    name: str, values: Sequence[JsonValue], found: Sequence[set[Expression]], examples: Sequence[Example]
+) -> Attempt:
     """A case for each value, and how many examples they explain. A case seen once explains itself."""
     cases: dict[str, list[int]] = defaultdict(list)
+    if name.startswith("page ") or any(
+        _is_thing(value, scope) for value, (scope, _) in zip(values, examples, strict=True)
+    ):
+        return None, 0.0  # another thing of its kind would be treated alike
     for number, value in enumerate(values):
         cases[canonical(value)].append(number)
     if not 1 < len(cases) <= min(MAX_CASES, len(values) // 2):
@@ -230,6 +266,8 @@ def _by_value(name: str, values: Sequence[JsonValue], found: Sequence[set[Expres
         if chosen is not None:
             right += chosen[1] * len(members) - (len(members) == 1)
             then.append((values[members[0]], chosen[0]))
+    if len(then) > MAX_LEARNED and len({repr(one) for _, one in then}) == len(then):
+        return None, 0.0  # one constant for each value is a list of what was recorded, and no rule
     return (Switch(Read(name), tuple(then)), right) if then else (None, 0.0)
 
 
@@ -252,7 +290,7 @@ def _names(examples: Sequence[Example]) -> Iterable[str]:
     counts = Counter(
         name
         for scope, _ in examples
-        for name, value in scope.items()
+        for name, value in scope.readable()
         if isinstance(value, str | int) and len(str(value)) <= MAX_CASE_TEXT
     )
     return sorted(name for name, n in counts.items() if n >= LEAST)

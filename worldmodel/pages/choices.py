@@ -1,0 +1,225 @@
+"""Which of several ways a text or list takes: small decision trees over names (CART; Breiman et al. 1984)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from envsim.types import JsonValue
+from worldmodel.pages.names import EACH, Names
+
+DEPTH = 4
+LEAST = 2
+LEAST_GAIN = 1.5
+NEAR = 0.99
+MAX_VALUES = 14
+MAX_BRANCHES = 60
+MOST_IS = 20
+"""Greater numbers are compared, not asked for."""
+_MAX_TEXT = 100
+_ASKED = ("branch", "button", "group", "query.", "field.", "choice.")
+_KIND = re.compile(r"[a-z][a-z_ -]*|[A-Z][a-z]*")
+_MAX_LIMITS = 12
+_MAX_PAIRS = 60
+_MAX_FIGURES = 10
+
+
+@dataclass(frozen=True)
+class Test:
+    """A question: ``has``, ``empty``, ``is`` (a value), ``least`` (a number), ``same`` or ``above`` (another name)."""
+
+    name: str
+    how: str
+    value: str | int | bool | None = None
+
+    def holds(self, names: Names) -> bool:
+        """The answer."""
+        known = names.value(self.name)
+        match self.how:
+            case "has":
+                return names.knows(self.name)
+            case "empty":
+                return known in (None, "", 0)
+            case "is":
+                return known == self.value and type(known) is type(self.value)
+            case "least":
+                return type(known) is int and type(self.value) is int and known >= self.value
+        other = names.value(str(self.value))
+        if self.how == "same":
+            return known is not None and known != "" and str(known) == str(other)
+        return type(known) is int and type(other) is int and known > other
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A leaf with how often each way was taken, or a test and what follows from it."""
+
+    counts: tuple[tuple[int, int], ...] = ()
+    test: Test | None = None
+    yes: Choice | None = None
+    no: Choice | None = None
+
+    def decide(self, names: Names) -> tuple[int, float]:
+        """The way, and its share where it was decided (Laplace-smoothed)."""
+        node = self
+        while node.test is not None and node.yes is not None and node.no is not None:
+            node = node.yes if node.test.holds(names) else node.no
+        total = sum(count for _, count in node.counts)
+        way, most = max(node.counts, key=lambda entry: (entry[1], -entry[0]), default=(0, 0))
+        return way, (most + 0.5) / (total + 0.5)
+
+
+Seen = tuple[Names, int]
+Answers = tuple[bool, ...]
+Offer = Callable[[Test, Sequence[bool]], None]
+
+
+def grow(seen: Sequence[Seen], depth: int = DEPTH) -> tuple[Choice, list[int]]:
+    """The tree that tells the ways of these examples apart, and the way that each gets from others alone.
+
+    The latter by two-fold cross-validation: what a tree learned by heart must not count as understood.
+    """
+    ways = [way for _, way in seen]
+    every = list(range(len(ways)))
+    if len(set(ways)) <= 1:
+        return _grow(ways, [], every, depth), ways
+    tests = _tests(seen)
+    told, turn = list(ways), Counter[int]()
+    folds: tuple[list[int], list[int]] = ([], [])
+    for row, way in enumerate(ways):
+        folds[turn[way] % 2].append(row)
+        turn[way] += 1
+    for part in (0, 1):
+        tree = _grow(ways, tests, folds[1 - part], depth)
+        for row in folds[part]:
+            told[row] = tree.decide(seen[row][0])[0]
+    most = Counter(ways).most_common(1)[0]
+    if sum(a == b for a, b in zip(told, ways, strict=True)) < most[1]:
+        return _grow(ways, [], every, depth), [most[0]] * len(ways)
+    return _grow(ways, tests, every, depth), told
+
+
+def _grow(ways: Sequence[int], tests: Sequence[tuple[Test, Answers]], rows: Sequence[int], depth: int) -> Choice:
+    counts = Counter(ways[row] for row in rows)
+    leaf = Choice(tuple(sorted(counts.items())))
+    if depth == 0 or len(counts) <= 1:
+        return leaf
+    impurity = _gini(counts) * len(rows)
+    gains: list[tuple[float, Test, Answers]] = []
+    for test, answers in tests:
+        yes = Counter(ways[row] for row in rows if answers[row])
+        no = counts - yes
+        if min(yes.total(), no.total()) >= LEAST:
+            gains.append((impurity - _gini(yes) * yes.total() - _gini(no) * no.total(), test, answers))
+    most = max((gain for gain, _, _ in gains), default=0.0)
+    if most < LEAST_GAIN:
+        return leaf
+    _, test, answers = min((g for g in gains if g[0] >= NEAR * most), key=lambda g: (_far(g[1]), repr(g[1])))
+    yes_rows, no_rows = ([row for row in rows if answers[row]], [row for row in rows if not answers[row]])
+    return Choice((), test, _grow(ways, tests, yes_rows, depth - 1), _grow(ways, tests, no_rows, depth - 1))
+
+
+def _gini(counts: Counter[int]) -> float:
+    total = counts.total()
+    return 1.0 - sum((n / total) ** 2 for n in counts.values()) if total else 0.0
+
+
+def _far(test: Test) -> float:
+    kind = {"has": 0.3, "empty": 0.0, "is": 0.2, "least": 0.5, "same": 0.3, "above": 0.6}[test.how]
+    kind += 0.3 * (isinstance(test.value, str) and test.how == "is")
+    row = test.name.startswith(EACH)
+    # A page follows from its address and the state; what led there is the next best thing to say.
+    kind += 0.4 * test.name.startswith(("asked.", "button", "group", "field.", "choice."))
+    return (
+        kind + 0.2 * test.name.count(">") + 0.1 * test.name.count(".") * (not row) + 0.2 * test.name.startswith("sum")
+    )
+
+
+def _tests(seen: Sequence[Seen]) -> list[tuple[Test, Answers]]:
+    """Every question that divides the examples, the plainest of those that divide them alike."""
+    flat = [dict(one.items()) for one, _ in seen]
+    names = dict.fromkeys(name for one in flat for name in one)
+    columns = {name: [one.get(name) for one in flat] for name in names}
+    # What is the same everywhere tells nothing; most names of a page are about the account or the address.
+    columns = {name: column for name, column in columns.items() if any(value != column[0] for value in column)}
+    out: dict[Answers, Test] = {}
+
+    def offer(test: Test, answers: Sequence[bool]) -> None:
+        key = tuple(map(bool, answers))
+        if any(key) and not all(key) and (key not in out or _far(test) < _far(out[key])):
+            out[key] = test
+
+    for name, column in columns.items():
+        if not name.startswith("sum "):
+            offer(Test(name, "has"), [name in one for one in flat])
+        offer(Test(name, "empty"), [value in (None, "", 0) for value in column])
+        values = Counter(value for value in column if isinstance(value, str | int) and len(str(value)) <= _MAX_TEXT)
+        for value, often in values.most_common(MAX_BRANCHES):
+            # Nor whether an amount is this very one: it stands for the thing that has it.
+            if isinstance(value, str):
+                fits = _is_kind(name, value)
+            else:
+                fits = abs(value) <= MOST_IS and len(values) <= MAX_VALUES
+            if fits and often >= LEAST:
+                offer(Test(name, "is", value), [v == value and type(v) is type(value) for v in column])
+        _offer_limits(name, column, seen, offer)
+    _offer_pairs(columns, offer)
+    return [(test, key) for key, test in out.items()]
+
+
+def _is_kind(name: str, value: str) -> bool:
+    """Whether a text says of what kind something is, rather than which thing it is."""
+    if name.startswith(_ASKED):
+        return True
+    return (
+        not name.endswith("@")
+        and _KIND.fullmatch(value) is not None
+        and name not in ("login", "url.path", "asked.path")
+    )
+
+
+def _offer_limits(name: str, column: Sequence[JsonValue], seen: Sequence[Seen], offer: Offer) -> None:
+    """Numbers between which the way changes."""
+    ranked = sorted((value, way) for value, (_, way) in zip(column, seen, strict=True) if type(value) is int)
+    limits = [_round(a, b) for (a, before), (b, after) in pairwise(ranked) if a < b and before != after]
+    step = max(1, len(limits) // _MAX_LIMITS)
+    for limit in limits[::step]:
+        offer(Test(name, "least", limit), [type(value) is int and value >= limit for value in column])
+
+
+def _round(a: int, b: int) -> int:
+    """The roundest number above `a` and not above `b`: limits that people set are round."""
+    unit = 10 ** len(str(abs(b)))
+    while unit > 1:
+        for step in (unit, unit // 2):
+            number = b - b % step if step else b
+            if a < number <= b:
+                return number
+        unit //= 10
+    return b
+
+
+def _offer_pairs(columns: dict[str, list[JsonValue]], offer: Offer) -> None:
+    """Names of the row at hand against others."""
+    rows = [name for name in columns if name.startswith(EACH)]
+    alike: dict[tuple[str, str], None] = {}
+    for number in range(len(next(iter(columns.values()), []))):
+        by_text: dict[str, list[str]] = {}
+        for name, column in columns.items():
+            if column[number] not in (None, "", 0):
+                by_text.setdefault(str(column[number]), []).append(name)
+        for name in rows:
+            others = by_text.get(str(columns[name][number]), ())
+            alike |= dict.fromkeys((name, other) for other in others[:8] if other != name)
+    for a, b in list(alike)[:_MAX_PAIRS]:
+        pairs = zip(columns[a], columns[b], strict=True)
+        offer(Test(a, "same", b), [x is not None and x != "" and str(x) == str(y) for x, y in pairs])
+    plain = [name for name in columns if any(type(value) is int for value in columns[name])]
+    for a in [name for name in plain if name.startswith(EACH)][:_MAX_FIGURES]:
+        for b in plain[:_MAX_FIGURES]:
+            if a != b:
+                pairs = zip(columns[a], columns[b], strict=True)
+                offer(Test(a, "above", b), [type(x) is int and type(y) is int and x > y for x, y in pairs])

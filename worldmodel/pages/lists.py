@@ -1,0 +1,289 @@
+"""What repeats on a page: the rows of a collection that meet conditions, in an order, some of them.
+
+A list is explained as a query over the state after the request: `products whose category is url.1 and whose price_cents
+is at least query.min, by price, twelve from query.page on`. Conditions that hold for everything that was shown and
+leave something out are taken, as in learning from positive examples (find-S; Mitchell 1982). An order that no
+attribute gives is remembered: which row was ever seen before which.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+
+from envsim.types import JsonValue
+from worldmodel.pages.forms import shown
+from worldmodel.pages.names import EACH, Names, row_names
+from worldmodel.pages.nodes import SEP, Node
+from worldmodel.rules.readings import READERS
+
+_ATOM = re.compile(r" \| |: |, | · |\x1f|\x1e|\x1d")
+_WORD = re.compile(r"\w+")
+MANY = 60
+"""Rows beyond which instances are told apart by keys and names alone."""
+HOLDS = 0.95
+MAX_CASES = 12
+AS_KEPT = "#"
+"""Ordered as the state has them: as they came, for what sessions added."""
+Instance = tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """On a row, where something was asked by a name.
+
+    Its `field` ``is`` the named value, read in a way, is at ``least`` or at ``most`` that; or it has its ``words``; or
+    ``some`` row that refers to it has more than nothing (`field`: collection, reference and field, by spaces).
+    """
+
+    field: str
+    how: str
+    name: str
+    way: str = "as is"
+    always: bool = False
+    """It says whose rows these are: without it there is no list, rather than one of all rows."""
+
+    def wanted(self, names: Names) -> JsonValue:
+        """What it compares with; None where nothing was asked."""
+        value = READERS[self.way](names.value(self.name))
+        return None if value == "" else value
+
+    def holds(self, row: JsonValue, key: str, wanted: JsonValue, names: Names) -> bool:
+        """Whether a row meets it."""
+        if self.how == "some":
+            table, reference, field = self.field.split(" ")
+            rows = names.state[table]
+            return any(
+                type(value := rows[other].get(field)) is int and value > 0
+                for other in names.scope.rows(table, reference, key)
+            )
+        if self.how == "words":
+            text = plain(" ".join([key, *(v for v in _values(row) if isinstance(v, str))]))
+            return all(word in text for word in stems(str(wanted)))
+        value = key if self.field == "@" else row.get(self.field) if isinstance(row, dict) else None
+        if self.how == "is":
+            return str(value) == str(wanted) and not isinstance(value, bool)
+        if type(value) is not int or type(wanted) is not int:
+            return False
+        return value >= wanted if self.how == "least" else value <= wanted
+
+
+@dataclass(frozen=True)
+class Order:
+    """By an attribute, from below or from above; ``""``: as remembered; ``"#"``: as the state has them."""
+
+    by: str = ""
+    down: bool = False
+
+
+@dataclass(frozen=True)
+class ListRule:
+    """A query.
+
+    Attributes:
+        collection: What is listed.
+        conditions: All must hold, where something was asked.
+        order: Unless `cases` has another for the value of `switch`.
+        limit: The most that is shown at once; 0 for all.
+        page: The name of the number of the page, from 1.
+        ranks: Keys in the remembered order.
+        others: Value of `switch` -> keys, where another order is remembered.
+        sure: Share of the examples it gives exactly.
+    """
+
+    collection: str
+    conditions: tuple[Condition, ...] = ()
+    order: Order = Order()
+    switch: str = ""
+    cases: tuple[tuple[str, Order], ...] = ()
+    limit: int = 0
+    page: str = ""
+    ranks: tuple[str, ...] = ()
+    others: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    sure: float = 0.0
+
+    def run(self, names: Names) -> tuple[list[str], dict[str, JsonValue]]:
+        """The keys that are shown, and figures about the list."""
+        keys = self.select(names)
+        order = dict(self.cases).get(str(names.value(self.switch)), self.order) if self.switch else self.order
+        ranks = dict(self.others).get(str(names.value(self.switch)), self.ranks) if self.others else self.ranks
+        keys = arrange(keys, order, self.collection, names, {key: n for n, key in enumerate(ranks)})
+        if not self.limit:
+            return keys, {"count": len(keys)}
+        text = str(names.value(self.page) or "1") if self.page else "1"
+        pages = max(1, -(-len(keys) // self.limit))
+        page = min(max(int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 1, 1), pages)
+        part = keys[(page - 1) * self.limit : page * self.limit]
+        figures: dict[str, JsonValue] = {
+            "count": len(keys), "pages": pages, "page": page, "next": page + 1,
+            "previous": page - 1, "shown": len(part), "more": page < pages,
+        }  # fmt: skip
+        return part, figures
+
+    def applies(self, names: Names) -> bool:
+        """Whether all that it must be asked with is known."""
+        return all(one.wanted(names) is not None for one in self.conditions if one.always)
+
+    def select(self, names: Names) -> list[str]:
+        """Keys of all rows that meet the conditions."""
+        if not self.applies(names):
+            return []
+        active = [(one, wanted) for one in self.conditions if (wanted := one.wanted(names)) is not None]
+        table = names.state.get(self.collection)
+        rows = table if isinstance(table, dict) else {}
+        plainly = next(((one, wanted) for one, wanted in active if one.how == "is" and one.field != "@"), None)
+        keys: Iterable[str] = rows
+        if plainly is not None:
+            keys = _rows(names, self.collection, plainly[0].field, plainly[1])
+        return [key for key in keys if all(one.holds(rows[key], key, wanted, names) for one, wanted in active)]
+
+
+def _rows(names: Names, collection: str, name: str, value: JsonValue) -> list[str]:
+    found = names.scope.rows(collection, name, value)
+    if not found and isinstance(value, str) and value.isdigit():
+        return names.scope.rows(collection, name, int(value))
+    return found
+
+
+def _values(row: JsonValue) -> list[JsonValue]:
+    return list(row.values()) if isinstance(row, dict) else [row]
+
+
+def plain(text: str) -> str:
+    """Lower case, without accents, signs as spaces: what searches compare."""
+    decomposed = unicodedata.normalize("NFKD", text.lower().replace("ø", "o"))
+    return "".join(char for char in decomposed if not unicodedata.combining(char)).replace("-", " ")
+
+
+def stems(text: str) -> list[str]:
+    """Words to look for, in the singular."""
+    return [word.removesuffix("s") if len(word) > 3 else word for word in plain(text).split()[:8]]
+
+
+# -- order ---------------------------------------------------------------------------------------------
+
+
+def arrange(keys: Sequence[str], order: Order, collection: str, names: Names, ranks: dict[str, int]) -> list[str]:
+    """The keys in an order; equals as remembered, else by key."""
+    if order.by == AS_KEPT:
+        return list(keys)
+    found = sorted(keys, key=lambda key: (ranks.get(key, len(ranks)), _by_key(key)))
+    if not order.by:
+        return found
+    values = {key: _sortable(attribute(names, collection, key, order.by)) for key in found}
+    # Equal ones stay in their order, from above too.
+    return sorted(found, key=lambda key: values[key], reverse=order.down)
+
+
+def _by_key(key: str) -> tuple[int, int, str]:
+    return _sortable(int(key) if key.isdecimal() and key.isascii() and len(key) < 16 else key)
+
+
+def _sortable(value: JsonValue) -> tuple[int, int, str]:
+    if type(value) is int:
+        return (1, value, "")
+    return (2, 0, value) if isinstance(value, str) else (0, 0, "")
+
+
+def attribute(names: Names, collection: str, key: str, name: str) -> JsonValue:
+    """An attribute of a row: a field of it, its key as a number where it is one, or one of a row it refers to."""
+    if name == "@":
+        return int(key) if key.isdecimal() and key.isascii() and len(key) < 16 else key
+    table = names.state.get(collection)
+    row = table.get(key) if isinstance(table, dict) else None
+    if ">" not in name:
+        return row.get(name) if isinstance(row, dict) else None
+    return row_names(names, collection, key, 0).value(EACH + name)
+
+
+def merge_ranks(sequences: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """One order that agrees with as many of these as a walk from those that never come after others finds."""
+    after: dict[str, Counter[str]] = defaultdict(Counter)
+    for sequence in sequences:
+        for key in sequence:
+            after.setdefault(key, Counter())
+        for a, b in pairwise(sequence):
+            after[a][b] += 1
+    before: dict[str, int] = dict.fromkeys(after, 0)
+    edges = {a: {b for b, n in nexts.items() if n > after[b].get(a, 0)} for a, nexts in after.items()}
+    for nexts in edges.values():
+        for b in nexts:
+            before[b] += 1
+    out: list[str] = []
+    left = dict(before)
+    while left:
+        key = min(left, key=lambda k: (left[k], k))
+        del left[key]
+        out.append(key)
+        for b in edges[key]:
+            if b in left:
+                left[b] -= 1
+    return tuple(out)
+
+
+# -- which rows the instances are about ----------------------------------------------------------------
+
+
+@dataclass
+class ListExample:
+    """A list that was seen."""
+
+    names: Names
+    instances: list[Instance]
+    keys: list[str] = field(default_factory=list)
+
+
+@lru_cache(maxsize=16384)
+def atoms(instance: Instance) -> frozenset[str]:
+    """Texts of an instance that may be values: parts of its texts, segments of its URLs, numbers."""
+    out: set[str] = set()
+    todo = list(instance)
+    while todo:
+        node = todo.pop()
+        todo += node.kids
+        for part in _ATOM.split(node.text):
+            out.add(part)
+            out.update(part.strip('"').split(" ") if len(part) < 300 else ())
+            if part.startswith(("/", '"')):
+                out.update(re.split(r'[/?&="]', part))
+        out |= set(node.text.split(SEP)[:1])
+    return frozenset(text for text in out if len(text) > 1 or text.isdigit())
+
+
+def bind(example: ListExample, collection: str, pool: Sequence[str]) -> list[str] | None:
+    """The row of `pool` that each instance is about; None unless each finds one of its own."""
+    texts: dict[str, set[str]] = {}
+    often: Counter[str] = Counter()
+    for number, key in enumerate(pool):
+        row = row_names(example.names, collection, key, number).own if len(pool) <= MANY else {EACH + "@": key}
+        texts[key] = {text for name, value in row.items() if name != EACH + "number" for _, text in shown(value)}
+        texts[key] |= set(key.split(" "))
+        often.update(texts[key])
+    out: list[str] = []
+    for instance in example.instances:
+        words = atoms(instance)
+        score = {key: sum(1.0 / often[text] for text in words & texts[key]) for key in pool if key not in out}
+        best = max(score, key=lambda key: (score[key], key), default="")
+        if not score.get(best, 0.0):
+            return None
+        out.append(best)
+    return out
+
+
+def bind_by_key(example: ListExample, collection: str) -> list[str] | None:
+    """The same among all rows, by keys that stand in the instances' URLs and texts."""
+    table = example.names.state.get(collection)
+    if not isinstance(table, dict):
+        return None
+    out: list[str] = []
+    for instance in example.instances:
+        found = [text for text in sorted(atoms(instance)) if text in table and len(text) > 2]
+        if len(found) != 1 or found[0] in out:
+            return None
+        out.append(found[0])
+    return out

@@ -1,0 +1,156 @@
+"""An answer as a tree of short texts, and back: pages, results and the lines about them read alike.
+
+A page element is a node with its name, URL, value and states in one text; the labels of a choice are nodes below it. So
+are the parts of a URL's query below the URL, and the leaves of a tool's result below what they stand in. `read` and
+`write` are inverse to each other on documents that `worldmodel.document` makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote_plus, unquote_plus
+
+from envsim.page.lines import Line, join_options, parse_line, split_options
+from worldmodel.document import Lines, dump, meta
+
+SEP = "\x1f"
+"""Between the parts of a node's text."""
+_AND, _IS = "\x1e", "\x1d"
+"""Between states, and between a state and its text."""
+_NONE = "\x00"
+_FIRST = "\x02"
+"""Stands for the first option, where that is chosen: it is chosen whatever its label says."""
+OPTION, PART, URL = "option", "?", "@url"
+_META = ("say", "title", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One element, leaf or line.
+
+    Attributes:
+        role: The element's role, a leaf's key, or ``@url`` and the like.
+        text: All that it says, its parts separated by `SEP`.
+        kids: What is below it.
+    """
+
+    role: str
+    text: str
+    kids: tuple[Node, ...] = ()
+
+
+def walk(nodes: Iterable[Node]) -> Iterator[Node]:
+    """The nodes and all below them, in their order."""
+    for node in nodes:
+        yield node
+        yield from walk(node.kids)
+
+
+def read(lines: Sequence[str], interface: str) -> tuple[Node, ...]:
+    """The nodes of a document, changes and events left out."""
+    out = [_url(meta(lines, "url"))] if any(line.startswith("@url ") for line in lines) else []
+    out += [Node(f"@{key}", line[len(key) + 2 :]) for key in _META for line in lines if line.startswith(f"@{key} ")]
+    shown = [line for line in lines if line[:1] not in ("!", "@")]
+    return (*out, *_nest([_element(line) if interface == "browser" else _leaf(line) for line in shown]))
+
+
+def _nest(flat: Sequence[tuple[int, Node]]) -> tuple[Node, ...]:
+    """Nodes with their depths, as a tree."""
+    open_: list[tuple[int, Node, list[Node]]] = [(-1, Node("", ""), [])]
+
+    def close(depth: int) -> None:
+        while open_[-1][0] >= depth:
+            _, node, kids = open_.pop()
+            open_[-1][2].append(Node(node.role, node.text, (*node.kids, *kids)))
+
+    for depth, node in flat:
+        close(depth)
+        open_.append((depth, node, []))
+    close(0)
+    return tuple(open_[0][2])
+
+
+@lru_cache(maxsize=65536)
+def _element(text: str) -> tuple[int, Node]:
+    try:
+        line = parse_line(text)
+    except ValueError:
+        return 0, Node("raw", text)
+    states = dict(line.states)
+    labels = split_options(states.pop("options")) if "options" in states else []
+    value = _NONE if line.value is None else line.value
+    if labels and value == labels[0]:
+        value = _FIRST
+    rest = _AND.join(f"{key}{_IS}{state}" if state else key for key, state in sorted(states.items()))
+    node = Node(line.role, SEP.join((line.name, line.url, value, rest)), tuple(Node(OPTION, label) for label in labels))
+    return line.depth, node
+
+
+def _leaf(text: str) -> tuple[int, Node]:
+    bare = text.lstrip(" ")
+    if bare.startswith("raw "):
+        return 0, Node("raw", text)
+    if bare.startswith('"'):
+        key, _, value = bare.partition('": ')
+        key += '": '
+    else:
+        key, value = bare[:2], bare[2:]
+    return (len(text) - len(bare)) // 2, Node(key, value)
+
+
+def _url(url: str) -> Node:
+    path, mark, query = url.partition("?")
+    parts = tuple(
+        Node(PART + unquote_plus(key), unquote_plus(value) if sign else _NONE)
+        for key, sign, value in (pair.partition("=") for pair in (query.split("&") if mark else []))
+    )
+    node = Node(URL, path, parts)
+    return node if url_of(node) == url else Node(URL, url)
+
+
+def write(nodes: Sequence[Node], interface: str) -> Lines:
+    """The lines of the nodes: URL, title and error first, as documents have them."""
+    order = {"@say": 0, URL: 1, "@title": 2, "@error": 3}
+    heads = sorted((node for node in nodes if node.role in order), key=lambda node: order[node.role])
+    out = [f"@url {dump(url_of(node))}" if node.role == URL else f"{node.role} {node.text}" for node in heads]
+    for node in nodes:
+        if node.role not in order:
+            out += _lines(node, 0, interface)
+    return tuple(out)
+
+
+def url_of(node: Node) -> str:
+    """The URL that a ``@url`` node stands for."""
+    pairs = [quote_plus(kid.role[1:]) + ("" if kid.text == _NONE else f"={quote_plus(kid.text)}") for kid in node.kids]
+    return node.text + ("?" + "&".join(pairs) if pairs else "")
+
+
+def _lines(node: Node, depth: int, interface: str) -> Iterator[str]:
+    if node.role == "raw":
+        yield node.text
+        return
+    if interface == "browser":
+        yield _format(node, depth)
+        kids = [kid for kid in node.kids if kid.role != OPTION]
+    else:
+        yield "  " * depth + node.role + node.text
+        kids = list(node.kids)
+    for kid in kids:
+        yield from _lines(kid, depth + 1, interface)
+
+
+def _format(node: Node, depth: int) -> str:
+    name, url, value, rest = [*node.text.split(SEP), "", "", _NONE, ""][:4]
+    labels = [kid.text for kid in node.kids if kid.role == OPTION]
+    states = dict(_state(part) for part in rest.split(_AND) if part)
+    if labels:
+        states["options"] = join_options(labels)
+        value = labels[0] if value == _FIRST else value
+    return Line(node.role, name, depth, "", url, None if value == _NONE else value, states).format()
+
+
+def _state(text: str) -> tuple[str, str]:
+    key, _, value = text.partition(_IS)
+    return key, value

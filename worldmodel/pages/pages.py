@@ -1,0 +1,368 @@
+"""All page programs of one app: which document an answer is, given its kind and the state after it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from envsim.rng import Rng
+from envsim.state import StateView, apply
+from envsim.types import JsonValue
+from worldmodel.document import Lines, body, dump, meta, read_delta
+from worldmodel.pages.answers import (
+    about_of,
+    asked_url,
+    bin_of,
+    content,
+    page_before,
+    plain_requests,
+    without_changes,
+    words_of,
+)
+from worldmodel.pages.levels import Example, Level, everywhere, learn_level
+from worldmodel.pages.names import Names, open_names, sums
+from worldmodel.pages.nodes import SEP, URL, Node, read, url_of, walk, write
+from worldmodel.pages.shape import Shape, symbol
+from worldmodel.pages.writer import Memory, Recorder, Writer
+from worldmodel.requests import Request
+from worldmodel.rules.branches import operation
+from worldmodel.rules.known import Known
+from worldmodel.rules.programs import Outcome
+from worldmodel.rules.relations import Relations
+from worldmodel.rules.scope import address, asked
+from worldmodel.session import Sample, Situation
+
+MOST = 72
+"""Examples that one kind of answer is learned from."""
+LEAST_CHECKS = 9
+LEAST_KINDS = 3
+MOST_SHARED = 100
+"""Examples of a shared level."""
+_FRAME = ("banner", "contentinfo")
+MOST_CHECKS = 30
+"""Further examples that a kind is tried on."""
+PER_ADDRESS = 3
+"""Of these, about the same address."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A document by page programs."""
+
+    lines: Lines
+    sure: float
+    """Share in [0, 1] of recorded answers, not learned from, that came out right with as much support."""
+    support: float = 1.0
+    """Of the least sure part, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One kind of answer."""
+
+    level: Level
+    checked: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By how sure it was (`bin_of`): how many answers it did not learn from came out right, of how many."""
+
+    def sure(self, support: float) -> float:
+        """Share that comes out right where the least sure part has this support (Laplace-smoothed)."""
+        right, total = self.checked.get(bin_of(support), (0, 0))
+        return (right + 2 * support) / (total + 2)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where an operation leads: where was asked (`same`), or as its level says."""
+
+    same: bool
+    level: Level
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What of `Pages` is kept on disk."""
+
+    kinds: dict[str, str]
+    pages: dict[str, Page]
+    addresses: dict[str, Address]
+    shared: dict[str, Level]
+    memory: Memory
+
+
+_LEARNED = TypeAdapter(Learned)
+
+
+@dataclass
+class Pages:
+    """See the module.
+
+    Attributes:
+        relations: How the state's collections belong together.
+        known: The names of things.
+        kinds: Branch -> kind of page.
+        pages: By kind.
+        addresses: By operation and kind.
+        shared: Levels below elements that several kinds of pages have, by the element's symbol.
+        memory: What pages showed that no rule tells.
+        words: Plain words that rows hold, while programs are learned.
+    """
+
+    relations: Relations
+    known: Known
+    kinds: dict[str, str] = field(default_factory=dict)
+    pages: dict[str, Page] = field(default_factory=dict)
+    addresses: dict[str, Address] = field(default_factory=dict)
+    shared: dict[str, Level] = field(default_factory=dict)
+    memory: Memory = field(default_factory=dict)
+    words: frozenset[str] = field(default=frozenset(), compare=False)
+
+    # -- learning --------------------------------------------------------------------------------------
+
+    def learn(self, found: Sequence[Sample], branch: Mapping[int, str], seed: int = 0) -> None:
+        """Find programs in recorded answers; `branch` gives the kind of answer of each, by its place in `found`."""
+        self.words = words_of(found)
+        by_kind: dict[str, list[int]] = defaultdict(list)
+        by_address: dict[str, list[int]] = defaultdict(list)
+        for number in plain_requests(found, branch):
+            sample = found[number]
+            kind = self.kind(sample.target, sample.situation)
+            self.kinds.setdefault(branch[number], kind)
+            by_kind[kind].append(number)
+            by_address[self._operation(sample.situation.request, kind)].append(number)
+        for name, numbers in sorted(by_address.items()):
+            if not name.startswith("call "):
+                self.addresses[name] = self._learn_address([found[n] for n in numbers], Rng(seed, "address", name))
+        picked: dict[str, list[int]] = {}
+        examples: dict[str, list[Example]] = {}
+        for kind, numbers in sorted(by_kind.items()):
+            recorded = [(found[n], branch[n]) for n in numbers]
+            picked[kind] = self._pick(recorded, Rng(seed, "page", kind))
+            examples[kind] = self._examples([recorded[i] for i in picked[kind]])
+        self._learn_shared(examples)
+        for kind, numbers in sorted(by_kind.items()):
+            recorded, mine = ([(found[n], branch[n]) for n in numbers], examples.pop(kind))
+            chosen = picked[kind]
+            if len(recorded) - len(chosen) < LEAST_CHECKS <= len(recorded):
+                # Too few are left over to try it on: it is tried on a third after being learned from the rest.
+                kept = [at for at in range(len(chosen)) if at % 3]
+                self._learn_page(kind, [mine[at] for at in kept])
+                self._remember(recorded, frozenset(chosen[at] for at in kept), kind)
+            self._learn_page(kind, mine)
+            if len(recorded) - len(chosen) >= LEAST_CHECKS or len(recorded) < LEAST_CHECKS:
+                self._remember(recorded, frozenset(chosen), kind)
+
+    def kind(self, target: Lines, situation: Situation) -> str:
+        """The kind of a recorded answer: its address without entities, and what it begins with."""
+        first = next(iter(body(target)), "").partition(" ")[0]
+        if situation.interface == "tools":
+            return f"{situation.request.lines[0]} {first} {bool(meta(target, 'error'))}"
+        path = self.known.address(meta(target, "url")).partition("?")[0]
+        # Shelves and the like: what rows hold is a value, even where it is a plain word.
+        return "/".join("*" if part in self.words else part for part in path.split("/")) + f" {first}"
+
+    def _operation(self, request: Request, kind: str) -> str:
+        # An overlay or a notice says nothing about where it came up.
+        return f"{operation(request, self.known)} {kind.rpartition(' ')[0]}"
+
+    def _learn_address(self, found: Sequence[Sample], rng: Rng) -> Address:
+        chosen = [found[i] for i in sorted(rng.sample(range(len(found)), min(MOST, len(found))))]
+        if all(asked_url(s.situation.request) == meta(s.target, "url") for s in chosen):
+            return Address(True, Level(Shape()))
+        examples = []
+        for sample in chosen:
+            names = self._names(sample.situation, apply(sample.situation.state, read_delta(sample.target)), "")
+            nodes = tuple(node for node in read(sample.target, "browser") if node.role == URL)
+            examples.append(Example(names, nodes, ""))
+        return Address(False, learn_level(examples, self._mask, "address"))
+
+    def _pick(self, found: Sequence[tuple[Sample, str]], rng: Rng) -> list[int]:
+        """Places of some of each branch, of different addresses first."""
+        order = rng.sample(range(len(found)), len(found))
+        seen: dict[tuple[str, str], int] = defaultdict(int)
+        ranked: list[tuple[bool, int, int, int]] = []
+        for at in order:
+            sample, branch = found[at]
+            verb = sample.situation.request.lines[0].partition(" ")[0]
+            asked_for = sorted(name for name in address(meta(sample.target, "url")) if name.startswith("query."))
+            kind = f"{branch} {verb} {bool(sample.situation.login)} {asked_for}"
+            key = (kind, about_of(sample.target, sample.situation))
+            seen[key] += 1
+            seen[kind, ""] += 1
+            ranked.append((seen[key] > PER_ADDRESS, seen[kind, ""], len(ranked), at))
+        return sorted(at for *_, at in sorted(ranked)[:MOST])
+
+    def _learn_page(self, kind: str, examples: Sequence[Example]) -> None:
+        checked = self.pages[kind].checked if kind in self.pages else {}
+        self.pages[kind] = Page(learn_level(examples, self._mask, kind, frozenset(self.shared)), checked)
+
+    def _examples(self, found: Sequence[tuple[Sample, str]]) -> list[Example]:
+        examples = []
+        for sample, branch in found:
+            after = apply(sample.situation.state, read_delta(sample.target))
+            names = self._names(sample.situation, after, meta(sample.target, "url"), branch)
+            nodes = content(read(sample.target, sample.situation.interface))
+            before = content(read(page_before(sample.situation), sample.situation.interface))
+            about = about_of(sample.target, sample.situation)
+            examples.append(Example(names, nodes, about, before, everywhere(nodes, self._mask)))
+        made = sums(example.names for example in examples)
+        for example in examples:
+            example.names.add({name: example.names.value(name) for name in made})
+        return examples
+
+    def _learn_shared(self, examples: Mapping[str, Sequence[Example]]) -> None:
+        """Levels below elements that pages of several kinds have: from more examples, and only once."""
+        found: dict[str, dict[str, list[Example]]] = defaultdict(dict)
+        for kind, members in sorted(examples.items()):
+            for example in members:
+                before = {symbol(node, self._mask): node for node in walk(example.kept)}
+                for node in walk(example.kids):
+                    if node.kids and node.role != URL and (node.text.split(SEP)[0] or node.role in _FRAME):
+                        name = symbol(node, self._mask)
+                        kept = before[name].kids if name in before else ()
+                        nested = Example(example.names, node.kids, example.about, kept, example.figures)
+                        found[name].setdefault(kind, []).append(nested)
+        every = {name: kinds for name, kinds in found.items() if len(kinds) >= LEAST_KINDS and self._alike(kinds)}
+        for name, kinds in sorted(every.items()):
+            # As many different contents as there are: what is seldom said is said in one of them.
+            contents: dict[str, list[Example]] = defaultdict(list)
+            for one in (one for some in zip_longest(*kinds.values()) for one in some if one is not None):
+                contents[repr(one.kids)].append(one)
+            spread = [one for some in zip_longest(*contents.values()) for one in some if one is not None][:MOST_SHARED]
+            others = frozenset(every) - {name}
+            self.shared[name] = learn_level(spread, self._mask, f"shared {name}", others, 1)
+
+    def _alike(self, kinds: Mapping[str, Sequence[Example]]) -> bool:
+        """Whether what is below is much the same in all of them."""
+        sets = [{symbol(kid, self._mask) for one in members for kid in one.kids} for members in kinds.values()]
+        usual = Counter(name for one in sets for name in one)
+        common = {name for name, count in usual.items() if 2 * count > len(sets)}
+        return sum(2 * len(one & common) >= len(common) > 0 for one in sets) >= 0.8 * len(sets)
+
+    def _remember(self, found: Sequence[tuple[Sample, str]], picked: frozenset[int], kind: str) -> None:
+        """What the latest answers show; and, before it is remembered, how often programs get one right."""
+        latest: dict[str, list[int]] = defaultdict(list)
+        for number, (sample, _) in enumerate(found):
+            latest[about_of(sample.target, sample.situation)].append(number)
+        shown = {number for numbers in latest.values() for number in numbers[-2:]}
+        asked_for = [number for number in range(len(found)) if number not in picked]
+        asked_for = asked_for[:: max(1, len(asked_for) // MOST_CHECKS)]
+        right: dict[str, list[int]] = {}
+        recorder = Recorder(self.memory, self._mask, self.shared)
+        for number in sorted(shown | set(asked_for)):
+            sample, branch = found[number]
+            after = apply(sample.situation.state, read_delta(sample.target))
+            if number in asked_for:
+                written = self.document(sample.situation, Outcome(branch, None, 1.0), after, (), sample.group)
+                if written is not None:
+                    counts = right.setdefault(bin_of(written.support), [0, 0])
+                    counts[0] += written.lines == without_changes(sample.target)
+                    counts[1] += 1
+            if number in shown:
+                names = self._names(sample.situation, after, meta(sample.target, "url"), branch)
+                nodes = content(read(sample.target, sample.situation.interface))
+                about = about_of(sample.target, sample.situation)
+                recorder.take(self.pages[kind].level, names, nodes, about, sample.group)
+        checked = {bin_: (counts[0], counts[1]) for bin_, counts in right.items()}
+        self.pages[kind] = replace(self.pages[kind], checked=checked)
+
+    # -- on disk ---------------------------------------------------------------------------------------
+
+    def to_json(self) -> Any:
+        """The programs and what is remembered; relations and names are found again in the dataset."""
+        return _LEARNED.dump_python(
+            Learned(self.kinds, self.pages, self.addresses, self.shared, self.memory), mode="json"
+        )
+
+    def read(self, data: Any) -> None:
+        """Take over what `to_json` wrote.
+
+        Raises:
+            ValueError: It is not.
+        """
+        try:
+            found = _LEARNED.validate_python(data)
+        except (ValidationError, RecursionError) as error:
+            raise ValueError(f"no page programs: {str(error)[:200]}") from None
+        self.kinds, self.pages, self.addresses = (found.kinds, found.pages, found.addresses)
+        self.shared, self.memory = found.shared, found.memory
+
+    # -- names -----------------------------------------------------------------------------------------
+
+    def _names(self, situation: Situation, after: StateView, url: str, branch: str = "") -> Names:
+        values: dict[str, JsonValue] = {}
+        for name, value in asked(situation.request, situation.state, self.known).items():
+            values[f"asked.{name}" if name.startswith(("url.", "query.")) else name] = value
+        if where := asked_url(situation.request):
+            values["asked.path"] = where.partition("?")[0]
+        if url:
+            values |= address(url)
+            values["url"] = url
+            values["url.path"] = url.partition("?")[0]
+        if situation.login:
+            values["login"] = situation.login
+        if branch:
+            values["branch"] = branch
+        return open_names(values, after, self.relations)
+
+    def _mask(self, text: str) -> str:
+        return self.known.mask(text)
+
+    # -- writing ---------------------------------------------------------------------------------------
+
+    def document(
+        self, situation: Situation, outcome: Outcome, after: StateView, draft: Lines = (), without: str | None = None
+    ) -> Written | None:
+        """The answer, without state changes; None for a kind of answer that was never seen.
+
+        Args:
+            situation: What was asked.
+            outcome: The kind of answer.
+            after: The state after the request.
+            draft: Another guess, for what no rule and no memory tells.
+            without: A group whose memories may not be used.
+        """
+        kind = self.kinds.get(outcome.branch)
+        page = self.pages.get(kind or "")
+        if kind is None or page is None:
+            return None
+        url, sure = self._url(situation, after, kind)
+        if url is None:
+            return None
+        names = self._names(situation, after, url, outcome.branch)
+        about = url.partition("?")[0] or situation.request.key
+        writer = Writer(self.memory, self._mask, self.shared, without)
+        kept = content(read(page_before(situation), situation.interface))
+        guess = content(read(draft, situation.interface))
+        nodes: list[Node] = []
+        for _ in range(2 if self._late(page.level) else 1):
+            if nodes:
+                names.add(everywhere(nodes, self._mask))
+            nodes, one = writer.level(page.level, names, about, kept, guess)
+        if situation.interface == "browser":
+            nodes = [*(node for node in read((f"@url {dump(url)}",), "browser")), *nodes]
+        return Written(write(nodes, situation.interface), page.sure(min(sure, one)), min(sure, one))
+
+    def _late(self, level: Level | None) -> bool:
+        """Whether anything in it needs figures of the whole page."""
+        return level is not None and any(
+            (part.text is not None and part.text.late > 1)
+            or any(map(self._late, (part.below, part.item, self.shared.get(part.shared))))
+            for part in level.parts
+        )
+
+    def _url(self, situation: Situation, after: StateView, kind: str) -> tuple[str | None, float]:
+        if situation.interface == "tools":
+            return "", 1.0
+        rule = self.addresses.get(self._operation(situation.request, kind))
+        if rule is None:
+            return None, 0.0
+        if rule.same:
+            return asked_url(situation.request), 1.0
+        names = self._names(situation, after, "")
+        nodes, sure = Writer(self.memory, self._mask, self.shared).level(rule.level, names, "", (), ())
+        return (url_of(nodes[0]), sure) if nodes else (None, 0.0)

@@ -1,0 +1,314 @@
+"""Finding the query behind a list (see `worldmodel.pages.lists`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from envsim.types import JsonValue
+from worldmodel.pages.lists import (
+    AS_KEPT,
+    HOLDS,
+    MANY,
+    MAX_CASES,
+    Condition,
+    ListExample,
+    ListRule,
+    Order,
+    arrange,
+    attribute,
+    bind,
+    bind_by_key,
+    merge_ranks,
+)
+from worldmodel.pages.names import Names
+from worldmodel.rules.relations import Relations
+
+MOST_COLLECTIONS = 4
+FEW = 3
+"""Lists of which an order says nothing."""
+_WAYS = ("as is", "whole number", "cents")
+_PAGE = ("query.page", "query.p", "argument.page")
+
+
+def learn_list(examples: Sequence[ListExample]) -> ListRule | None:
+    """The query that gives these lists in most examples, keys bound; None where no collection fits."""
+    best: ListRule | None = None
+    for rule in (*_owned(examples), *_catalogs(examples)):
+        if best is None or rule.sure > best.sure + 0.01:
+            best = rule
+        if best.sure >= 0.999:
+            break
+    if best is not None:
+        rebind(best, examples)
+    return best
+
+
+def rebind(rule: ListRule, examples: Sequence[ListExample]) -> None:
+    """Find the rows of the instances again, among those that `rule` selects."""
+    for example in examples:
+        pool = rule.select(example.names)
+        example.keys = (bind(example, rule.collection, pool) if len(pool) <= MANY else None) or (
+            bind_by_key(example, rule.collection) or []
+        )
+
+
+def _full(examples: Sequence[ListExample]) -> list[ListExample]:
+    return [example for example in examples if example.instances]
+
+
+def _owned(examples: Sequence[ListExample]) -> list[ListRule]:
+    """Queries by one equality that give as many rows as there are instances."""
+    # Not where nobody is signed in, if most are: what a guest has may not be in the state at all.
+    known = [example for example in _full(examples) if example.names.knows("login")]
+    full = known if 2 * len(known) > len(_full(examples)) else _full(examples)
+    tally: Counter[tuple[str, str, str]] = Counter()
+    for example in full:
+        tally.update(_equalities(example))
+    ranked = sorted(tally.items(), key=lambda entry: (-entry[1], _far(entry[0][2]), entry[0]))
+    out = []
+    for (collection, field, name), count in ranked[:24]:
+        if count < HOLDS * len(full):
+            break
+        rule = ListRule(collection, (Condition(field, "is", name, always=True),))
+        if (found := _finish(rule, examples)) is not None:
+            out.append(found)
+    return sorted(out, key=lambda rule: -rule.sure)
+
+
+def _far(name: str) -> tuple[int, int]:
+    return (name.count(">") + 2 * name.startswith("asked."), len(name))
+
+
+def _equalities(example: ListExample) -> set[tuple[str, str, str]]:
+    names, count = example.names, len(example.instances)
+    out = set()
+    for collection, table in names.state.items():
+        fields: Counter[tuple[str, JsonValue]] = Counter()
+        for row in table.values() if isinstance(table, dict) else ():
+            for field, value in row.items() if isinstance(row, dict) else ():
+                if isinstance(value, str | int) and not isinstance(value, bool):
+                    fields[field, value] += 1
+        for (field, value), rows in fields.items():
+            if rows == count:
+                out |= {(collection, field, name) for name, form in names.named(str(value)) if form in _EQUAL}
+    return out
+
+
+_EQUAL = ("as is", "number")
+
+
+def _catalogs(examples: Sequence[ListExample]) -> list[ListRule]:
+    """Queries over collections whose keys stand in the instances."""
+    full = _full(examples)
+    fits: Counter[str] = Counter()
+    for example in full:
+        fits.update(c for c in example.names.state if bind_by_key(example, c) is not None)
+    out = []
+    for collection, count in sorted(fits.items(), key=lambda entry: (-entry[1], entry[0]))[:MOST_COLLECTIONS]:
+        if count < HOLDS * len(full):
+            continue
+        for example in examples:
+            example.keys = bind_by_key(example, collection) or []
+        rule = ListRule(collection, _conditions([e for e in full if e.keys], collection))
+        if (found := _finish(rule, examples)) is not None:
+            out.append(found)
+    return sorted(out, key=lambda rule: -rule.sure)
+
+
+def _conditions(examples: Sequence[ListExample], collection: str) -> tuple[Condition, ...]:
+    """Those that hold for all that was shown, wherever something was asked, and leave rows out."""
+    names = dict.fromkeys(name for example in examples for name, _ in example.names.items() if _may_ask(name))
+    fields = _fields(examples[0].names, collection) if examples else {}
+    tried = [Condition("", "words", name) for name in names if name.startswith(("query.", "argument."))]
+    for counted in _referring(examples[0].names, collection) if examples else ():
+        tried += [Condition(counted, "some", name) for name in names if name.startswith(("query.", "argument."))]
+    for field, kind in fields.items():
+        for name in names:
+            tried.append(Condition(field, "is", name))
+            if kind is int:
+                tried += [Condition(field, how, name, way) for how in ("least", "most") for way in _WAYS[1:]]
+    out: list[Condition] = []
+    for one in sorted(tried, key=lambda c: (c.how != "is", _far(c.name), c.field, c.how, c.way)):
+        if _useful(one, examples, collection) and not any(
+            kept.name == one.name and one.how in (kept.how, "words") for kept in out
+        ):
+            out.append(one)
+    return tuple(out)
+
+
+def _referring(names: Names, collection: str) -> list[str]:
+    """Numbers of the rows that refer to those of a collection."""
+    return [
+        f"{table} {reference} {field}"
+        for (table, reference), targets in sorted(names.scope.relations.links.items()) if collection in targets
+        for field, kind in _fields(names, table).items() if kind is int
+    ]  # fmt: skip
+
+
+def _may_ask(name: str) -> bool:
+    return name.startswith(("url.", "query.", "argument.", "login")) and name.count(">") < 1
+
+
+def _fields(names: Names, collection: str) -> dict[str, type]:
+    table = names.state.get(collection)
+    row = next(iter(table.values()), None) if isinstance(table, dict) else None
+    return {"@": str, **{f: type(v) for f, v in row.items()}} if isinstance(row, dict) else {}
+
+
+def _useful(one: Condition, examples: Sequence[ListExample], collection: str) -> bool:
+    active = right = narrow = 0
+    seen = set()
+    for example in examples:
+        wanted = one.wanted(example.names)
+        if wanted is None:
+            continue
+        table = example.names.state[collection]
+        active += 1
+        seen.add(wanted if isinstance(wanted, str | int) else "")
+        right += all(one.holds(table[key], key, wanted, example.names) for key in example.keys)
+        if active <= 6:
+            narrow += any(not one.holds(row, key, wanted, example.names) for key, row in table.items())
+        if active > 8 and right < 0.8 * active:
+            return False
+    if one.how == "some":
+        # Most rows have some of everything: only a mark that is there or not says that this was asked.
+        return active == right >= 2 and narrow > 0 and len(seen) == 1
+    return active >= 2 and right >= HOLDS * active and narrow > 0 and (len(seen) > 1 or active >= 4)
+
+
+def _finish(rule: ListRule, examples: Sequence[ListExample]) -> ListRule | None:
+    """Bind, find limit, page and order, and measure."""
+    rebind(rule, examples)
+    asked = [example for example in _full(examples) if rule.applies(example.names)]
+    full = [example for example in asked if example.keys]
+    if len(full) < HOLDS * len(asked) or not full:
+        return None
+    most = max((len(example.keys) for example in full), default=0)
+    if any(len(rule.select(example.names)) > most for example in full):
+        known = {name for example in full for name, _ in example.names.items()}
+        rule = replace(rule, limit=most, page=next((name for name in _PAGE if name in known), ""))
+    rule = _order(rule, full)
+    asked = [example for example in examples if rule.applies(example.names)]
+    right = sum(rule.run(example.names)[0] == example.keys for example in asked)
+    return replace(rule, sure=(right + 0.5) / (len(asked) + 0.5))
+
+
+def _order(rule: ListRule, full: Sequence[ListExample]) -> ListRule:
+    order, share = _best_order(full, rule.collection)
+    rule = replace(rule, order=order)
+    if share < 0.98:
+        switched = _switch(rule, full)
+        if switched is not None and switched[1] > share + 0.01:
+            rule = switched[0]
+    groups: dict[str, list[ListExample]] = {}
+    for example in full:
+        if not _order_of(rule, example.names).by:
+            groups.setdefault(str(example.names.value(rule.switch)), []).append(example)
+    usual = max(groups, key=lambda value: (len(groups[value]), value), default="")
+    ranks = merge_ranks([*_whole(rule, groups.get(usual, [])), *_ties(rule, full)])
+    others = []
+    for value, group in sorted(groups.items()):
+        # The same order by another name, or one of its own.
+        if not all(_agrees(ranks, example.keys) for example in group):
+            others.append((value, merge_ranks(_whole(rule, group))))
+    return replace(rule, ranks=ranks, others=tuple(others))
+
+
+def _agrees(ranks: Sequence[str], keys: Sequence[str]) -> bool:
+    places = _here(ranks)
+    known = [places[key] for key in keys if key in places]
+    return known == sorted(known)
+
+
+def _whole(rule: ListRule, lists: Sequence[ListExample]) -> list[list[str]]:
+    """Pages of the same list, one after the other, and before what they leave for later pages."""
+    parts: dict[str, dict[int, list[str]]] = {}
+    later: list[list[str]] = []
+    for example in lists:
+        if rule.limit and len(example.keys) == rule.limit and str(example.names.value(rule.page) or "1") == "1":
+            shown = set(example.keys)
+            later += [[example.keys[-1], key] for key in rule.select(example.names) if key not in shown]
+        asked = repr([one.wanted(example.names) for one in rule.conditions])
+        text = str(example.names.value(rule.page) or "1") if rule.page else "1"
+        parts.setdefault(asked, {})[int(text) if text.isdecimal() else 1] = example.keys
+    whole = [list(dict.fromkeys(key for _, keys in sorted(found.items()) for key in keys)) for found in parts.values()]
+    return [*whole, *later]
+
+
+def _order_of(rule: ListRule, names: Names) -> Order:
+    return dict(rule.cases).get(str(names.value(rule.switch)), rule.order) if rule.switch else rule.order
+
+
+def _ties(rule: ListRule, full: Sequence[ListExample]) -> list[list[str]]:
+    """Runs of rows that the order does not tell apart."""
+    out = []
+    for example in full:
+        by = _order_of(rule, example.names).by
+        run: list[str] = []
+        last: JsonValue = None
+        for key in example.keys if by else ():
+            value = attribute(example.names, rule.collection, key, by)
+            if run and value != last:
+                out.append(run)
+                run = []
+            run.append(key)
+            last = value
+        out.append(run)
+    return [run for run in out if len(run) > 1]
+
+
+def _best_order(full: Sequence[ListExample], collection: str) -> tuple[Order, float]:
+    """The attribute by which most lists ascend or descend, and their share; remembered where none does."""
+    many = [example for example in full if len(example.keys) > 1]
+    if not many:
+        return Order("@"), 1.0
+    if len(many) < FEW:
+        return Order(), 0.0  # anything is in some order by chance
+    tally: Counter[Order] = Counter()
+    for example in many:
+        tally.update(_orders(example, collection))
+        table = example.names.state.get(collection)
+        tally[Order(AS_KEPT)] += [key for key in table or () if key in set(example.keys)] == example.keys
+    if not tally:
+        return Order(), 0.0
+    best = min(tally, key=lambda o: (-tally[o], len(o.by) if o.by != "@" else 0, o.by, o.down))
+    share = tally[best] / len(many)
+    return (best, share) if share >= 0.9 else (Order(), share)
+
+
+def _orders(example: ListExample, collection: str) -> set[Order]:
+    relations: Relations = example.names.scope.relations
+    first = relations.attributes(example.names.state, collection, example.keys[0], 1)
+    out = set()
+    for name in first:
+        values = [attribute(example.names, collection, key, name) for key in example.keys]
+        if any(value is None or isinstance(value, bool) for value in values) or len(set(map(str, values))) < 2:
+            continue
+        for down in (False, True):
+            if arrange(example.keys, Order(name, down), collection, example.names, _here(example.keys)) == example.keys:
+                out.add(Order(name, down))
+    return out
+
+
+def _here(keys: Sequence[str]) -> dict[str, int]:
+    return {key: number for number, key in enumerate(keys)}
+
+
+def _switch(rule: ListRule, full: Sequence[ListExample]) -> tuple[ListRule, float] | None:
+    """A name by whose value the lists are ordered."""
+    best: tuple[ListRule, float] | None = None
+    names = dict.fromkeys(name for example in full for name, _ in example.names.items() if name.startswith("query."))
+    for name in names:
+        groups: dict[str, list[ListExample]] = {}
+        for example in full:
+            groups.setdefault(str(example.names.value(name)), []).append(example)
+        if not 1 < len(groups) <= MAX_CASES:
+            continue
+        found = {value: _best_order(group, rule.collection) for value, group in groups.items()}
+        share = sum(found[value][1] * len(group) for value, group in groups.items() if len(group) >= FEW) / len(full)
+        cases = tuple((value, order) for value, (order, _) in sorted(found.items()))
+        if best is None or share > best[1]:
+            best = (replace(rule, order=Order(), switch=name, cases=cases), share)
+    return best

@@ -1,0 +1,175 @@
+"""Writing pages by their programs, and remembering what no program tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from envsim.types import JsonValue
+from worldmodel.pages.levels import BELIEVED, Level, Part, beside, called, kids_of, text_of
+from worldmodel.pages.lists import MANY, Instance, ListExample, ListRule, bind, bind_by_key
+from worldmodel.pages.names import Names, row_names
+from worldmodel.pages.nodes import Node
+from worldmodel.pages.shape import Mask
+
+Memory = dict[str, dict[str, list[tuple[str, list[Instance]]]]]
+"""Name of a place -> what it was about -> what stood there and who saw it, the latest last, of two groups at most."""
+
+
+def where(names: Names) -> str:
+    """The whole address of an answer: lists depend on what was asked of them, too."""
+    return str(names.value("url") or "")
+
+
+def remember(memory: Memory, place: str, about: str, group: str, instances: list[Instance]) -> None:
+    """Take note of what stood there."""
+    known = memory.setdefault(place, {}).setdefault(about, [])
+    known[:] = [*[entry for entry in known if entry[0] != group][-1:], (group, instances)]
+
+
+@dataclass
+class Recorder:
+    """Remembers what answers show."""
+
+    memory: Memory
+    mask: Mask
+    shared: Mapping[str, Level]
+
+    def take(self, level: Level, names: Names, kids: Sequence[Node], about: str, group: str) -> None:
+        """What one answer, about something, showed to `group`."""
+        divided = level.shape.divide(kids, self.mask)
+        for number, part in enumerate(level.parts):
+            instances = divided.get(number, [])
+            if not instances:
+                continue
+            if level.shape.places[number].many:
+                self._many(part, names, instances, about, group)
+                continue
+            node = instances[0][0]
+            if part.text is None or part.text.sure < 1.0:
+                remember(self.memory, part.memory, about, group, [(Node(node.role, node.text),)])
+            below = part.below or self.shared.get(part.shared)
+            if below is not None:
+                self.take(below, names, node.kids, about, group)
+
+    def _many(self, part: Part, names: Names, instances: list[Instance], about: str, group: str) -> None:
+        if not part.always and (part.query is None or part.query.sure < BELIEVED):
+            remember(self.memory, part.memory, about, group, instances)
+            if (whole := where(names)) != about:
+                remember(self.memory, part.memory, whole, group, instances)
+        if part.query is not None and part.item is not None:
+            keys = _keys(part.query, ListExample(names, list(instances)))
+            for key, instance in zip(keys, instances, strict=False):
+                self.take(part.item, names, instance, key, group)
+
+
+def _keys(query: ListRule, found: ListExample) -> list[str]:
+    keys = bind_by_key(found, query.collection)
+    if keys is None:
+        pool = query.select(found.names)
+        keys = bind(found, query.collection, pool) if len(pool) <= MANY else None
+    return keys or []
+
+
+@dataclass
+class Writer:
+    """Writes levels: what is known beside names, and how sure the least sure part was."""
+
+    memory: Memory
+    mask: Mask
+    shared: Mapping[str, Level]
+    without: str | None = None
+    """A group whose memories do not count: in training, nobody may be told their own answer."""
+    lists: dict[tuple[str, str], tuple[list[Node], float, Mapping[str, JsonValue]]] = field(default_factory=dict)
+
+    def level(
+        self, level: Level, names: Names, about: str, kept: Sequence[Node], draft: Sequence[Node]
+    ) -> tuple[list[Node], float]:
+        """The nodes of a level, and the support of its least sure part.
+
+        Args:
+            level: The program.
+            names: What is known.
+            about: What it is about.
+            kept: The same level of the page before.
+            draft: The same level of another guess, for what nothing else tells.
+        """
+        before = level.shape.divide(kept, self.mask) if kept else {}
+        guess = level.shape.divide(draft, self.mask) if draft else {}
+        out: dict[int, list[Node]] = {}
+        sures: dict[int, float] = {}
+        for number, part in enumerate(level.parts):
+            if level.shape.places[number].many:
+                out[number], sures[number] = self._many(part, names, about, guess.get(number))
+        late = {n: part.text.late for n, part in enumerate(level.parts) if part.text is not None}
+        for n in sorted(late, key=lambda n: (late[n] > 0, n)):
+            known = names
+            if late[n] == 1:
+                there = {m: [(nodes[0],)] for m, nodes in out.items() if nodes and m in late and m < n}
+                known = names.child(beside(there, self.mask))
+            out[n], sures[n] = self._one(level.parts[n], level, n, known, about, before, guess)
+        nodes = [node for number in range(len(level.parts)) for node in out.get(number, ())]
+        return nodes, min(sures.values(), default=1.0)
+
+    def _one(
+        self, part: Part, level: Level, number: int, names: Names, about: str,
+        before: Mapping[int, list[Instance]], guess: Mapping[int, list[Instance]],
+    ) -> tuple[list[Node], float]:  # fmt: skip
+        if not part.there.decide(names)[0] or part.text is None:
+            return [], part.held
+        known = self._known(part.memory, about)
+        text, sure = part.text.render(names, text_of(known), text_of(before.get(number)))
+        if text is None:
+            text = text_of(guess.get(number))
+            if text is None:
+                return [], 0.0
+            sure = 0.3
+        kids: list[Node] = []
+        below = part.below or self.shared.get(part.shared)
+        if below is not None:
+            kept, draft = kids_of(before.get(number)), kids_of(guess.get(number))
+            kids, one = self.level(below, names, about, kept, draft)
+            sure = min(sure, one)
+        return [Node(level.shape.places[number].role, text, tuple(kids))], min(sure, part.held)
+
+    def _many(self, part: Part, names: Names, about: str, guess: list[Instance] | None) -> tuple[list[Node], float]:
+        known = self._known(part.memory, where(names)) or self._known(part.memory, about)
+        sure = part.query.sure if part.query is not None else 0.0
+        if (
+            part.query is not None
+            and part.item is not None
+            and part.query.applies(names)
+            and (sure >= min(BELIEVED, part.remember) or known is None)
+        ):
+            cached = self.lists.get((part.memory, about))
+            if cached is None:
+                cached = self.lists[part.memory, about] = self._rows(part.query, part.item, names, guess)
+            names.add(called(part.memory, cached[2]))
+            return cached[0], cached[1]
+        if not part.there.decide(names)[0]:
+            return [], part.held
+        if part.always:
+            return [node for instance in part.always for node in instance], min(part.held, part.remember)
+        asked_for = part.query is None or part.query.applies(names)
+        if known is not None and asked_for:
+            return [node for instance in known for node in instance], part.remember
+        return [node for instance in guess or () for node in instance], 0.3
+
+    def _known(self, place: str, about: str) -> list[Instance] | None:
+        entries = self.memory.get(place, {}).get(about, ())
+        return next((instances for group, instances in reversed(entries) if group != self.without), None)
+
+    def _rows(
+        self, query: ListRule, item: Level, names: Names, guess: list[Instance] | None
+    ) -> tuple[list[Node], float, Mapping[str, JsonValue]]:
+        keys, figures = query.run(names)
+        found = ListExample(names, list(guess or []))
+        theirs = dict(zip(_keys(query, found), found.instances, strict=False)) if guess else {}
+        out: list[Node] = []
+        sure = query.sure
+        for number, key in enumerate(keys):
+            row = row_names(names, query.collection, key, number)
+            nodes, one = self.level(item, row, key, (), theirs.get(key, ()))
+            out += nodes
+            sure = min(sure, one)
+        return out, sure, figures
