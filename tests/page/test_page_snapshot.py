@@ -215,9 +215,11 @@ def test_what_is_long_is_not_remembered() -> None:
     """Else pictures in attributes and whole articles would stay in memory, thousands of them."""
     caches = (_line_tokens, _opening, _known_line)
     sizes = []
+    for cache in caches:
+        cache.cache_clear()
     for letter in "xy":
         long = letter * 2000
-        html = f"<img alt=A src='data:{long}'>\n<p>{long}</p>\n<a href='/x'>{long}</a>"
+        html = f"<img alt=A src='data:{long}'>\n<p>{long}</p>\n<a href='/long'>{long}</a>"
         html += f"<textarea aria-label=T>{long}</textarea><select aria-label=S><option>{long}<option>b</select>"
         document = parse(html)
         page = snapshot(document)
