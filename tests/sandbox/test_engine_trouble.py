@@ -156,6 +156,7 @@ def test_a_base_image_whose_python_cannot_be_started_leaves_no_container(monkeyp
 
 
 @pytest.mark.docker
+@pytest.mark.timeout(600)  # an engine takes a second, and more, for each image of earlier versions that lies there
 def test_gc_removes_images_of_earlier_versions(notes: SandboxSpec, tmp_path: Path) -> None:
     folder = tmp_path / "notes"
     shutil.copytree(notes.root, folder)
