@@ -185,7 +185,8 @@ def _sums(value: int, scope: Scope) -> set[Expression]:
     out: set[Expression] = set()
     for left, a in near:
         # One more, one less: else whatever happens to be 1 is taken for it.
-        for right, b in [(Const(1), 1), *near, *rest[:MAX_FIGURES]]:
+        others: list[tuple[Expression, int]] = [(Const(1), 1), *near, *rest[:MAX_FIGURES]]
+        for right, b in others:
             for sign, result in (("+", a + b), ("-", a - b), ("*", a * b)):
                 if result == value and not (sign == "*" and 1 in (a, b)):
                     out.add(Combine(sign, left, right))
