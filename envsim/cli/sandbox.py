@@ -245,8 +245,8 @@ def gc(
     as_json: JsonFlag = False,
 ) -> None:
     """Remove what killed owners left behind."""
-    with progress("sweeping"):
-        swept = sweep.gc() + (sweep.gc_images() if images else [])
+    with progress("sweeping") as advance:
+        swept = sweep.gc() + (sweep.gc_images(lambda text: advance(1, text)) if images else [])
     _report(swept, "removed", as_json, "sandboxes or images" if images else "sandboxes")
 
 

@@ -69,9 +69,10 @@ class Folder:
         live, start = self._walk(self._data), self._start
         wrong = [path for path, target in live.links.items() if start.links.get(path) != target]
         for path in [*live.others, *wrong, *(live.files.keys() - start.files.keys())]:
-            (self._data / path).unlink()
+            (self._data / path).unlink(missing_ok=True)
         for path in sorted(live.folders.keys() - start.folders.keys(), reverse=True):
-            (self._data / path).rmdir()
+            with contextlib.suppress(FileNotFoundError):
+                (self._data / path).rmdir()
         for path in sorted(start.folders.keys() - live.folders.keys()):
             (self._data / path).mkdir()
         for path, target in start.links.items():
@@ -86,7 +87,10 @@ class Folder:
     def dump(self) -> dict[str, bytes]:
         """What differs from the seed: ``folder`` (JSON), and ``file:PATH`` for each file."""
         live = self._walk(self._data)
-        changed = sorted(path for path, mark in live.files.items() if mark != self._written.get(path))
+        changed = {}
+        for path in sorted(path for path, mark in live.files.items() if mark != self._written.get(path)):
+            with contextlib.suppress(FileNotFoundError):
+                changed[path] = (self._data / path).read_bytes()
         index = {
             "folders": {path: live.folders[path][2] for path in sorted(live.folders)},
             "links": live.links,
@@ -95,7 +99,7 @@ class Folder:
         }
         return {
             "folder": json.dumps(index, sort_keys=True).encode(),
-            **{f"file:{path}": (self._data / path).read_bytes() for path in changed},
+            **{f"file:{path}": content for path, content in changed.items()},
         }
 
     def check(self, parts: Mapping[str, bytes]) -> None:
@@ -157,7 +161,9 @@ class Folder:
         """Feed names and contents to a hash."""
         live = self._walk(self._data)
         entries = dict.fromkeys(live.folders, "/") | {path: f">{target}" for path, target in live.links.items()}
-        entries |= {path: self._hash(path, mark) for path, mark in live.files.items()}
+        for path, mark in live.files.items():
+            with contextlib.suppress(FileNotFoundError):
+                entries[path] = self._hash(path, mark)
         digest.update(json.dumps(entries, sort_keys=True).encode())
 
     def _hash(self, path: str, mark: Mark) -> str:
@@ -170,31 +176,39 @@ class Folder:
     def _age(self, times: Mapping[str, int], marks: dict[str, Mark]) -> None:
         """Set times in ns, those of folders last: what happens in them changes theirs."""
         for path, moment in times.items():
-            status = (self._data / path).lstat()
-            if status.st_mtime_ns != moment:
-                os.utime(self._data / path, ns=(moment, moment))
+            with contextlib.suppress(FileNotFoundError):
                 status = (self._data / path).lstat()
-            marks[path] = _mark(status)
+                if status.st_mtime_ns != moment:
+                    os.utime(self._data / path, ns=(moment, moment))
+                    status = (self._data / path).lstat()
+                marks[path] = _mark(status)
 
     def _walk(self, root: Path) -> _Found:
         found = _Found()
         waiting = [""]
         while waiting:
             folder = waiting.pop()
-            with os.scandir(root / folder) as entries:
+            try:
+                entries = os.scandir(root / folder)
+            except FileNotFoundError:
+                if folder:  # an app may run meanwhile, and what it needs for a moment is gone before it is looked at
+                    continue
+                raise
+            with entries:
                 for entry in entries:
                     path = f"{folder}{entry.name}"
                     if path in self._without or path.startswith(self._apart):
                         continue
-                    if entry.is_symlink():
-                        found.links[path] = str(Path(entry.path).readlink())
-                    elif entry.is_dir():
-                        found.folders[path] = _mark(entry.stat())
-                        waiting.append(f"{path}/")
-                    elif entry.is_file():
-                        found.files[path] = _mark(entry.stat())
-                    else:
-                        found.others.append(path)
+                    with contextlib.suppress(FileNotFoundError):
+                        if entry.is_symlink():
+                            found.links[path] = str(Path(entry.path).readlink())
+                        elif entry.is_dir():
+                            found.folders[path] = _mark(entry.stat())
+                            waiting.append(f"{path}/")
+                        elif entry.is_file():
+                            found.files[path] = _mark(entry.stat())
+                        else:
+                            found.others.append(path)
         return found
 
 

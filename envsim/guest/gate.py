@@ -4,7 +4,7 @@ It runs in a container of its own, beside the app's, which keeps having no netwo
 folder of the sockets. A connection to its one port begins with a line, and only then is anything done:
 
 - ``open TOKEN NAME``: bytes go to and from the unix socket NAME, if the token is right. Else it is closed.
-- ``prove NONCE``: answered with a MAC, so that an owner knows whom it is about to tell the token.
+- ``prove NONCE``: answered with a MAC, so that an owner knows whom it is about to tell the token, in the next line.
 
 The gate knows the token's SHA-256 only: neither its command line nor anything else here can open it. When nobody
 has come with the token for some seconds it exits, as the sandbox behind it does.
@@ -78,12 +78,12 @@ class Gate:
         """Serve one connection to its end."""
         try:
             _keep_alive(writer.get_extra_info("socket"))
-            async with asyncio.timeout(LINE_S):
-                words = (await reader.readline()).decode("ascii", "replace").split()
+            words = await _line(reader)
             if len(words) == 2 and words[0] == "prove":
                 writer.write(proof_of(self._digest, words[1]))
                 await writer.drain()
-            elif len(words) == 3 and words[0] == "open" and self._is_right(words[1]) and words[2] in SOCKETS:
+                words = await _line(reader)
+            if len(words) == 3 and words[0] == "open" and self._is_right(words[1]) and words[2] in SOCKETS:
                 await self._pass(words[2], reader, writer)
         except (OSError, ValueError):  # either side may hang up at any time; a line may have no end
             pass
@@ -141,6 +141,11 @@ def _keep_alive(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in KEEPALIVE.items():
         connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+async def _line(reader: asyncio.StreamReader) -> list[str]:
+    async with asyncio.timeout(LINE_S):
+        return (await reader.readline()).decode("ascii", "replace").split()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

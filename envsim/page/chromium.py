@@ -370,8 +370,8 @@ class ChromiumDriver(BaseDriver):
         proxy = self._proxy
         return Session(saved, self._active, cookies, dict(proxy.sources), frozenset(proxy.posted), local)
 
-    def _source_of(self, url: str) -> str:
-        return self._proxy.sources.get(_target(url), "") if url != BLANK else ""
+    def _source_of(self, url: str) -> str | None:
+        return self._proxy.sources.get(_target(url)) if url != BLANK else ""
 
     def _load(self, browser: Any, token: Session) -> None:
         self._fresh(browser)

@@ -136,13 +136,15 @@ class Tab:
                 self._entry = entries[at]["id"]
             self.edits[self._entry] = edits
 
-    def save(self, source_of: Callable[[str], str]) -> SavedTab:
-        """All of it; `source_of` gives the HTML behind a URL."""
+    def save(self, source_of: Callable[[str], str | None]) -> SavedTab:
+        """All of it; `source_of` gives the HTML behind a URL, None for one that a script made up."""
         entries, at = self._entries()
         past = {i: self.edits[entry["id"]] for i, entry in enumerate(entries) if i != at and entry["id"] in self.edits}
         urls = tuple(entry["url"] for entry in entries)
         edits = tuple(self.page.evaluate(probe.SAVE))
-        return SavedTab(urls, at, source_of(urls[at]), edits, past, self.stored("sessionStorage"))
+        # A URL made up by `history.pushState` is of the document that was there.
+        source = next((found for url in urls[at::-1] if (found := source_of(url)) is not None), "")
+        return SavedTab(urls, at, source, edits, past, self.stored("sessionStorage"))
 
     def load(self, saved: SavedTab, sources: dict[str, str], target: Callable[[str], str]) -> None:
         """Walk the saved history again.
@@ -154,6 +156,8 @@ class Tab:
         """
         for at, url in enumerate(saved.urls):
             if url != BLANK:
+                if at:
+                    sources.setdefault(target(url), sources.get(target(saved.urls[at - 1]), ""))
                 self.page.goto(url, wait_until="load")
             if at == 0:
                 self.cdp.send("Page.resetNavigationHistory")

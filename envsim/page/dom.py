@@ -37,7 +37,7 @@ _OPAQUE = frozenset({
 _MAY_BE_OPAQUE = re.compile(rf"<(?:{'|'.join(sorted(_OPAQUE))})[\s/>]")
 _BLANK: dict[str, str] = {}
 _MAX_LINE = 1000
-"""Longest line, in characters, whose tokens are remembered."""
+"""Longest line, and longest attributes of a tag, in characters, that are remembered: pictures can lie in one."""
 
 
 class Opening:
@@ -241,7 +241,9 @@ def _read(text: str, live: bool) -> Iterator[Token]:
 def _token(close: str, tag: str, attrs: str, chunk: str, live: bool) -> Token:
     if chunk:
         return html.unescape(chunk) if "&" in chunk else chunk
-    return (tag,) if close else _opening(tag, attrs, live)
+    if close:
+        return (tag,)
+    return _opening(tag, attrs, live) if len(attrs) < _MAX_LINE else _read_opening(tag, attrs, live)
 
 
 def _close(stack: list[Element], tag: str) -> None:
@@ -266,8 +268,7 @@ def _skip(text: str, tag: str, position: int) -> int:
     return len(text)
 
 
-@lru_cache(maxsize=8192)
-def _opening(tag: str, attrs: str, live: bool) -> Opening:
+def _read_opening(tag: str, attrs: str, live: bool) -> Opening:
     """The opening tag with `attrs` as its text; attributes of `LIVE_PREFIX` count with `live` and are dropped."""
     found = {name: html.unescape(value) if "&" in value else value for name, value in _ATTR.findall(attrs)}
     if LIVE_PREFIX not in attrs:
@@ -275,3 +276,6 @@ def _opening(tag: str, attrs: str, live: bool) -> Opening:
     kept = {name: value for name, value in found.items() if not name.startswith(LIVE_PREFIX)}
     known = {name.removeprefix(LIVE_PREFIX): value for name, value in found.items() if name not in kept}
     return Opening(tag, kept, known if live else _BLANK)
+
+
+_opening = lru_cache(maxsize=8192)(_read_opening)

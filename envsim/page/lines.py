@@ -52,6 +52,9 @@ INTERACTIVE = frozenset(
 )
 """Roles that carry a ref."""
 
+MAX_SHARED = 2000
+"""Longest texts, in characters, of a line that is remembered from page to page."""
+
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _LINE = re.compile(
     r'(?P<indent> *)(?P<role>[a-z]+)(?: (?P<name>"(?:[^"\\]|\\.)*"))?(?: \[(?P<ref>e[a-z0-9-]+)\])?'
@@ -99,12 +102,21 @@ class Line:
         return " ".join(parts)
 
 
-@lru_cache(maxsize=16384)
-def shared_line(
-    role: str, name: str, depth: int, ref: str, url: str, value: str | None, states: tuple[tuple[str, str], ...]
-) -> Line:
-    """The `Line` of these, one object however often it is asked for: pages of one site share most of theirs."""
+States = tuple[tuple[str, str], ...]
+
+
+def shared_line(role: str, name: str, depth: int, ref: str, url: str, value: str | None, states: States) -> Line:
+    """The `Line` of these, one object if it is asked for again: pages of one site share most of theirs."""
+    size = len(name) + (len(value) if value else 0) + (sum(len(text) for _, text in states) if states else 0)
+    make = _known_line if size < MAX_SHARED else _line
+    return make(role, name, depth, ref, url, value, states)
+
+
+def _line(role: str, name: str, depth: int, ref: str, url: str, value: str | None, states: States) -> Line:
     return Line(role, name, depth, ref, url, value, dict(states))
+
+
+_known_line = lru_cache(maxsize=16384)(_line)
 
 
 def format_lines(lines: Iterable[Line]) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from envsim.page import controls
 from envsim.page.dom import Document, Element, parse
-from envsim.page.lines import INTERACTIVE, Line, Refs, join_options, shared_line
+from envsim.page.lines import INTERACTIVE, MAX_SHARED, Line, Refs, join_options, shared_line
 from envsim.page.names import (
     BLOCK,
     control_of,
@@ -371,11 +371,11 @@ class _Walk:
 
     def link(self, element: Element, depth: int) -> None:
         children, known, key = element.children, element.opening.links, None
-        if len(children) == 1 and isinstance(text := children[0], str) and not element.live:
+        if len(children) == 1 and isinstance(text := children[0], str) and len(text) < MAX_SHARED and not element.live:
             key = (text, self.base)
-            if key in known:
+            if found := known.get(key):  # asked once: a thread that reads a page with the same tag may clear it
                 row = self.add("link", "", depth, element)
-                row.name, row.url, row.states = known[key]
+                row.name, row.url, row.states = found
                 return
         row = self.add("link", name_of(element, "link", self.document), depth, element)
         row.url = resolve(element.attrs["href"], self.base) if "href" in element.attrs else ""

@@ -73,13 +73,25 @@ class Door:
 
     def is_there(self, timeout_s: float = PROOF_S) -> bool:
         """Whether this very gate answers. The token is not told to find out."""
-        nonce = secrets.token_hex(16)
         with contextlib.suppress(OSError), self.gate.connect(timeout_s) as connection:
-            connection.deadline = time.monotonic() + timeout_s
-            connection.sendall(challenge(nonce))
-            with connection.makefile("rb") as reader:
-                return hmac.compare_digest(reader.readline(256), proof_of(digest_of(self.token), nonce))
+            return self.is_before(connection, timeout_s)
         return False
+
+    def is_before(self, connection: DeadlineSocket, timeout_s: float) -> bool:
+        """Whether it is this very gate that `connection` leads to.
+
+        Raises:
+            OSError: Whoever it is says nothing within `timeout_s`.
+        """
+        nonce = secrets.token_hex(16)
+        found, wanted = b"", proof_of(digest_of(self.token), nonce)
+        connection.deadline = time.monotonic() + timeout_s
+        connection.sendall(challenge(nonce))
+        piece = bytearray(len(wanted))
+        while len(found) < len(wanted) and (size := connection.recv_into(piece, len(wanted) - len(found))):
+            found += piece[:size]
+        connection.deadline = float("inf")
+        return hmac.compare_digest(found, wanted)
 
 
 @dataclass(frozen=True)
@@ -93,6 +105,11 @@ class GateAddress(Address):
         """See `Address.connect`."""
         connection = self.door.gate.connect(timeout_s)
         try:
+            # A port may be another program's once the gate has ended; a container's id never is another's.
+            if isinstance(self.door.gate, TcpAddress):
+                if not self.door.is_before(connection, PROOF_S if timeout_s is None else min(PROOF_S, timeout_s)):
+                    raise ConnectionRefusedError("somebody else has taken the port of the gate")
+                connection.settimeout(timeout_s)
             connection.sendall(opening(self.door.token, self.name))
         except BaseException:
             connection.close()
@@ -128,8 +145,9 @@ class Bridge:
         with self._lock:
             self._users -= 1
             if self._users == 0 and self._network is not None:
-                with contextlib.suppress(SandboxError), gone_is_fine("The network of the gates cannot be removed"):
-                    self._network.remove()
+                with contextlib.suppress(SandboxError):
+                    with gone_is_fine("The network of the gates cannot be removed"):
+                        self._network.remove()
                     self._network = None
 
 

@@ -32,6 +32,8 @@ LOCAL_BASE = "envsim-base:bookworm"
 
 GATE_NAME = "gate"
 PYTHON_S = 60.0
+UNTAGGED = "<none>:<none>"
+"""What engines before 25 list as the one tag of an image that has none."""
 
 Progress = Callable[[str], None]
 
@@ -162,39 +164,52 @@ def _own_image(client: Any, name: str) -> str:
     return name
 
 
-def remove_superseded(client: Any) -> list[str]:
+def remove_superseded(client: Any, progress: Progress = quiet) -> list[str]:
     """Remove the images of ours that no known clone would be started from today; their tags or ids, sorted.
 
     One that a container uses is kept, and so is one of an app that cannot be read now. Any of them is built again
-    when it is needed.
+    when it is needed. An engine takes about a second for each; what is gone stays gone if this is interrupted.
+
+    Args:
+        client: A docker client.
+        progress: Called with a line of text before each.
 
     Raises:
         SandboxError: The engine failed.
     """
     with engine_errors(SandboxError, "Images of earlier versions cannot be removed"):
-        images = client.images.list(filters={"label": "envsim.app"})
+        # Not `client.images.list`, which asks for each one by itself, and fails if one goes meanwhile.
+        images = client.api.images(filters={"label": "envsim.app"})
         used = {container["ImageID"] for container in client.api.containers(all=True)}
         bases = {DEFAULT_BASE, LOCAL_BASE, os.environ.get("ENVSIM_BASE_IMAGE") or DEFAULT_BASE}
-        bases |= {image.labels["envsim.base"] for image in images if "envsim.base" in image.labels}
+        bases |= {image["Labels"]["envsim.base"] for image in images if "envsim.base" in image["Labels"]}
         specs, unreadable = load_apps()
-        current = _current_tags(client, specs.values(), {base for base in bases if _image_id(client, base)})
-        kept = {image.id for image in images if image.labels["envsim.app"] in unreadable} | used
-        names = [name for image in images if image.id not in kept for name in image.tags or [image.id]]
-        return sorted(name for name in names if name not in current and _remove_image(client, name))
+        known = {base: identity for base in bases if (identity := _image_id(client, base))}
+        kept = _current_tags(specs.values(), known)
+        used |= {image["Id"] for image in images if image["Labels"]["envsim.app"] in unreadable}
+        names = [name for image in images if image["Id"] not in used for name in _names(image)]
+        return sorted(name for name in names if name not in kept and _remove_image(client, name, progress))
 
 
-def _current_tags(client: Any, specs: Iterable[SandboxSpec], bases: set[str]) -> set[str]:
-    tags = {_tag(client, GATE_NAME, gate_files(), base) for base in bases}
+def _current_tags(specs: Iterable[SandboxSpec], bases: dict[str, str]) -> set[str]:
+    """Tags of what would be started from today; `bases` are their names and ids."""
+    tags = {_tag_on(identity, GATE_NAME, gate_files()) for identity in bases.values()}
     for spec in {spec.origin.name: spec.origin for spec in specs}.values():
         for variant in spec.variants or (None,):
             files = build_context(spec.with_variant(variant))
-            own = {spec.image} & bases if spec.image else bases
-            tags |= {_tag(client, spec.name, files, base) for base in own}
+            own = {spec.image} & bases.keys() if spec.image else bases.keys()
+            tags |= {_tag_on(bases[base], spec.name, files) for base in own}
     return tags
 
 
-def _remove_image(client: Any, name: str) -> bool:
+def _names(image: dict[str, Any]) -> list[str]:
+    """Its tags, or its id where it has none."""
+    return [tag for tag in image["RepoTags"] or () if tag != UNTAGGED] or [image["Id"]]
+
+
+def _remove_image(client: Any, name: str, progress: Progress) -> bool:
     errors = importlib.import_module("docker.errors")
+    progress(f"removing {name}")
     try:
         client.images.remove(name)
     except errors.APIError as error:
@@ -206,7 +221,11 @@ def _remove_image(client: Any, name: str) -> bool:
 
 
 def _tag(client: Any, app: str, files: dict[str, bytes], base: str) -> str:
-    return f"envsim-{app}:{files_hash(files, _image_id(client, base))[:20]}"
+    return _tag_on(_image_id(client, base), app, files)
+
+
+def _tag_on(base_id: str, app: str, files: dict[str, bytes]) -> str:
+    return f"envsim-{app}:{files_hash(files, base_id)[:20]}"
 
 
 def _image_id(client: Any, name: str) -> str:

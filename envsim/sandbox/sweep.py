@@ -8,7 +8,7 @@ from pathlib import Path
 
 from envsim.errors import PrerequisiteError
 from envsim.sandbox import docker, process, registry
-from envsim.sandbox.image import connect, remove_superseded
+from envsim.sandbox.image import Progress, connect, quiet, remove_superseded
 from envsim.sandbox.registry import Record
 from envsim.sandbox.remove import remove_sandbox, sweep_containers
 
@@ -29,7 +29,7 @@ def gc() -> list[str]:
         return sorted({*swept, *sweep_containers(client)})
 
 
-def gc_images() -> list[str]:
+def gc_images(progress: Progress = quiet) -> list[str]:
     """Remove the images of earlier versions of clones; see `envsim.sandbox.image.remove_superseded`.
 
     Raises:
@@ -37,7 +37,7 @@ def gc_images() -> list[str]:
         SandboxError: It failed.
     """
     with closing(connect()) as client:
-        return remove_superseded(client)
+        return remove_superseded(client, progress)
 
 
 def take_down(chosen: list[Record]) -> None:

@@ -142,6 +142,25 @@ def test_what_is_typed_is_kept_for_each_place_in_the_history() -> None:
             other.act(Action.call("go_back"))
 
 
+def test_a_place_that_a_script_made_up_is_of_the_page_that_was_there() -> None:
+    push = "history.pushState({}, '', '/?made=up')"
+    page = f"""<input aria-label=Field><button onclick="{push}">Push</button><a href='/two'>Two</a>"""
+    two = {"two": HTMLResponse("<p>two</p>")}
+    with closing(serve(page, **two)) as driver, closing(serve(page, **two)) as other:
+        driver.open("/", {})
+        field = driver.observe().lines[0].ref
+        assert click(driver, "Push") == ""
+        other.load(driver.save())
+        assert names(other) == names(driver) == ["Field", "Push", "Two"]
+        driver.act(Action.call("fill", bid=field, value="typed"))
+        assert click(driver, "Two") == ""
+        other.load(driver.save())
+        for each in (driver, other):
+            assert names(each) == ["two"]
+            each.act(Action.call("go_back"))
+            assert (each.observe().url, each.observe().lines[0].value) == ("/?made=up", "typed")
+
+
 def test_a_covered_button_is_an_error_not_a_failure() -> None:
     html = "<button>Under</button><div style='position:fixed; inset:0; background:#fff'></div>"
     with closing(serve(html)) as driver:

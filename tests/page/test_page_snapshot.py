@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envsim.page.dom import Element, _read, parse
-from envsim.page.lines import INTERACTIVE, format_lines, parse_lines
+from envsim.page.dom import Element, _line_tokens, _opening, _read, parse
+from envsim.page.lines import INTERACTIVE, _known_line, format_lines, parse_lines
 from envsim.page.snapshot import snapshot
 
 
@@ -209,6 +209,41 @@ def test_what_is_remembered_of_links_is_not_mixed_up() -> None:
     focused = ["focused" in line.states for line in snapshot(document, "/one").lines]
     assert focused == [True, False, True]
     assert not any("focused" in line.states for line in snapshot(link, "/one").lines)
+
+
+def test_what_is_long_is_not_remembered() -> None:
+    """Else pictures in attributes and whole articles would stay in memory, thousands of them."""
+    caches = (_line_tokens, _opening, _known_line)
+    sizes = []
+    for cache in caches:
+        cache.cache_clear()
+    for letter in "xy":
+        long = letter * 2000
+        html = f"<img alt=A src='data:{long}'>\n<p>{long}</p>\n<a href='/long'>{long}</a>"
+        html += f"<textarea aria-label=T>{long}</textarea><select aria-label=S><option>{long}<option>b</select>"
+        document = parse(html)
+        page = snapshot(document)
+        assert [len(line.name) for line in page.lines] == [1, 2000, 2000, 1, 1]
+        assert snapshot(html) == page
+        assert next(document.root.find("a")).opening.links == {}
+        sizes.append([cache.cache_info().currsize for cache in caches])
+    assert sizes[0] == sizes[1]
+
+
+def test_what_is_remembered_of_links_may_be_forgotten_at_any_moment() -> None:
+    """By another thread that reads a page with the same tag."""
+
+    class Forgetful(dict[tuple[str, str], tuple[str, str, dict[str, str]]]):
+        def __contains__(self, key: object) -> bool:
+            there = super().__contains__(key)
+            self.clear()
+            return there
+
+    document = parse("<a href='/forgetful'>Go</a>")
+    first = snapshot(document)
+    opening = next(document.root.find("a")).opening
+    opening.links = Forgetful(opening.links)
+    assert snapshot(document) == first
 
 
 @given(st.text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import secrets
 import socket
 import struct
@@ -21,11 +22,11 @@ from hypothesis import strategies as st
 
 from envsim.content import PACKAGE
 from envsim.errors import ContentError
-from envsim.guest.gate import digest_of, opening
+from envsim.guest.gate import challenge, digest_of, opening, proof_of
 from envsim.page.sockets import TcpAddress
 from envsim.sandbox.crossing import wanted_transport
 from envsim.sandbox.engine_stream import Frames
-from envsim.sandbox.gate import Door, GateAddress
+from envsim.sandbox.gate import Bridge, Door, GateAddress
 from envsim.sandbox.owner import Owner, container_labels
 
 TOKEN = secrets.token_hex(32)
@@ -156,17 +157,62 @@ def test_a_gate_is_known_by_its_proof_before_it_is_told_the_token(running: Runni
         other = TcpAddress("127.0.0.1", server.getsockname()[1])
 
         def impostor() -> None:
-            with server.accept()[0] as connection:
-                heard.append(connection.recv(1000))
-                connection.sendall(b"0" * 64 + b"\n")
+            for _ in range(2):
+                with server.accept()[0] as connection:
+                    heard.append(connection.recv(1000))
+                    connection.sendall(b"0" * 64 + b"\n")
+                    with contextlib.suppress(OSError):
+                        heard.append(connection.recv(1000))
 
         thread = threading.Thread(target=impostor)
         thread.start()
         assert not Door(other, TOKEN).is_there()
+        # Nor later, when the gate that was there has ended and another program got its port.
+        with pytest.raises(ConnectionRefusedError, match="somebody else"):
+            GateAddress(Door(other, TOKEN), "control.sock").connect(5)
         thread.join()
-    assert heard[0].startswith(b"prove ")
-    assert TOKEN.encode() not in heard[0]
+    assert (heard[0][:6], heard[2][:6]) == (b"prove ", b"prove ")
+    assert TOKEN.encode() not in b"".join(heard)
     assert not Door(other, TOKEN).is_there(0.5)
+
+
+def test_a_proof_opens_nothing_by_itself(running: Running) -> None:
+    before = len(running.met)
+    for line in (opening("0" * 64, "control.sock"), b"prove 1\n", b"\n"):
+        with socket.create_connection(("127.0.0.1", running.port), 5) as connection:
+            connection.sendall(challenge("0") + line + b"hello")
+            with connection.makefile("rb") as reader, contextlib.suppress(ConnectionError):
+                assert reader.readline() == proof_of(digest_of(TOKEN), "0")
+                assert reader.read() == b""
+    assert len(running.met) == before
+
+
+class Engine:
+    """Of one network at a time, which somebody else may prune."""
+
+    def __init__(self) -> None:
+        self.networks = self
+        self.made: list[str] = []
+        self.pruned = False
+
+    def create(self, name: str, **_: object) -> Engine:
+        self.made.append(name)
+        self.name = name
+        return self
+
+    def remove(self) -> None:
+        if self.pruned:
+            raise importlib.import_module("docker.errors").NotFound("no such network")
+
+
+def test_a_network_that_somebody_pruned_is_made_again() -> None:
+    engine = Engine()
+    bridge = Bridge(engine)
+    first = bridge.join()
+    engine.pruned = True
+    bridge.leave()
+    assert bridge.join() != first
+    assert len(engine.made) == 2
 
 
 def test_it_ends_when_nobody_holds_it(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from envsim.errors import ContentError
+from envsim.guest import folder
 from envsim.guest.outside import Outside
 
 
@@ -58,6 +61,61 @@ def test_what_an_app_makes_at_its_start_stays_with_it_and_goes_with_it(places: l
     assert lies(places) == []
     litter(places)
     assert outside.digest() != b""
+
+
+class Listing(list[Any]):
+    """As `os.scandir` gives it."""
+
+    def __enter__(self) -> Listing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("seen", [0, 1], ids=["before it is looked at", "before it is read"])
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_an_app_needs_for_a_moment_may_go_meanwhile(
+    places: list[Path], monkeypatch: pytest.MonkeyPatch, kind: str, seen: int
+) -> None:
+    """A request is settled while the app's other threads go on."""
+    outside, job, listed = Outside(places), places[0] / "job", os.scandir
+
+    def make() -> None:
+        if kind == "folder":
+            job.mkdir()
+        elif kind == "link":
+            job.symlink_to("nowhere")
+        else:
+            job.write_text("x")
+
+    def vanish() -> None:
+        if kind == "folder":
+            job.rmdir()
+        else:
+            job.unlink()
+
+    def scandir(path: Path) -> Any:
+        entries = [*listed(path)]
+        if seen == 0 and os.path.lexists(job):
+            vanish()
+        return Listing(entries)
+
+    def mark(status: os.stat_result) -> Any:
+        if os.path.lexists(job):
+            vanish()
+        return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    for look in (lambda: outside.settle(1.0), outside.digest, outside.dump, outside.reset):
+        make()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "scandir", scandir)
+            if seen:
+                patch.setattr(folder, "_mark", mark)
+            look()
+        if os.path.lexists(job):
+            vanish()
+    assert (lies(places), outside.digest()) == ([], b"")
 
 
 def test_a_state_takes_it_along(places: list[Path], tmp_path: Path) -> None:
