@@ -32,6 +32,8 @@ LOCAL_BASE = "envsim-base:bookworm"
 
 GATE_NAME = "gate"
 PYTHON_S = 60.0
+UNTAGGED = "<none>:<none>"
+"""What engines before 25 list as the one tag of an image that has none."""
 
 Progress = Callable[[str], None]
 
@@ -185,7 +187,7 @@ def remove_superseded(client: Any, progress: Progress = quiet) -> list[str]:
         known = {base: identity for base in bases if (identity := _image_id(client, base))}
         kept = _current_tags(specs.values(), known)
         used |= {image["Id"] for image in images if image["Labels"]["envsim.app"] in unreadable}
-        names = [name for image in images if image["Id"] not in used for name in image["RepoTags"] or [image["Id"]]]
+        names = [name for image in images if image["Id"] not in used for name in _names(image)]
         return sorted(name for name in names if name not in kept and _remove_image(client, name, progress))
 
 
@@ -198,6 +200,11 @@ def _current_tags(specs: Iterable[SandboxSpec], bases: dict[str, str]) -> set[st
             own = {spec.image} & bases.keys() if spec.image else bases.keys()
             tags |= {_tag_on(bases[base], spec.name, files) for base in own}
     return tags
+
+
+def _names(image: dict[str, Any]) -> list[str]:
+    """Its tags, or its id where it has none."""
+    return [tag for tag in image["RepoTags"] or () if tag != UNTAGGED] or [image["Id"]]
 
 
 def _remove_image(client: Any, name: str, progress: Progress) -> bool:

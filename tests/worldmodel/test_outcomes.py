@@ -15,7 +15,7 @@ from worldmodel.document import delta_lines
 from worldmodel.requests import Request
 from worldmodel.rules.clock import Clock, fit
 from worldmodel.rules.effects import Effects, learn, variants
-from worldmodel.rules.expressions import Fresh, evaluate, opaque
+from worldmodel.rules.expressions import Combine, Const, Fresh, Read, evaluate, opaque
 from worldmodel.rules.history import history
 from worldmodel.rules.known import Known
 from worldmodel.rules.programs import Outcome, Programs, draw
@@ -368,3 +368,11 @@ def test_a_list_of_what_was_recorded_is_no_rule():
     assert found is None or found[1] < 0.5
     few = [(Scope({"x": f"way {i}"}, {}, relations), 3 * i * i + 50) for i in range(3) for _ in range(4)]
     assert explain(few)[1] == 1.0
+
+
+def test_one_more_is_one_more():
+    """Not whatever happens to be 1 in most examples."""
+    relations = Relations.learn({})
+    seen = [(Scope({"row.count": 3 + i % 7, "x": int(i > 1), "y": int(i != 5)}, {}, relations), 4 + i % 7)
+            for i in range(12)]  # fmt: skip
+    assert explain(seen) == (Combine("+", Read("row.count"), Const(1)), 1.0)

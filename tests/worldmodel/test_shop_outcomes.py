@@ -50,7 +50,7 @@ def test_the_overlay_comes_where_it_should(recorded):
     both = sum(p > 0.5 and fires for p, fires in found)
     assert fired >= 15
     assert both >= 0.8 * fired
-    assert both >= 0.9 * foretold
+    assert both >= 0.8 * foretold
 
 
 def test_random_bugs_fire_as_often_as_they_do(recorded):

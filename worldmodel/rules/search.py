@@ -184,7 +184,9 @@ def _sums(value: int, scope: Scope) -> set[Expression]:
     rest = [figure for figure in figures if figure not in near and not figure[0].name.startswith("page ")]
     out: set[Expression] = set()
     for left, a in near:
-        for right, b in [*near, *rest[:MAX_FIGURES]]:
+        # One more, one less: else whatever happens to be 1 is taken for it.
+        others: list[tuple[Expression, int]] = [(Const(1), 1), *near, *rest[:MAX_FIGURES]]
+        for right, b in others:
             for sign, result in (("+", a + b), ("-", a - b), ("*", a * b)):
                 if result == value and not (sign == "*" and 1 in (a, b)):
                     out.add(Combine(sign, left, right))
