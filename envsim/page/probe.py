@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_PROBE = """() => {
+SNAPSHOT = """() => {
   const prefix = 'data-envsim-';
   const root = document.documentElement;
   // An inert document: its images do not load, its custom elements do not run.
@@ -41,6 +41,10 @@ _PROBE = """() => {
   });
   return { html: '<!doctype html>' + copy.outerHTML, nodes };
 }"""
+"""The page as it is at once: its HTML with `envsim.page.dom.LIVE_PREFIX` attributes, and its elements by index.
+
+The page itself is left as it is: the attributes are written into an inert copy.
+"""
 
 TURN = "() => new Promise(done => setTimeout(done))"
 """Lets what was set off happen."""
@@ -109,11 +113,8 @@ STORE = """([name, values]) => {
 }"""
 """The counterpart of `STORED`."""
 
-PROBE = f"async () => {{ await ({TURN})(); return {{ ...({_PROBE})(), edits: ({SAVE})() }}; }}"
-"""After a `TURN`: the page as HTML with `envsim.page.dom.LIVE_PREFIX` attributes, its elements by index, and `SAVE`.
-
-The page itself is left as it is: the attributes are written into an inert copy.
-"""
+PROBE = f"async () => {{ await ({TURN})(); return {{ ...({SNAPSHOT})(), edits: ({SAVE})() }}; }}"
+"""`SNAPSHOT` after a `TURN`, and what `SAVE` gives."""
 
 READ = "found => [found.html, found.edits]"
 """What of `PROBE` leaves the page."""

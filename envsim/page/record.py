@@ -328,7 +328,7 @@ class Recording:
         """The active page as it is; None where it cannot be asked."""
         try:
             page = self._tabs[self._active].page
-            found = page.evaluate(f"() => ({probe.PROBE})().html")
+            found = page.evaluate(f"() => ({probe.SNAPSHOT})().html")
             return self._observe(found, self._where(page.url))
         except Exception:
             return None

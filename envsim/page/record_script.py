@@ -6,7 +6,7 @@ are on the window and in the capture phase: the page can neither stop nor see th
 
 from __future__ import annotations
 
-from envsim.page.probe import PROBE
+from envsim.page.probe import SNAPSHOT
 
 BINDING = "__envsimRecord"
 
@@ -107,5 +107,5 @@ SCRIPT = """(() => {
     flush();
     tell({ kind: 'leaving', url: location.href, html: look().html });
   });
-})();""".replace("BINDING", BINDING).replace("PROBE", PROBE)
+})();""".replace("BINDING", BINDING).replace("PROBE", SNAPSHOT)
 """Added to every page before its own scripts."""

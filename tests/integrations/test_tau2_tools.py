@@ -32,8 +32,8 @@ def sessions(folder: Path) -> list[Trace]:
 
 
 def test_customers_are_split_and_logs_hold_no_state(bench: ModuleType, tmp_path: Path) -> None:
-    counts = bench.record("retail", 25, tmp_path / "a", seed=3)
-    bench.record("retail", 25, tmp_path / "b", seed=3)
+    counts = bench.record("retail", 60, tmp_path / "a", seed=3)
+    bench.record("retail", 60, tmp_path / "b", seed=3)
     made = {part: sessions(tmp_path / "a" / part) for part in ("train", "test")}
     again = {part: sessions(tmp_path / "b" / part) for part in ("train", "test")}
     assert made == again
