@@ -12,6 +12,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote_plus
 
 from worldmodel.document import Lines, body, meta
@@ -135,6 +136,15 @@ class Memory:
             hits = [hit for hit in hits if hit.branch == branch]
         hits.sort(key=lambda hit: (*(-part for part in hit.kind), -hit.score))
         return hits[:k]
+
+    def programs(self) -> dict[str, Any]:
+        """What was learned, as JSON, by the names under which a model's `config.json` has it."""
+        learned = {"rules": self.rules, "results": self.results, "pages": self.pages}
+        return {name: part.to_json() for name, part in learned.items() if part is not None}
+
+    def over(self, samples: Sequence[Sample]) -> Memory:
+        """The same programs over other records."""
+        return Memory(samples, self.lexicon, self.rules, self.results, self.pages)
 
     def at(self, situation: Situation, url: str) -> list[Sample]:
         """Records of the same request, then of answers at `url` whatever its query, latest first."""

@@ -122,13 +122,8 @@ def train(args: Args) -> Path:
         "trust": fitted.trust.to_json(),
         "record": record,
         "accept": fitted.accept,
+        **memory.programs(),
     }
-    if memory.rules is not None:
-        extra["rules"] = memory.rules.to_json()
-    if memory.pages is not None:
-        extra["pages"] = memory.pages.to_json()
-    if memory.results is not None:
-        extra["results"] = memory.results.to_json()
     save_model(args.out, network, vocabulary, stable, extra)
     for path in args.out.glob("checkpoint-*"):
         shutil.rmtree(path)
@@ -178,11 +173,17 @@ def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
     bpe.train_from_iterator(corpus, trainer)
     outcomes = Counter(outcome_of(sample.target) for sample in found)
     names = ["ok", *(name for name, _ in sorted(outcomes.items(), key=lambda kv: (-kv[1], kv[0])) if name != "ok")]
+    return Vocabulary(bpe, lexicon, names), learn_memory(data, lexicon, seed)
+
+
+def learn_memory(data: Dataset, lexicon: Lexicon, seed: int = 0) -> Memory:
+    """The training part, and the programs learned from it."""
+    found = data.part(TRAIN)
     rules = Programs.learn(data.view(data.manifest["seed_view"]), found, seed)
     pages = Pages(rules.relations, rules.known)
     pages.learn(found, {number: rules.branch(sample) for number, sample in enumerate(found)}, seed)
     results = Results.learn(found, data.manifest["tools"], seed)
-    return Vocabulary(bpe, lexicon, names), Memory(found, lexicon, rules, results, pages)
+    return Memory(found, lexicon, rules, results, pages)
 
 
 def encode(

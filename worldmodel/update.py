@@ -27,7 +27,6 @@ from worldmodel.document import to_lines
 from worldmodel.model import WorldModel
 from worldmodel.predict import ModelPredictor
 from worldmodel.retrieval import Memory
-from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample
 from worldmodel.support import Support, comparable, same_answer
 from worldmodel.train import Example
@@ -78,13 +77,12 @@ def update(args: Args) -> dict[str, Any]:
     scratch = args.model / _SCRATCH
     shutil.rmtree(scratch, ignore_errors=True)
     data = dataset.extend(base.data, args.traces, scratch / "dataset", held_out=args.held_out, seed=args.seed)
-    with progress("learning rules"):
-        rules = Programs.learn(data.view(data.manifest["seed_view"]), data.part(TRAIN), args.seed)
-    memory = Memory(data.part(TRAIN), base.vocabulary.lexicon, rules)
+    with progress("learning programs"):
+        memory = train.learn_memory(data, base.vocabulary.lexicon, args.seed)
     old, new = _sides(base, data)
-    before = _measured(
-        replace(base, memory=(had := _memory(base)), support=Support(had, base.support.record)), old, new
-    )
+    # Less the held-out sessions, which would find themselves.
+    had = base.memory.over(base.data.part(TRAIN))
+    before = _measured(replace(base, memory=had, support=Support(had, base.support.record)), old, new)
     fresh = [s for s in data.part(TRAIN) if s.session not in base.data.manifest["split"]]
     network, log, record = _continue(args, base, fresh, memory)
     sides = [train.encode(side, base.vocabulary, memory, base.stable)[0] for side in (old, new)]
@@ -108,7 +106,7 @@ def update(args: Args) -> dict[str, Any]:
     extra = {
         **kept, "key": data.manifest["key"], "interfaces": data.manifest["interfaces"], "training": log,
         "calibration": fitted.report, "trust": fitted.trust.to_json(), "record": record, "accept": fitted.accept,
-        "rules": rules.to_json(), "update": {**report, "args": {k: str(v) for k, v in asdict(args).items()}},
+        **memory.programs(), "update": {**report, "args": {k: str(v) for k, v in asdict(args).items()}},
     }  # fmt: skip
     save_model(scratch, mixed, base.vocabulary, base.stable, extra)
     _swap(args.model, scratch)
@@ -168,11 +166,6 @@ def _continue(
 
 
 # -- measuring -------------------------------------------------------------------------------------------
-
-
-def _memory(model: Model) -> Memory:
-    """What was recorded less the held-out sessions, which would find themselves."""
-    return Memory(model.data.part(TRAIN), model.vocabulary.lexicon, model.memory.rules)
 
 
 def _sides(base: Model, data: Dataset) -> tuple[list[Sample], list[Sample]]:

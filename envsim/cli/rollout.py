@@ -25,7 +25,7 @@ def rollout(
     app: Annotated[str, typer.Option(help="App to run, e.g. shop.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Directory for the traces.")],
     policy: Annotated[
-        str, typer.Option(help="Policies, comma separated: oracle, noisy, explorer, random, null.")
+        str, typer.Option(help="Policies, comma separated: oracle, noisy, explorer, random, null, ranker:FILE.")
     ] = "oracle",
     split: Annotated[str | None, typer.Option(help="train or test; both if not given.")] = None,
     task: Annotated[str | None, typer.Option(help="One task, or one instance TASK@SEED.")] = None,

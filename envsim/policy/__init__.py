@@ -1,4 +1,4 @@
-"""Whatever picks actions: null, random, explorer, oracle, the oracle with flaws, scripted, chat."""
+"""Whatever picks actions: null, random, explorer, oracle, the oracle with flaws, scripted, ranker, chat."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from envsim.policy.flawed import LADDER, CarelessPolicy, ClumsyPolicy, FlawedPol
 from envsim.policy.noisy import NoisyPolicy
 from envsim.policy.oracle import OraclePolicy
 from envsim.policy.random import RandomPolicy
+from envsim.policy.ranker import RankerPolicy, load_ranker
 
 __all__ = [
     "LADDER",
@@ -24,6 +25,7 @@ __all__ = [
     "OraclePolicy",
     "Policy",
     "RandomPolicy",
+    "RankerPolicy",
     "ScriptedPolicy",
     "get_policy",
 ]
@@ -31,10 +33,11 @@ __all__ = [
 
 def get_policy(name: str) -> Policy:
     """A new policy, as its name says: ``null``, ``random``, ``explorer``, ``oracle``, ``noisy:P``, ``hasty:P``,
-    ``forgetful:P``, ``clumsy:P``, ``careless:P``, ``scripted:FILE`` or ``chat:MODEL``. P, the chance of a slip
-    per step, may be left out.
+    ``forgetful:P``, ``clumsy:P``, ``careless:P``, ``scripted:FILE``, ``ranker:FILE`` or ``chat:MODEL``. P,
+    the chance of a slip per step, may be left out.
 
-    A script holds one action a line, in any form `Action.parse` reads; a chat model is asked at ``$OPENAI_BASE_URL``.
+    A script holds one action a line, in any form `Action.parse` reads; a ranker is what `RankerPolicy.save` wrote; a
+    chat model is asked at ``$OPENAI_BASE_URL``.
 
     Raises:
         ContentError: No such policy, or an argument that does not fit.
@@ -78,6 +81,12 @@ def _chat(argument: str) -> Policy:
     return ChatPolicy(argument)
 
 
+def _ranker(argument: str) -> Policy:
+    if not argument:
+        raise ContentError("The ranker policy needs what training wrote. Write it as ranker:FILE.npz.")
+    return load_ranker(Path(argument))
+
+
 def _plain(make: Callable[[], Policy]) -> Callable[[str], Policy]:
     def build(argument: str) -> Policy:
         if argument:
@@ -97,5 +106,6 @@ _MAKERS: dict[str, Callable[[str], Policy]] = {
         made.name: _rated(made, made.name, 0.1) for made in (HastyPolicy, ForgetfulPolicy, ClumsyPolicy, CarelessPolicy)
     },
     "scripted": _scripted,
+    "ranker": _ranker,
     "chat": _chat,
 }

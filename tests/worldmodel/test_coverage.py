@@ -134,7 +134,7 @@ def test_labels() -> None:
 
 def test_the_command(cli: Cli, model: Model, parted: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "reports" / "map.html"
-    done = cli("worldmodel", "coverage", model.root, parted[1], "--app", "tiny", "--json", "-o", out)
+    done = cli("worldmodel", "coverage", model.root, parted[1], "--app", "tiny", "--json", "-o", out, timeout_s=180)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["regions"][0]["page"], told["regions"][0]["action"]) == REMOVE

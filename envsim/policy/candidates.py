@@ -1,0 +1,150 @@
+"""What an agent could do on a page, as a finite list: the action space of policies that choose rather than write.
+
+Values to type come from the goal alone (`spans`): names, numbers, amounts, quoted words, codes, dates.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from envsim.page.lines import Line, split_options
+from envsim.types import Action, JsonValue
+
+_TYPED = frozenset({"textbox", "searchbox", "spinbutton", "slider"})
+_CHOSEN = frozenset({"combobox", "listbox"})
+_MOST_OPTIONS = 40
+_MOST_AMOUNTS = 24
+_AMOUNT = re.compile(r"\$(\d[\d,]*(?:\.\d{2})?)")
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+           "december")  # fmt: skip
+_MONTH = "|".join(_MONTHS)
+_LONG_DATE = re.compile(
+    rf"\b(?:(?P<day>\d{{1,2}}) (?P<month>{_MONTH}),?|(?P<Month>{_MONTH}) (?P<Day>\d{{1,2}}),?) (?P<year>\d{{4}})\b",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"(?<!\w)['\"“‘]([^'\"“”‘’]+)['\"”’](?!\w)")
+_RUN = re.compile(
+    # Words that begin with a capital, figures and what joins them: names, streets, codes, postcodes.
+    r"(?:[A-ZÀ-Þ0-9][\w'’&.-]*[\w'’]|[A-ZÀ-Þ0-9])(?: (?:& |of |and )?(?:[A-ZÀ-Þ0-9][\w'’&.-]*[\w'’]|[A-ZÀ-Þ0-9]))*"
+)
+_FIGURE = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the goal that may be a value.
+
+    Attributes:
+        text: As it would be typed.
+        kind: ``"quote"``, ``"amount"``, ``"date"``, ``"number"``, ``"code"`` or ``"name"``.
+        before: The two words before it, lower case.
+    """
+
+    text: str
+    kind: str
+    before: str
+
+
+def spans(goal: str) -> tuple[Span, ...]:
+    """The values that a goal mentions, in its order, each once."""
+    found: list[tuple[int, str, str]] = [(m.start(1), m[1], "quote") for m in _QUOTED.finditer(goal)]
+    for m in _AMOUNT.finditer(goal):
+        amount = m[1].replace(",", "")
+        found += [(m.start(), text, "amount") for text in dict.fromkeys((amount, amount.removesuffix(".00")))]
+    for m in _LONG_DATE.finditer(goal):
+        month, day = m["month"] or m["Month"], m["day"] or m["Day"]
+        iso = f"{m['year']}-{_MONTHS.index(month.lower()) + 1:02d}-{int(day):02d}"
+        found.append((m.start(), iso, "date"))
+    # What is a quotation, an amount or a date is nothing else.
+    plain = goal
+    for pattern in (_QUOTED, _AMOUNT, _LONG_DATE):
+        plain = pattern.sub(lambda m: "." * len(m[0]), plain)
+    for m in _RUN.finditer(plain):
+        if m[0].isalpha() and goal[: m.start()].rstrip()[-1:] in ("", ".", "?", "!"):
+            continue  # the first word of a sentence
+        found += [(m.start(), text, _kind(text)) for text in _readings(m[0])]
+    seen: set[str] = set()
+    out = []
+    for at, text, kind in sorted(found, key=lambda entry: entry[0]):
+        if text not in seen:
+            seen.add(text)
+            out.append(Span(text, kind, " ".join(re.findall(r"[a-z]+|\d+", goal[:at].lower())[-2:])))
+    return tuple(out)
+
+
+def _readings(run: str) -> list[str]:
+    """A run of words, and its parts where a figure stands at either end: "2 Copper Kettle", "Oregon 97201"."""
+    head, _, rest = run.partition(" ")
+    front, _, tail = run.rpartition(" ")
+    parts = [run]
+    if rest and _FIGURE.fullmatch(head):
+        parts += [head, rest]
+    if front and any(char.isdigit() for char in tail):
+        parts += [front, tail]
+    return parts
+
+
+def _kind(text: str) -> str:
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        return "date"
+    if _FIGURE.fullmatch(text):
+        return "number"
+    return "code" if text.isupper() and len(text) > 2 else "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One thing that could be done.
+
+    Attributes:
+        action: Doing it.
+        line: Position of its element on the page; -1 where it has none.
+        value: What it types, chooses or answers.
+        span: Where in the goal that stands; None where it does not come from there.
+    """
+
+    action: Action
+    line: int = -1
+    value: JsonValue = None
+    span: Span | None = None
+
+
+def candidates(lines: Sequence[Line], goal: Sequence[Span], url: str = "") -> list[Candidate]:
+    """Everything that could be done on a page, in the order of its elements; ending the episode comes last.
+
+    Args:
+        lines: The page.
+        goal: The values to type, from `spans`.
+        url: Of the page, so that it can be loaded again; "" for none.
+    """
+    out: list[Candidate] = []
+    amounts: dict[str, None] = {}
+    for number, line in enumerate(lines):
+        if line.ref and "disabled" not in line.states:
+            out += _about(number, line, goal)
+        amounts |= dict.fromkeys(_AMOUNT.findall(line.name)[:2])
+    out.append(Candidate(Action.call("go_back")))
+    out += [Candidate(Action.call("goto", url=url))] if url else []
+    out.append(Candidate(Action.answer()))
+    out += [Candidate(Action.answer(f"${text}"), value=text) for text in list(amounts)[:_MOST_AMOUNTS]]
+    return out
+
+
+def _about(number: int, line: Line, goal: Sequence[Span]) -> list[Candidate]:
+    if line.role in _TYPED:
+        return [
+            Candidate(Action.call("fill", bid=line.ref, value=span.text), number, span.text, span)
+            for span in goal
+            if span.text != line.value and (line.role in ("textbox", "searchbox") or span.kind in ("number", "amount"))
+        ]
+    if line.role in _CHOSEN:
+        options = [option for option in split_options(line.states.get("options", "")) if option != line.value]
+        return [
+            Candidate(Action.call("select_option", bid=line.ref, options=option), number, option)
+            for option in options[:_MOST_OPTIONS]
+        ]
+    if line.role == "file" or "checked" in line.states:
+        return []
+    return [Candidate(Action.call("click", bid=line.ref), number)]

@@ -1,0 +1,182 @@
+"""The policy that learns: what it may do, that imitation and reinforcement move it, and that a file of it is data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envsim.errors import ContentError
+from envsim.page.lines import Line, assign_refs, format_lines
+from envsim.policy import get_policy
+from envsim.policy.candidates import candidates, spans
+from envsim.policy.features import Reader
+from envsim.policy.ranker import RankerPolicy, load_ranker, probabilities
+from envsim.policy.training import Progress, decisions, imitate, reinforce
+from envsim.trace import Header, Step, Trace
+from envsim.types import Action, Observation
+
+GOAL = "Please set the Copper Kettle to 3, and pay with the coupon SPRING25 before 4 June 2026."
+LINES = assign_refs(
+    [
+        Line("heading", "Cart"),
+        Line("link", "Copper Kettle", url="/p/copper-kettle"),
+        Line("spinbutton", "Quantity", value="1"),
+        Line("link", "Iron Pan", url="/p/iron-pan"),
+        Line("combobox", "Delivery", value="Standard", states={"options": "Standard | Express"}),
+        Line("textbox", "Coupon"),
+        Line("text", "Total $48.00"),
+        Line("button", "Save"),
+        Line("button", "Gone", states={"disabled": ""}),
+    ]
+)
+PAGE = Observation(url="/cart", page=format_lines(LINES), goal=GOAL)
+
+
+def test_values_of_a_goal() -> None:
+    found = {span.text: (span.kind, span.before) for span in spans(GOAL)}
+    assert found["Copper Kettle"] == ("name", "set the")
+    assert found["3"] == ("number", "kettle to")
+    assert found["SPRING25"] == ("code", "the coupon")
+    assert found["2026-06-04"] == ("date", "25 before")
+    assert "Please" not in found
+    assert [span.text for span in spans("Title: 'Not bad', for $1,250.50")] == ["Not bad", "1250.50"]
+    assert [span.text for span in spans("until June 5, 2026, $15.00 off")] == ["2026-06-05", "15.00", "15"]
+
+
+@settings(max_examples=40)
+@given(st.text(max_size=80))
+def test_any_goal_is_read_and_each_value_given_once(goal: str) -> None:
+    texts = [span.text for span in spans(goal)]
+    assert len(texts) == len(set(texts))
+    assert all(texts)
+
+
+def test_what_can_be_done() -> None:
+    done = [option.action.to_call() for option in candidates(LINES, spans(GOAL))]
+    ref = {line.name: line.ref for line in LINES}
+    assert Action.call("fill", bid=ref["Coupon"], value="SPRING25").to_call() in done
+    assert Action.call("fill", bid=ref["Quantity"], value="3").to_call() in done
+    assert Action.call("select_option", bid=ref["Delivery"], options="Express").to_call() in done
+    assert Action.answer("$48.00").to_call() in done
+    # Numbers alone go where numbers go, what is chosen already is no option, and what is disabled cannot be done.
+    assert not any("SPRING25" in call and ref["Quantity"] in call for call in done)
+    assert not any('options="Standard"' in call or ref["Gone"] in call for call in done)
+    assert len(done) == len(set(done))
+
+
+def test_a_new_product_is_treated_like_the_one_it_learned_on() -> None:
+    first = RankerPolicy()
+    shown = _demonstration("Copper Kettle", "Iron Pan", 1)
+    imitate(first, decisions(shown), epochs=20)
+    for name, other, position in (("Oak Lamp", "Iron Pan", 1), ("Iron Pan", "Oak Lamp", 3)):
+        first.reset(None, 0, [])
+        page = _shelf(*((name, other) if position == 1 else (other, name)), goal=f"Open the {name}.")
+        wanted = next(line.ref for line in _lines(page) if line.name == name)
+        assert first.act(page) == Action.call("click", bid=wanted)
+
+
+def test_imitation_raises_the_probability_of_what_was_done_and_skips_what_it_cannot_do() -> None:
+    shown = _demonstration("Copper Kettle", "Iron Pan", 1)
+    policy = RankerPolicy()
+    before = imitate(policy, decisions(shown), epochs=1)
+    assert imitate(policy, decisions(shown), epochs=5) > before
+    foreign = shown.steps[1].model_copy(update={"action": Action.call("fill", bid="e2222", value="own words")})
+    assert decisions(Trace(shown.header, (shown.steps[0], foreign), None)) == []
+
+
+def test_reinforcement_finds_the_rewarded_button_and_is_repeatable() -> None:
+    buttons = [Line("button", name) for name in ("A", "B", "C", "D")]
+    page = Observation(url="/", page=format_lines(assign_refs(buttons)), goal="Press the right one.")
+    right = Action.call("click", bid=assign_refs(buttons)[2].ref)
+
+    def play(policy: RankerPolicy, task: str, instance: int, seed: int) -> tuple[float | None, int]:
+        del task, instance
+        policy.reset(None, seed, [])
+        action = policy.act(page)
+        return (None, 1) if action.name == "go_back" else (float(action == right), 1)
+
+    heard: list[Progress] = []
+    found = []
+    for _ in range(2):
+        policy = RankerPolicy()
+        steps = reinforce(policy, play, ["t"], iterations=30, groups=4, group=6, told=heard.append)
+        found.append(policy.weights)
+        assert steps == 30 * 4 * 6
+        policy.reset(None, 0, [])
+        assert policy.act(page) == right
+        assert policy.temperature == 0.0
+    assert np.array_equal(*found)
+    assert heard[29].reward > 0.8 > heard[0].reward
+    assert heard[0].unscored > 0, "an episode nobody can score teaches nothing and is counted"
+
+
+def test_equal_rewards_teach_nothing() -> None:
+    policy = RankerPolicy()
+
+    def play(policy: RankerPolicy, task: str, instance: int, seed: int) -> tuple[float | None, int]:
+        policy.reset(None, seed, [])
+        policy.act(PAGE)
+        return 1.0, 1
+
+    reinforce(policy, play, ["t"], iterations=2, groups=2, group=3)
+    assert not policy.weights.any()
+
+
+def test_saved_and_loaded(tmp_path: Path) -> None:
+    policy = RankerPolicy()
+    imitate(policy, decisions(_demonstration("Copper Kettle", "Iron Pan", 1)), epochs=3)
+    policy.save(tmp_path / "p.npz")
+    assert np.array_equal(load_ranker(tmp_path / "p.npz").weights, policy.weights)
+    named = get_policy(f"ranker:{tmp_path / 'p.npz'}")
+    named.reset(None, 0, [])
+    policy.reset(None, 0, [])
+    assert named.act(PAGE) == policy.act(PAGE)
+
+
+@pytest.mark.parametrize("held", [b"", b"PK\x03\x04", b"no numbers"])
+def test_what_is_no_policy_is_refused(tmp_path: Path, held: bytes) -> None:
+    (tmp_path / "p.npz").write_bytes(held)
+    with pytest.raises(ContentError, match="holds no trained policy"):
+        load_ranker(tmp_path / "p.npz")
+
+
+def test_a_pickle_is_refused(tmp_path: Path) -> None:
+    held = {"version": np.array(1), "columns": np.array([{"a": 1}], object), "weights": np.array([1.0])}
+    np.savez(tmp_path / "p.npz", **held)
+    with pytest.raises(ContentError, match="holds no trained policy"):
+        get_policy(f"ranker:{tmp_path / 'p.npz'}")
+
+
+@given(st.lists(st.floats(-500, 500), min_size=1, max_size=8))
+def test_probabilities(scores: list[float]) -> None:
+    found = probabilities(np.array(scores))
+    assert found.sum() == pytest.approx(1.0)
+    assert found[np.argmax(scores)] == found.max()
+
+
+def test_features_do_not_name_values() -> None:
+    a = Reader("Open the Copper Kettle.").choice(_shelf("Copper Kettle", "Iron Pan", goal="Open the Copper Kettle."))
+    b = Reader("Open the Oak Lamp.").choice(_shelf("Oak Lamp", "Iron Pan", goal="Open the Oak Lamp."))
+    wanted = [[c.columns[c.owner == n].tolist() for n, o in enumerate(c.options) if o.line == 0] for c in (a, b)]
+    assert wanted[0] == wanted[1]
+
+
+def _shelf(*names: str, goal: str) -> Observation:
+    links = [Line("link", name, url=f"/p/{name.lower().replace(' ', '-')}") for name in names]
+    return Observation(url="/c/all", page=format_lines(assign_refs(links)), goal=goal)
+
+
+def _lines(page: Observation) -> list[Line]:
+    return assign_refs([Line("link", line.split('"')[1], url=line.split("-> ")[1]) for line in page.page.split("\n")])
+
+
+def _demonstration(name: str, other: str, position: int) -> Trace:
+    page = _shelf(*((name, other) if position == 1 else (other, name)), goal=f"Open the {name}.")
+    wanted = next(line.ref for line in _lines(page) if line.name == name)
+    there = Observation(url="/p/x", goal=page.goal)
+    steps = (Step(index=0, observation=page), Step(index=1, action=Action.call("click", bid=wanted), observation=there))
+    return Trace(Header(session="s", app="x", source="rollout", interface="browser"), steps, None)
