@@ -154,13 +154,15 @@ def _runs_as_another(path: str) -> bool:
     except OSError:
         return False
     try:
-        # Until it is waited for, its ids can be read even if it has ended already.
-        ids = dict(
-            re.findall(r"^([UG]id):\s+\d+\s+(\d+)", Path(f"/proc/{started.pid}/status").read_text(), re.MULTILINE)
-        )
-    finally:
-        started.kill()
-        started.wait()
+        # Popen returns while exec still has the new ids to put on; they are on for certain once it has
+        # ended, and can be read until it is waited for.
+        os.kill(started.pid, signal.SIGKILL)  # its own kill would poll, and so wait for it
+        os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+        status = Path(f"/proc/{started.pid}/status").read_text()
+    except PermissionError:  # not ours to kill, nor to wait for, any more
+        return True
+    started.wait()
+    ids = dict(re.findall(r"^([UG]id):\s+\d+\s+(\d+)", status, re.MULTILINE))
     return ids != {"Uid": str(os.geteuid()), "Gid": str(os.getegid())}
 
 
