@@ -8,9 +8,9 @@ attribute gives is remembered: which row was ever seen before which.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
