@@ -6,18 +6,21 @@ checkpoint holds the optimiser too, so a run that was killed ends in the same by
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from envsim.cli.common import progress
 from envsim.errors import ModelError
+from envsim.rng import Rng
 from envsim.state import state_hash
 from worldmodel import dataset, render
 from worldmodel.calibrate import calibrate
@@ -33,9 +36,12 @@ from worldmodel.retrieval import Memory
 from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample
 from worldmodel.support import Support, track_record
+from worldmodel.team import Team, join
 from worldmodel.trust import ALPHA
 
 BPE_SIZE = 2048
+WATCHED = 48
+"""Held-out samples that are measured on while a network learns."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Args:
     held_out: float = 0.1
     alpha: float = ALPHA
     """Share of wrong answers that the trust region may hold."""
+    balance: float = 0.0
+    """How far examples are drawn evenly by size of change, 0 (as recorded) to 1 (as many of each size)."""
     seed: int = 0
     device: str = "auto"
     checkpoint_s: float = 60.0
@@ -69,51 +77,126 @@ class Args:
         return Pace(**{field.name: getattr(self, field.name) for field in fields(Pace)})
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """All that one process makes of the traces, before any network learns."""
+
+    data: Dataset
+    vocabulary: Vocabulary
+    memory: Memory
+    examples: list[Example]
+    watched: list[Example]
+    """Of held-out samples, to measure on meanwhile."""
+    stable: frozenset[str]
+    record: dict[str, list[int]]
+
+
 def train(args: Args) -> Path:
     """Train a model; returns its directory. Reuses a finished model of the same input and arguments.
+
+    Of several processes (`worldmodel.team`) the first prepares, calibrates and saves, the others help to optimise.
 
     Raises:
         TraceError: The traces cannot be used.
         ModelError: `args` do not describe a network.
     """
-    key = run_key(args)
-    if finished(args.out, key):
-        return args.out
+    team = join(args.device)
+    try:
+        if team.main:
+            _lead(args, team)
+        else:
+            _help(args, team)
+    finally:
+        team.leave()
+    return args.out
+
+
+def _lead(args: Args, team: Team) -> None:
+    key, found = "", None
+    try:
+        key = run_key(args)
+        if finished(args.out, key):
+            return
+        found = prepare(args)
+        network = new_network(args, found.vocabulary.size, team.device)
+    finally:
+        # Whatever comes between, nobody is left waiting.
+        team.send(_message(key, found))
+    log = optimise(network, found.examples, args.pace(), args.out, key, found.watched, team)
+    network.eval()
+    finish(args, key, found, network, log)
+
+
+def _help(args: Args, team: Team) -> None:
+    told = json.loads(team.receive())
+    if told is None:
+        return
+    network = new_network(args, told["vocabulary"], team.device)
+    examples = [Example(*fields) for fields in told["examples"]]
+    optimise(network, examples, args.pace(), args.out, told["key"], team=team)
+
+
+def _message(key: str, found: Prepared | None) -> bytes:
+    """What helpers need to know; null where there is nothing to do."""
+    if found is None:
+        return b"null"
+    examples = [[e.context, e.answer, e.changes] for e in found.examples]
+    return json.dumps({"key": key, "vocabulary": found.vocabulary.size, "examples": examples}).encode()
+
+
+def prepare(args: Args) -> Prepared:
+    """Traces to examples, with all that is learned on the way."""
     data = dataset.build(args.traces, args.out / "dataset", held_out=args.held_out, seed=args.seed)
-    torch.manual_seed(args.seed)
-    device = pick_device(args.device)
     with progress("preparing") as tell:
         vocabulary, memory = learn_vocabulary(data, args.seed)
         tell(description="choosing drafts")
         examples, stable, record = encode(data.part(TRAIN), vocabulary, memory)
+        watched = encode(watched_of(data), vocabulary, memory, stable)[0]
+    return Prepared(data, vocabulary, memory, examples, watched, stable, record)
+
+
+def watched_of(data: Dataset) -> list[Sample]:
+    """`WATCHED` held-out samples, the same every time."""
+    found = data.part(HELD_OUT)
+    return [found[i] for i in sorted(Rng(0, "watched").sample(range(len(found)), WATCHED))]
+
+
+def new_network(args: Args, vocabulary: int, device: str | None = None) -> WorldModel:
+    """A network that has learned nothing; equal in every process.
+
+    Raises:
+        ModelError: Sizes that do not fit together, or no such device.
+    """
+    torch.manual_seed(args.seed)
     try:
-        config = Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads)
+        config = Config(vocabulary, args.width, args.layers, args.heads, args.kv_heads)
     except ValueError as error:
         raise ModelError(f"{error}. Choose other sizes.") from None
-    network = WorldModel(config).to(device)
-    log = optimise(network, examples, args.pace(), args.out, key)
-    network.eval()
-    support = Support(memory, record)
-    bugs = data.manifest["bugs"]
-    fitted = calibrate(network, vocabulary, support, stable, data.part(HELD_OUT), bugs, args.alpha)
+    return WorldModel(config).to(device or pick_device(args.device))
+
+
+def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict[str, Any]) -> None:
+    """Fit what is fitted on held-out tasks, and save the model."""
+    support = Support(found.memory, found.record)
+    manifest, held_out = found.data.manifest, found.data.part(HELD_OUT)
+    fitted = calibrate(network, found.vocabulary, support, found.stable, held_out, manifest["bugs"], args.alpha)
     extra = {
         "key": key,
-        "app": data.manifest["app"],
-        "interfaces": data.manifest["interfaces"],
+        "app": manifest["app"],
+        "interfaces": manifest["interfaces"],
         "args": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(args).items()},
         "parameters": network.parameters_count(),
-        "examples": len(examples),
+        "examples": len(found.examples),
         "training": log,
         "calibration": fitted.report,
         "trust": fitted.trust.to_json(),
-        "record": record,
+        "record": found.record,
         "accept": fitted.accept,
-        **memory.programs(),
+        **found.memory.programs(),
     }
-    save_model(args.out, network, vocabulary, stable, extra)
+    save_model(args.out, network, found.vocabulary, found.stable, extra)
     for path in args.out.glob("checkpoint-*"):
         shutil.rmtree(path)
-    return args.out
 
 
 def fit(traces: Path, model: Path, *, minutes: float = 0.0, seed: int = 0) -> Path:
@@ -197,5 +280,6 @@ def encode(
         context = write_context(vocabulary, sample.situation, draft, stable)
         answer = write_answer(vocabulary, context, sample.target, known_only=True)
         if answer is not None:
-            out.append(Example(context.tokens, answer))
+            changes = sum(line[:1] == "!" for line in sample.target)
+            out.append(Example(context.tokens, answer, max(changes, answer.count(render.EDIT))))
     return out, stable, track_record(zip(usual, found, strict=True), memory)

@@ -20,7 +20,7 @@ ALL = sorted(
 )
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "rng", "state", "linear"),
+    ("errors", "rng", "state", "linear", "plot"),
     ("types", "content", "expressions", "toml", "chat", "chat_local"),
     ("goal", "trace", "spaces"),
     ("task", "goal_template"),
@@ -45,7 +45,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """Modules and packages of envsim, lowest first. A layer imports the ones before it, and itself within a package."""
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
-WORLDMODEL_MAY_USE = {"errors", "types", "trace", "world", "task", "rng", "state", "page", "reward", "cli"}
+WORLDMODEL_MAY_USE = {"errors", "types", "trace", "world", "task", "rng", "state", "page", "reward", "plot", "cli"}
 """The values, the protocol, the page grammar, and what its console script shares with the others."""
 
 OPTIONAL = {
