@@ -32,10 +32,11 @@ class Bugs:
     families: list[Family] = field(default_factory=list)
     twists: dict[str, Twist] = field(default_factory=dict)
 
-    def able(self, operation: str, own: Mapping[str, Twist], page: str) -> list[Family]:
-        """The families that may fire at an operation that has its `own` twists and is to lead to `page`."""
+    def able(self, operation: str, own: Mapping[str, Twist], intended: str, page: str) -> list[Family]:
+        """The families that may fire at an operation that has its `own` twists, where `intended` should follow."""
         every = {event for label in own for event in parted(label)}
-        return [family for family in self.families if family.events & every or family.reaches(operation, page)]
+        return [family for family in self.families
+                if family.reaches(operation, intended, page, own=not family.events.isdisjoint(every))]  # fmt: skip
 
     def possible(
         self, able: Sequence[Family], own: Mapping[str, Twist], page: str, about: Callable[[bool], Scope]
@@ -47,7 +48,7 @@ class Bugs:
         Args:
             able: As `able` gives them.
             own: As there.
-            page: As there.
+            page: Of the answer that should follow.
             about: What they are judged by, with what is rounded or without.
         """
         if not able:

@@ -152,8 +152,9 @@ class Programs:
             sample = by_operation[name][at]
             if id(sample) not in seen:
                 about = self._about(name, self._scope(sample, scopes), rounded=True)
-                page, events = fired[name][at]
-                seen[id(sample)] = Seen(name, page, about, events)
+                intended = str(about.value("intended"))
+                page = _page(intended, asked(sample.situation.request, self.known))
+                seen[id(sample)] = Seen(name, intended, page, about, fired[name][at][1])
             return seen[id(sample)]
 
         for events in families([(name, one) for name in buggy for _, one in fired[name]]):
@@ -248,8 +249,9 @@ class Programs:
 
     def _bugs(self, name: str, program: Program, scope: Scope, label: str, address: str) -> list[Possible]:
         """What bugs can do here."""
-        page = absolute(label.partition(_VARIANT)[0], address).partition(" ")[0].partition("?")[0]
-        able = self.bugs.able(name, program.twists, page)
+        intended = label.partition(_VARIANT)[0]
+        page = _page(intended, address)
+        able = self.bugs.able(name, program.twists, intended, page)
         return self.bugs.possible(
             able, program.twists, page, lambda rounded: self._about(name, scope, label, rounded=rounded)
         )
@@ -283,6 +285,11 @@ class Programs:
             "bugs": self.bugs.to_json(),
             "clock": [clock.to_json() for clock in self.clock],
         }
+
+
+def _page(label: str, address: str) -> str:
+    """The page of a kind of answer."""
+    return absolute(label, address).partition(" ")[0].partition("?")[0]
 
 
 def events_of(target: Lines) -> Events:

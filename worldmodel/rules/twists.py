@@ -123,6 +123,7 @@ class Family:
         places: Pages that one of them was recorded at.
         choice: Labels are `joined` ids.
         pages: Pages and kinds of pages (`kind_of`) where they fire whatever operation led there.
+        meant: (operation, what it should have led to) of answers they were recorded at.
         barred: Operations that led there often enough to have shown one, and did not.
     """
 
@@ -131,6 +132,7 @@ class Family:
     choice: Tree
     pages: tuple[str, ...] = ()
     barred: tuple[str, ...] = ()
+    meant: frozenset[tuple[str, str]] = frozenset()
 
     @cached_property
     def _counted(self) -> frozenset[str]:
@@ -147,9 +149,18 @@ class Family:
         number = sum(n for place, n in visits.items() if place in counted or kind_of(place) in counted)
         return scope.child("", {CHANCES: number})
 
-    def reaches(self, operation: str, place: str) -> bool:
-        """Whether they may fire at an operation that none was ever recorded at, if it is to lead to `place`."""
-        return operation not in self.barred and self.has(place)
+    def reaches(self, operation: str, intended: str, place: str, *, own: bool) -> bool:
+        """Whether they may fire at an operation.
+
+        Args:
+            operation: Which.
+            intended: The kind of answer that should follow.
+            place: The page it is of.
+            own: Whether one was ever recorded at this operation.
+        """
+        if (operation, intended) in self.meant:
+            return True
+        return (own and place in self.places) or (operation not in self.barred and self.has(place))
 
     def has(self, place: str) -> bool:
         """Whether they fire at this page whatever led there."""
@@ -157,7 +168,8 @@ class Family:
 
     def to_json(self) -> list[Any]:
         """See `from_json`."""
-        return [sorted(self.events), list(self.places), self.choice.to_json(), list(self.pages), list(self.barred)]
+        return [sorted(self.events), list(self.places), self.choice.to_json(), list(self.pages), list(self.barred),
+                sorted(map(list, self.meant))]  # fmt: skip
 
     @classmethod
     def from_json(cls, data: Any) -> Family:
@@ -167,9 +179,10 @@ class Family:
             ValueError: It is not.
         """
         try:
-            events, places, choice, pages, barred = data
+            events, places, choice, pages, barred, meant = data
             texts = [tuple(map(str, part)) for part in (places, pages, barred)]
-            return cls(frozenset(map(str, events)), texts[0], Tree.from_json(choice), texts[1], texts[2])
+            pairs = frozenset((str(name), str(intended)) for name, intended in meant)
+            return cls(frozenset(map(str, events)), texts[0], Tree.from_json(choice), texts[1], texts[2], pairs)
         except TypeError as error:
             raise ValueError(f"no family of bugs: {error}") from None
 
@@ -225,12 +238,14 @@ class Seen:
 
     Attributes:
         operation: What it was.
-        place: The page that its answer is of.
-        scope: What was known, which operation it was and what should have followed.
+        intended: The kind of answer that should have followed.
+        place: The page of that answer.
+        scope: What was known, these two included.
         events: What fired.
     """
 
     operation: str
+    intended: str
     place: str
     scope: Scope
     events: Events
@@ -254,12 +269,16 @@ def learn_family(
     own = {name: found for name, found in by_operation.items() if any(fired & events for _, fired in found)}
     hit = {(name, page) for name, found in own.items() for page, fired in found if fired & events}
     pages = _pages(hit)
-    family = Family(events, tuple(sorted({page for _, page in hit})), Tree(), tuple(sorted(pages)))
+    fired = [see(name, at) for name, found in own.items() for at, (_, some) in enumerate(found) if some & events]
+    family = Family(
+        events, tuple(sorted({page for _, page in hit})), Tree(), tuple(sorted(pages)),
+        meant=frozenset((seen.operation, seen.intended) for seen in fired),
+    )  # fmt: skip
     others = {
         name: there for name, found in sorted(by_operation.items())
         if name not in own and (there := [at for at, (page, _) in enumerate(found) if family.has(page)])
     }  # fmt: skip
-    family = _grown(family, {name: by_operation[name] for name in (*own, *others)}, see, known)
+    family = _grown(family, own, others, by_operation, see, known)
     barred = _barred(family, others, see)
     if not barred:
         return family
@@ -269,7 +288,7 @@ def learn_family(
     family = replace(family, pages=tuple(sorted(page for page, left in pages.items() if left > 0)), barred=barred)
     also = [name for name, there in others.items()
             if name not in barred and any(family.has(by_operation[name][at][0]) for at in there)]  # fmt: skip
-    return _grown(family, {name: by_operation[name] for name in (*own, *also)}, see, known)
+    return _grown(family, own, also, by_operation, see, known)
 
 
 def _names(page: str) -> tuple[str, ...]:
@@ -292,13 +311,18 @@ def _pages(hit: Iterable[tuple[str, str]]) -> dict[str, int]:
 
 
 def _grown(
-    family: Family, found: Mapping[str, Sequence[tuple[str, Events]]], see: Callable[[str, int], Seen], known: Known
-) -> Family:
-    """`family` with its tree, learned from some of these requests."""
-    share = MOST / sum(map(len, found.values()))
-    # All where there are few, so that no operation goes unheard.
-    chosen = [see(name, at) for name in sorted(found)
-              for at in range(min(len(found[name]), max(FEW, round(len(found[name]) * share))))]  # fmt: skip
+    family: Family, own: Iterable[str], others: Iterable[str],
+    by_operation: Mapping[str, Sequence[tuple[str, Events]]], see: Callable[[str, int], Seen], known: Known,
+) -> Family:  # fmt: skip
+    """`family` with its tree, learned from some requests of operations that it was recorded at, and of others."""
+    chosen = []
+    for names, most, mine in ((sorted(own), MOST, True), (sorted(others), MOST // 2, False)):
+        counts = {name: len(by_operation[name]) for name in names}
+        share = most / max(1, sum(counts.values()))
+        # All where there are few, so that no operation goes unheard.
+        numbers = {name: min(count, max(FEW, round(count * share))) for name, count in counts.items()}
+        tried = [see(name, at) for name, number in numbers.items() for at in range(number)]
+        chosen += [s for s in tried if family.reaches(s.operation, s.intended, s.place, own=mine)]
     pairs = [(family.about(s.scope, visits(s.scope)), joined(s.events & family.events)) for s in chosen]
     return replace(family, choice=grow(pairs, known, doubt=DOUBT))
 
