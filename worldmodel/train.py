@@ -13,7 +13,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
 from envsim.cli.common import progress
-from envsim.errors import ModelError
+from envsim.errors import ModelError, load_optional
 from envsim.rng import Rng
 from envsim.state import state_hash
 from worldmodel import dataset, render
@@ -30,7 +30,7 @@ from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import load_checkpoint, load_model, pick_device, save_checkpoint, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.examples import choose_draft, is_of, outcome_of, survival, write_answer, write_context
-from worldmodel.model import Config, WorldModel
+from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, Vocabulary
 from worldmodel.results.programs import Results
@@ -41,6 +41,8 @@ from worldmodel.support import Support, track_record
 from worldmodel.trust import ALPHA
 
 BPE_SIZE = 2048
+PEAKS = {(False, False): 2e-3, (True, False): 2e-4, (True, True): 1e-3}
+"""Peak learning rate by (from a base, with LoRA)."""
 READ_WEIGHT = 0.25
 """Weight of the loss on contexts beside that on answers."""
 
@@ -58,11 +60,16 @@ class Args:
     minutes: float = 0.0
     """Most minutes of optimisation; 0: no limit. With one, the result depends on the machine's speed."""
     batch_tokens: int = 2048
-    lr: float = 2e-3
+    lr: float = 0.0
+    """Peak learning rate; 0: 2e-3, 2e-4 from a base, 1e-3 for LoRA."""
     width: int = 160
     layers: int = 4
     heads: int = 5
     kv_heads: int = 1
+    base: Path | None = None
+    """A pretrained causal language model to start from, which then gives the sizes; see `worldmodel.base`."""
+    lora: int = 0
+    """Rank of low-rank adapters on the base; 0 trains all of its weights."""
     held_out: float = 0.1
     alpha: float = ALPHA
     """Share of wrong answers that the trust region may hold."""
@@ -93,6 +100,7 @@ def train(args: Args) -> Path:
     key = run_key(args)
     if finished(args.out, key):
         return args.out
+    args = replace(args, lr=args.lr or PEAKS[args.base is not None, args.lora > 0])
     data = dataset.build(args.traces, args.out / "dataset", held_out=args.held_out, seed=args.seed)
     torch.manual_seed(args.seed)
     device = pick_device(args.device)
@@ -100,12 +108,9 @@ def train(args: Args) -> Path:
         vocabulary, memory = learn_vocabulary(data, args.seed)
         tell(description="choosing drafts")
         examples, stable, record = encode(data.part(TRAIN), vocabulary, memory)
-    try:
-        config = Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads)
-    except ValueError as error:
-        raise ModelError(f"{error}. Choose other sizes.") from None
-    network = WorldModel(config).to(device)
+    network = start(args, vocabulary).to(device)
     log = optimise(network, examples, args, key)
+    network.settle()
     network.eval()
     support = Support(memory, record)
     bugs = data.manifest["bugs"]
@@ -135,9 +140,34 @@ def fit(traces: Path, model: Path, *, minutes: float = 0.0, seed: int = 0) -> Pa
     return train(Args(traces, model, minutes=minutes, seed=seed))
 
 
+def start(args: Args, vocabulary: Vocabulary) -> WorldModel:
+    """A network that has not been trained on anything, or not on traces.
+
+    Raises:
+        ModelError: `args` do not describe one, or the base cannot be used.
+        PrerequisiteError: Packages that a base needs are not installed.
+    """
+    if args.base is not None:
+        load = load_optional("worldmodel.base:warm_start", "base")
+        warm: WorldModel = load(args.base, vocabulary, rank=args.lora, seed=args.seed)
+        return warm
+    try:
+        return Transformer(Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads))
+    except ValueError as error:
+        raise ModelError(f"{error}. Choose other sizes.") from None
+
+
 def run_key(args: Args) -> str:
-    """What a result depends on: the traces and every argument but paths and pace."""
+    """What a result depends on: the traces, the base, and every argument but paths and pace.
+
+    Raises:
+        ModelError: There is no base where there should be one, or a rank without one.
+    """
+    if args.lora < 0 or (args.lora and args.base is None):
+        raise ModelError("--lora RANK adapts a pretrained model: give one with --base PATH, and a rank above 0.")
     settings = {k: v for k, v in asdict(args).items() if k not in ("traces", "out", "checkpoint_s")}
+    if args.base is not None:
+        settings["base"] = load_optional("worldmodel.base:digest", "base")(args.base, args.lora)
     return state_hash([settings, dataset.hash_traces(args.traces)])
 
 
@@ -249,7 +279,7 @@ def optimise(network: WorldModel, examples: Sequence[Example], args: Args, key: 
     per_epoch = len(batches(examples, args, 0))
     total = max(1, round(args.epochs * per_epoch))
     total = min(total, args.steps) if args.steps else total
-    decay = [p for p in network.parameters() if p.ndim > 1]
+    decay = [p for p in network.parameters() if p.ndim > 1 and p.requires_grad]
     optimizer = torch.optim.AdamW(decay, lr=args.lr, betas=(0.9, 0.95), weight_decay=0.05)
     step, spent = load_checkpoint(args.out, network, optimizer, key)
     first, saved = step, time.monotonic()
