@@ -245,7 +245,8 @@ def test_a_killed_run_resumes_to_the_same_bytes(
 ) -> None:
     """Also from a base that was pretrained with dropout."""
     args = Args(
-        tiny_traces, tmp_path / "whole", steps=4, base=bases("gpt2"), lora=2, held_out=0.0, device="cpu", checkpoint_s=0.0
+        tiny_traces, tmp_path / "whole", steps=4, base=bases("gpt2"), lora=2, held_out=0.0, device="cpu",
+        checkpoint_s=0.0,
     )  # fmt: skip
     weights = train.train(args) / "model.safetensors"
     real, count = train.update, 0
