@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from envsim.errors import ModelError, PrerequisiteError
 from envsim.page.lines import parse_lines
 from tests.worldmodel.conftest import record
-from worldmodel import base, dataset, render, train
+from worldmodel import base, dataset, optimise, render, train
 from worldmodel.base import BaseNetwork, warm_start
 from worldmodel.checkpoint import Model, build, load_model
 from worldmodel.decode import decode
@@ -249,7 +249,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(
         checkpoint_s=0.0,
     )  # fmt: skip
     weights = train.train(args) / "model.safetensors"
-    real, count = train.update, 0
+    real, count = optimise.update, 0
 
     def dying(*given: Any) -> float:
         nonlocal count
@@ -258,11 +258,11 @@ def test_a_killed_run_resumes_to_the_same_bytes(
             raise KilledError
         return real(*given)
 
-    monkeypatch.setattr(train, "update", dying)
+    monkeypatch.setattr(optimise, "update", dying)
     killed = replace(args, out=tmp_path / "killed", base=shutil.copytree(bases("gpt2"), tmp_path / "gpt2"))
     with pytest.raises(KilledError):
         train.train(killed)
-    monkeypatch.setattr(train, "update", real)
+    monkeypatch.setattr(optimise, "update", real)
     assert (train.train(killed) / "model.safetensors").read_bytes() == weights.read_bytes()
     stamp = (tmp_path / "killed/model.safetensors").stat().st_mtime_ns
     train.train(killed)
@@ -353,7 +353,7 @@ def test_a_real_small_model_is_warm_started(smollm2: Path, tmp_path: Path) -> No
     contexts = [write_context(loaded.vocabulary, *pair, loaded.stable).tokens for pair in drafts]
     answers = here(loaded, contexts)
     assert answers == elsewhere(args.out, contexts)
-    batch = train.collate([train.Example(tokens, [render.END]) for tokens in contexts], "cpu")
+    batch = optimise.collate([optimise.Example(tokens, [render.END]) for tokens in contexts], "cpu")
     with torch.inference_mode():
         surprise = float(loaded.network.loss(*batch, 1.0)[1])
         loaded.network.embed.weight.normal_(std=float(loaded.network.embed.weight.std()))
