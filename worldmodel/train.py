@@ -11,7 +11,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,15 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from envsim.cli.common import progress
-from envsim.errors import ModelError
+from envsim.errors import ModelError, load_optional
 from envsim.rng import Rng
 from envsim.state import state_hash
 from worldmodel import dataset, render
 from worldmodel.calibrate import calibrate
-from worldmodel.checkpoint import load_model, pick_device, save_model
+from worldmodel.checkpoint import load_model, pick_device, read_vocabulary, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.examples import choose_draft, is_of, outcome_of, survival, write_answer, write_context
-from worldmodel.model import Config, WorldModel
+from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.optimise import Example, Pace, optimise
 from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, Vocabulary
@@ -42,6 +42,8 @@ from worldmodel.trust import ALPHA
 BPE_SIZE = 2048
 WATCHED = 48
 """Held-out samples that are measured on while a network learns."""
+PEAKS = {(False, False): 2e-3, (True, False): 2e-4, (True, True): 1e-3}
+"""Peak learning rate by (from a base, with LoRA)."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,16 @@ class Args:
     minutes: float = 0.0
     """Most minutes of optimisation; 0: no limit. With one, the result depends on the machine's speed."""
     batch_tokens: int = 2048
-    lr: float = 2e-3
+    lr: float = 0.0
+    """Peak learning rate; 0: 2e-3, 2e-4 from a base, 1e-3 for LoRA."""
     width: int = 160
     layers: int = 4
     heads: int = 5
     kv_heads: int = 1
+    base: Path | None = None
+    """A pretrained causal language model to start from, which then gives the sizes; see `worldmodel.base`."""
+    lora: int = 0
+    """Rank of low-rank adapters on the base; 0 trains all of its weights."""
     held_out: float = 0.1
     alpha: float = ALPHA
     """Share of wrong answers that the trust region may hold."""
@@ -74,7 +81,8 @@ class Args:
 
     def pace(self) -> Pace:
         """The part that is about optimising."""
-        return Pace(**{field.name: getattr(self, field.name) for field in fields(Pace)})
+        given = Pace(**{field.name: getattr(self, field.name) for field in fields(Pace)})
+        return replace(given, lr=self.lr or PEAKS[self.base is not None, self.lora > 0])
 
 
 @dataclass(frozen=True)
@@ -102,10 +110,7 @@ def train(args: Args) -> Path:
     """
     team = join(args.device)
     try:
-        if team.main:
-            _lead(args, team)
-        else:
-            _help(args, team)
+        (_lead if team.main else _help)(args, team)
     finally:
         team.leave()
     return args.out
@@ -118,11 +123,13 @@ def _lead(args: Args, team: Team) -> None:
         if finished(args.out, key):
             return
         found = prepare(args)
-        network = new_network(args, found.vocabulary.size, team.device)
+        network = start(args, found.vocabulary, team.device)
     finally:
         # Whatever comes between, nobody is left waiting.
-        team.send(_message(key, found))
+        if team.count > 1:
+            team.send(_message(key, found))
     log = optimise(network, found.examples, args.pace(), args.out, key, found.watched, team)
+    network.settle()
     network.eval()
     finish(args, key, found, network, log)
 
@@ -131,7 +138,7 @@ def _help(args: Args, team: Team) -> None:
     told = json.loads(team.receive())
     if told is None:
         return
-    network = new_network(args, told["vocabulary"], team.device)
+    network = start(args, read_vocabulary(told["vocabulary"]), team.device)
     examples = [Example(*fields) for fields in told["examples"]]
     optimise(network, examples, args.pace(), args.out, told["key"], team=team)
 
@@ -141,7 +148,7 @@ def _message(key: str, found: Prepared | None) -> bytes:
     if found is None:
         return b"null"
     examples = [[e.context, e.answer, e.changes] for e in found.examples]
-    return json.dumps({"key": key, "vocabulary": found.vocabulary.size, "examples": examples}).encode()
+    return json.dumps({"key": key, "vocabulary": found.vocabulary.state(), "examples": examples}).encode()
 
 
 def prepare(args: Args) -> Prepared:
@@ -161,22 +168,9 @@ def watched_of(data: Dataset) -> list[Sample]:
     return [found[i] for i in sorted(Rng(0, "watched").sample(range(len(found)), WATCHED))]
 
 
-def new_network(args: Args, vocabulary: int, device: str | None = None) -> WorldModel:
-    """A network that has learned nothing; equal in every process.
-
-    Raises:
-        ModelError: Sizes that do not fit together, or no such device.
-    """
-    torch.manual_seed(args.seed)
-    try:
-        config = Config(vocabulary, args.width, args.layers, args.heads, args.kv_heads)
-    except ValueError as error:
-        raise ModelError(f"{error}. Choose other sizes.") from None
-    return WorldModel(config).to(device or pick_device(args.device))
-
-
 def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict[str, Any]) -> None:
     """Fit what is fitted on held-out tasks, and save the model."""
+    args = replace(args, lr=args.pace().lr)
     support = Support(found.memory, found.record)
     manifest, held_out = found.data.manifest, found.data.part(HELD_OUT)
     fitted = calibrate(network, found.vocabulary, support, found.stable, held_out, manifest["bugs"], args.alpha)
@@ -204,9 +198,36 @@ def fit(traces: Path, model: Path, *, minutes: float = 0.0, seed: int = 0) -> Pa
     return train(Args(traces, model, minutes=minutes, seed=seed))
 
 
+def start(args: Args, vocabulary: Vocabulary, device: str | None = None) -> WorldModel:
+    """A network that has not been trained on anything, or not on traces; equal in every process.
+
+    Raises:
+        ModelError: `args` do not describe one, or the base cannot be used.
+        PrerequisiteError: Packages that a base needs are not installed.
+    """
+    device = device or pick_device(args.device)
+    torch.manual_seed(args.seed)
+    if args.base is not None:
+        load = load_optional("worldmodel.base:warm_start", "base")
+        warm: WorldModel = load(args.base, vocabulary, rank=args.lora, seed=args.seed)
+        return warm.to(device)
+    try:
+        return Transformer(Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads)).to(device)
+    except ValueError as error:
+        raise ModelError(f"{error}. Choose other sizes.") from None
+
+
 def run_key(args: Args) -> str:
-    """What a result depends on: the traces and every argument but paths and pace."""
+    """What a result depends on: the traces, the base, and every argument but paths and pace.
+
+    Raises:
+        ModelError: There is no base where there should be one, or a rank without one.
+    """
+    if args.lora < 0 or (args.lora and args.base is None):
+        raise ModelError("--lora RANK adapts a pretrained model: give one with --base PATH, and a rank above 0.")
     settings = {k: v for k, v in asdict(args).items() if k not in ("traces", "out", "checkpoint_s")}
+    if args.base is not None:
+        settings["base"] = load_optional("worldmodel.base:digest", "base")(args.base, args.lora)
     return state_hash([settings, dataset.hash_traces(args.traces)])
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from envsim.rng import Rng
 from worldmodel import balance, optimise, render
-from worldmodel.model import Config, WorldModel
+from worldmodel.model import Config, Transformer
 from worldmodel.optimise import Example, Pace
 
 OK, BUG = 11, 12
@@ -26,7 +26,7 @@ COIN = [
 def rate_learned(root: Path, strength: float) -> float:
     """P(bug) after training on `COIN`."""
     torch.manual_seed(0)
-    network = WorldModel(Config(32, width=16, layers=1, heads=1))
+    network = Transformer(Config(32, width=16, layers=1, heads=1))
     pace = Pace(epochs=20, batch_tokens=400, lr=1e-1, balance=strength)
     optimise.optimise(network, COIN, pace, root, "coin")
     with torch.inference_mode():
@@ -74,7 +74,7 @@ def test_each_epoch_draws_others_and_the_same_every_time() -> None:
 
 def test_weights_of_one_change_nothing_and_others_weigh_the_first_token_alone() -> None:
     torch.manual_seed(0)
-    network = WorldModel(Config(32, width=16, layers=1, heads=1))
+    network = Transformer(Config(32, width=16, layers=1, heads=1))
     tokens, answer = optimise.collate([COIN[0], COIN[-1]], "cpu")
     with torch.no_grad():
         network.embed.weight.normal_()

@@ -16,7 +16,7 @@ import torch
 from envsim.errors import ModelError, TraceError
 from worldmodel import curves, optimise, team, update
 from worldmodel.checkpoint import load_model
-from worldmodel.model import Config, WorldModel
+from worldmodel.model import Config, Transformer
 from worldmodel.optimise import Example, Pace
 from worldmodel.train import Args, train
 
@@ -24,9 +24,9 @@ EXAMPLES = [Example([1, 20 + n % 9, 5], [11, 6, 30, 8]) for n in range(60)]
 HELD_OUT = EXAMPLES[:9]
 
 
-def network() -> WorldModel:
+def network() -> Transformer:
     torch.manual_seed(0)
-    return WorldModel(Config(32, width=16, layers=1, heads=1))
+    return Transformer(Config(32, width=16, layers=1, heads=1))
 
 
 def test_a_run_is_measured_on_what_was_held_out(tmp_path: Path) -> None:
@@ -109,11 +109,12 @@ def launch(count: int, *arguments: object) -> list[subprocess.CompletedProcess[s
         )
         for rank in range(count)
     ]  # fmt: skip
-    said = [process.communicate(timeout=110) for process in started]
+    said = [process.communicate(timeout=280) for process in started]
     return [subprocess.CompletedProcess(p.args, p.returncode, *s) for p, s in zip(started, said, strict=True)]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_two_processes_learn_what_one_does(tiny_traces: Path, tmp_path: Path) -> None:
     alone = train(Args(tiny_traces, tmp_path / "alone", steps=6, width=16, layers=1, heads=1, device="cpu"))
     sizes = ["--steps", 6, "--width", 16, "--layers", 1, "--heads", 1, "--device", "cpu", "--json"]
