@@ -39,6 +39,7 @@ from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample
 from worldmodel.support import Support, track_record
 from worldmodel.trust import ALPHA
+from worldmodel.weigh import weigh
 
 BPE_SIZE = 2048
 READ_WEIGHT = 0.25
@@ -183,7 +184,9 @@ def learn_memory(data: Dataset, lexicon: Lexicon, seed: int = 0) -> Memory:
     pages = Pages(rules.relations, rules.known)
     pages.learn(found, {number: rules.branch(sample) for number, sample in enumerate(found)}, seed)
     results = Results.learn(found, data.manifest["tools"], seed)
-    return Memory(found, lexicon, rules, results, pages)
+    memory = Memory(found, lexicon, rules, results, pages)
+    memory.worth = weigh(found, memory)
+    return memory
 
 
 def encode(
