@@ -175,7 +175,7 @@ class Memory:
     def _by_words(self, key: str, without: str | None) -> list[int]:
         scores: dict[int, float] = defaultdict(float)
         total = len(self.samples) + 1
-        for word in set(_WORD.findall(key)):
+        for word in sorted(set(_WORD.findall(key))):
             found = self._by_word.get(word, ())
             for i in found:
                 scores[i] += math.log(total / len(found))
@@ -186,8 +186,9 @@ class Memory:
         sample = self.samples[i]
         mine = context_of(situation)
         weight = self._weight.get
-        both = sum(weight(line, self._unseen) for line in mine & self._context[i])
-        either = sum(weight(line, self._unseen) for line in mine | self._context[i])
+        # Exact sums: a set's order differs between processes, and so would the last bit, which settles near ties.
+        both = math.fsum(weight(line, self._unseen) for line in mine & self._context[i])
+        either = math.fsum(weight(line, self._unseen) for line in mine | self._context[i])
         return Hit(
             sample,
             exact=sample.situation.request.key == key,
