@@ -141,11 +141,17 @@ def read_page(page: str) -> tuple[Line, ...]:
     """The lines of a page text; what is not in the grammar is dropped."""
     lines = []
     for text in page.split("\n"):
-        try:
-            lines.append(parse_line(text))
-        except ValueError:
-            continue
+        if (line := _read_line(text)) is not None:
+            lines.append(line)
     return tuple(lines)
+
+
+@functools.lru_cache(maxsize=16384)
+def _read_line(text: str) -> Line | None:
+    try:
+        return parse_line(text)
+    except ValueError:
+        return None
 
 
 def flag(line: Line, name: str, on: bool) -> Line:
