@@ -50,7 +50,7 @@ def talkative(model: Model) -> tuple[WorldModel, Vocabulary]:
     known = model.vocabulary
     vocabulary = Vocabulary(known.bpe, known.lexicon, ["ok", "bug:slow-reviews", "error"])
     torch.manual_seed(3)
-    network = WorldModel(Config(vocabulary.size, 32, 1, 2)).eval()
+    network = type(model.network)(Config(vocabulary.size, 32, 1, 2)).eval()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
     return network, vocabulary
@@ -112,7 +112,7 @@ def test_a_batch_that_needs_no_network_runs_none(model: Model, monkeypatch: pyte
     def broken(*_: object, **__: object) -> None:
         raise AssertionError("the network was asked")
 
-    monkeypatch.setattr(WorldModel, "hidden", broken)
+    monkeypatch.setattr(type(model.network), "hidden", broken)
     again = answer_batch(sure, situations, [(i, "x") for i in range(8)])
     if model.accept == NONE:
         assert [a.observation for a in again] == [a.observation for a in answered]
