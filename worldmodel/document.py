@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from envsim.page.lines import Refs, parse_line
+from envsim.page.lines import Line, Refs, parse_line
 from envsim.types import Event, JsonValue, Message, Observation, StateDelta, Transition
 
 Lines = tuple[str, ...]
@@ -111,17 +111,16 @@ def _without_ref(line: str) -> str:
         return line
 
 
-@functools.lru_cache(maxsize=65536)
-def _element(line: str) -> tuple[str, str, str] | None:
-    """What the ref of an element line is made of, its role, name and URL; None for a line that is none."""
+@functools.lru_cache(maxsize=32768)
+def read_line(text: str) -> Line | None:
+    """The element of a line; None for a line that is none. Not to be edited: it is the same for the same text."""
     try:
-        known = parse_line(line)
+        return parse_line(text)
     except ValueError:
         return None
-    return known.role, known.name, known.url
 
 
-@functools.lru_cache(maxsize=65536)
+@functools.lru_cache(maxsize=32768)
 def _with_ref(line: str, ref: str) -> str:
     return replace(parse_line(line), ref=ref).format()
 
@@ -271,8 +270,8 @@ def read_delta(lines: Iterable[str]) -> StateDelta:
 def page_text(lines: Iterable[str]) -> str:
     """A page with its refs; lines outside the element grammar are dropped."""
     name_ref = Refs()
-    parsed = ((line, known) for line in lines if (known := _element(line)) is not None)
-    return "\n".join(_with_ref(line, name_ref(*known)) for line, known in parsed)
+    parsed = ((line, known) for line in lines if (known := read_line(line)) is not None)
+    return "\n".join(_with_ref(line, name_ref(known.role, known.name, known.url)) for line, known in parsed)
 
 
 def result_text(lines: Sequence[str]) -> str:
