@@ -30,7 +30,7 @@ from worldmodel.rules.programs import Programs
 from worldmodel.support import Support
 from worldmodel.trust import Trust
 
-VERSION = 5
+VERSION = 6
 
 
 @dataclass
