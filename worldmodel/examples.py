@@ -123,7 +123,8 @@ def candidates(
     if memory.pages is None or outcome is None or situation.interface != "browser":
         return Candidates(other)
     guess = other.lines[len(effects) :] if other.source != "current" else ()
-    page = memory.pages.document(situation, outcome, apply(situation.state, delta), guess, without)
+    after = apply(situation.state, delta) if delta else situation.state
+    page = memory.pages.document(situation, outcome, after, guess, without)
     if page is None:
         return Candidates(other)
     case = Case(page.kind, outcome.branch, other.kind, page.support)

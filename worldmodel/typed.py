@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from envsim.page.lines import Line, parse_line
-from worldmodel.document import Lines
+from worldmodel.document import Lines, read_line
 from worldmodel.requests import is_field
 
 Typed = tuple[Line, ...]
@@ -18,13 +18,7 @@ Typed = tuple[Line, ...]
 @functools.lru_cache(maxsize=256)
 def read_page(page: str) -> tuple[Line, ...]:
     """The lines of a page text; what is not in the grammar is dropped."""
-    lines = []
-    for text in page.split("\n"):
-        try:
-            lines.append(parse_line(text))
-        except ValueError:
-            continue
-    return tuple(lines)
+    return tuple(line for text in page.split("\n") if (line := read_line(text)) is not None)
 
 
 def flag(line: Line, name: str, on: bool) -> Line:
@@ -59,7 +53,7 @@ def restore(document: Lines, typed: Lines) -> Lines:
     wanted = {_name(line): line for line in map(parse_line, typed)}
     if not wanted:
         return document
-    read = [None if line[:1] in ("!", "@") else _parsed(line) for line in document]
+    read = [None if line[:1] in ("!", "@") else read_line(line) for line in document]
     alone = {_name(line) for line in _controls([line for line in read if line is not None])}
     return tuple(
         text if line is None or _name(line) not in alone & wanted.keys() else _as_left(text, line, wanted[_name(line)])
@@ -73,13 +67,6 @@ def _as_left(text: str, line: Line, left: Line) -> str:
     value, checked = _held(left)
     states = {k: v for k, v in line.states.items() if k != "checked" and (k != "placeholder" or not value)}
     return replace(line, value=value, states={**states, "checked": ""} if checked else states).format()
-
-
-def _parsed(text: str) -> Line | None:
-    try:
-        return parse_line(text)
-    except ValueError:
-        return None
 
 
 def _name(line: Line) -> tuple[str, str]:
