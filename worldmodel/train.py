@@ -38,6 +38,7 @@ from worldmodel.session import Sample
 from worldmodel.support import Support, track_record
 from worldmodel.team import Team, join
 from worldmodel.trust import ALPHA
+from worldmodel.weigh import weigh
 
 BPE_SIZE = 2048
 WATCHED = 48
@@ -273,7 +274,9 @@ def learn_memory(data: Dataset, lexicon: Lexicon, seed: int = 0) -> Memory:
     pages = Pages(rules.relations, rules.known)
     pages.learn(found, {number: rules.branch(sample) for number, sample in enumerate(found)}, seed)
     results = Results.learn(found, data.manifest["tools"], seed)
-    return Memory(found, lexicon, rules, results, pages)
+    memory = Memory(found, lexicon, rules, results, pages)
+    memory.worth = weigh(found, memory)
+    return memory
 
 
 def encode(
