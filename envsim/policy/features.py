@@ -53,7 +53,7 @@ class Choice:
     def scores(self, weights: NDArray[np.float32]) -> NDArray[np.float64]:
         """One score per option, shape (len(options),), from weights of shape (COLUMNS,)."""
         pairs, own = self.columns()
-        scores = weights[pairs].sum(axis=1, dtype=np.float64)
+        scores: NDArray[np.float64] = weights[pairs].sum(axis=1, dtype=np.float64)
         scores += np.bincount(self.owner, weights[own], minlength=len(self.options))
         return scores
 
