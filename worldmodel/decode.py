@@ -98,6 +98,14 @@ class Answer:
         return min(self.logprobs, default=0.0)
 
 
+class Remote(WorldModel):
+    """A network that is not here: it has no hidden states to decode from, and writes whole answers."""
+
+    def answers(self, vocabulary: Vocabulary, contexts: Sequence[Context]) -> list[Answer]:
+        """What `decode` gives; the likeliest, of the outcome too where it is not settled."""
+        raise NotImplementedError
+
+
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
     """One step of a small model is shorter than waking a second thread, and on a shared machine far shorter."""
@@ -122,6 +130,8 @@ def decode(
         contexts: What to answer; any lengths.
         keys: Per context the RNG key its outcome is drawn with (temperature 1), or None for greedy.
     """
+    if isinstance(model, Remote):
+        return model.answers(vocabulary, contexts)
     device = model.embed.weight.device
     lengths = [len(c.tokens) for c in contexts]
     width = max(lengths)

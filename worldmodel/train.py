@@ -23,6 +23,7 @@ from worldmodel import dataset, render
 from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import load_model, pick_device, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
+from worldmodel.engine import Engine
 from worldmodel.examples import choose_draft, is_of, outcome_of, survival, write_answer, write_context
 from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.optimise import Example, Pace, optimise
@@ -63,6 +64,8 @@ class Args:
     """A pretrained causal language model to start from, which then gives the sizes; see `worldmodel.base`."""
     lora: int = 0
     """Rank of low-rank adapters on the base; 0 trains all of its weights."""
+    engine: str = ""
+    """Name of a served model to ask instead of training a network; see `worldmodel.engine`."""
     held_out: float = 0.1
     alpha: float = ALPHA
     """Share of wrong answers that the trust region may hold."""
@@ -95,7 +98,7 @@ def train(args: Args) -> Path:
         tell(description="choosing drafts")
         examples, stable, record = encode(data.part(TRAIN), vocabulary, memory)
     network = start(args, vocabulary).to(device)
-    log = optimise(network, examples, args.pace(), args.out, key)
+    log = optimise(network, examples, args.pace(), args.out, key) if network.parameters_count() else {"steps": 0}
     network.settle()
     network.eval()
     support = Support(memory, record)
@@ -133,6 +136,8 @@ def start(args: Args, vocabulary: Vocabulary) -> WorldModel:
         ModelError: `args` do not describe one, or the base cannot be used.
         PrerequisiteError: Packages that a base needs are not installed.
     """
+    if args.engine:
+        return Engine(args.engine)
     if args.base is not None:
         load = load_optional("worldmodel.base:warm_start", "base")
         warm: WorldModel = load(args.base, vocabulary, rank=args.lora, seed=args.seed)
@@ -151,6 +156,10 @@ def run_key(args: Args) -> str:
     """
     if args.lora < 0 or (args.lora and args.base is None):
         raise ModelError("--lora RANK adapts a pretrained model: give one with --base PATH, and a rank above 0.")
+    if args.engine and args.base is not None:
+        raise ModelError(
+            "--engine asks a model that is served elsewhere, and --base trains one here. Give one of them."
+        )
     settings = {k: v for k, v in asdict(args).items() if k not in ("traces", "out", "checkpoint_s")}
     if args.base is not None:
         settings["base"] = load_optional("worldmodel.base:digest", "base")(args.base, args.lora)
