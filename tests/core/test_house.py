@@ -20,7 +20,7 @@ ALL = sorted(
 )
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "rng", "state", "linear"),
+    ("errors", "rng", "state", "linear", "plot"),
     ("types", "content", "expressions", "toml", "chat", "pretrained"),
     ("chat_local",),
     ("goal", "trace", "spaces"),
@@ -47,7 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 WORLDMODEL_MAY_USE = {
-    "errors", "types", "trace", "world", "task", "rng", "state", "page", "reward", "cli", "chat", "pretrained",
+    "errors", "types", "trace", "world", "task", "rng", "state", "page", "reward", "plot", "cli", "chat", "pretrained",
 }  # fmt: skip
 """The values, the protocol, the page grammar, what its console script shares with the others, and how a language
 model is read or asked."""
