@@ -263,7 +263,8 @@ def test_what_is_around_an_element_lasts_as_long_as_its_page() -> None:
     gc.collect()
     (field,) = page.elements.values()
     form = field.closest("form")
-    assert form is not None and form.attrs["id"] == "f"
+    assert form is not None
+    assert form.attrs["id"] == "f"
 
 
 def test_a_page_that_was_left_needs_no_garbage_collector() -> None:
