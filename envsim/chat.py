@@ -226,9 +226,10 @@ def _logprobs(choice: dict[str, Any]) -> list[float]:
     """Of each token of a reply; empty where the server told none, or no numbers."""
     found = choice.get("logprobs")
     content = found.get("content") if isinstance(found, dict) else None
-    each = [token.get("logprob") for token in content or () if isinstance(token, dict)]
-    # The API writes the least likely tokens as -9999; infinities would make every mean one.
-    return [max(float(one), -9999.0) for one in each] if all(isinstance(one, int | float) for one in each) else []
+    each = [token.get("logprob") for token in content if isinstance(token, dict)] if isinstance(content, list) else []
+    numbers = [float(one) for one in each if isinstance(one, int | float)]
+    # The API writes the least likely tokens as -9999; an infinity would make every mean one.
+    return [max(one, -9999.0) for one in numbers] if len(numbers) == len(each) else []
 
 
 def _call(raw: Any) -> dict[str, Any]:
