@@ -228,8 +228,8 @@ def _logprobs(choice: dict[str, Any]) -> list[float]:
     content = found.get("content") if isinstance(found, dict) else None
     each = [token.get("logprob") for token in content if isinstance(token, dict)] if isinstance(content, list) else []
     numbers = [float(one) for one in each if isinstance(one, int | float)]
-    # The API writes the least likely tokens as -9999; an infinity would make every mean one.
-    return [max(one, -9999.0) for one in numbers] if len(numbers) == len(each) else []
+    # The API writes the least likely tokens as -9999; an infinity would make every mean one, as would what is no number.
+    return [one if one >= -9999.0 else -9999.0 for one in numbers] if len(numbers) == len(each) else []
 
 
 def _call(raw: Any) -> dict[str, Any]:

@@ -37,7 +37,9 @@ def learned(tiny_traces: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 def wrong(learned: tuple[Vocabulary, list[Sample]]) -> list[tuple[Sample, Context]]:
     """Situations with the draft of another: there is always something to edit."""
     vocabulary, found = learned
-    pairs = [(found[i], found[(i + 7) % len(found)]) for i in range(0, 100, 5)]
+    near = [(found[i], found[(i + 7) % len(found)]) for i in range(0, 100, 5)]
+    pairs = [(sample, other) for sample, other in near if sample.target != other.target]
+    assert len(pairs) > 10
     return [(s, write_context(vocabulary, s.situation, Draft(o.target, "near"), frozenset())) for s, o in pairs]
 
 
