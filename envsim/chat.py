@@ -228,7 +228,7 @@ def _logprobs(choice: dict[str, Any]) -> list[float]:
     content = found.get("content") if isinstance(found, dict) else None
     each = [token.get("logprob") for token in content if isinstance(token, dict)] if isinstance(content, list) else []
     numbers = [float(one) for one in each if isinstance(one, int | float)]
-    # The API writes the least likely tokens as -9999; an infinity would make every mean one, as would what is no number.
+    # The API writes the least likely tokens as -9999; an infinity would make every mean one.
     return [one if one >= -9999.0 else -9999.0 for one in numbers] if len(numbers) == len(each) else []
 
 
