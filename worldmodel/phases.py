@@ -1,0 +1,78 @@
+"""What follows the first phase of training: own rollouts, then a policy gradient.
+
+Each phase is kept until the model is whole. It begins with the network as the one before left it and draws from the
+seed alone, so a run that was killed between two phases, or inside one, ends in the same bytes as one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from envsim.errors import ModelError
+from worldmodel.dataset import read_json, write_json
+from worldmodel.model import WorldModel
+from worldmodel.optimise import Example, Pace, optimise
+from worldmodel.reinforce import reinforce
+from worldmodel.rollouts import Taught, learn_from_rollouts
+
+Phase = Callable[[Path], dict[str, Any]]
+"""Changes a network in its place, with a folder for what it goes on from when it is killed; returns its log."""
+
+
+def run(
+    network: WorldModel, examples: Sequence[Example], taught: Taught, pace: Pace, out: Path, key: str,
+    rollouts: int = 0, policy_steps: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """Train: the first phase, then those that are asked for.
+
+    Args:
+        network: Trained in its place.
+        examples: Of recorded situations.
+        taught: What the later phases teach with.
+        pace: Of the first phase.
+        out: The run's directory.
+        key: What the result depends on.
+        rollouts: Sessions to run on the model's own answers; 0: no such phase.
+        policy_steps: Policy-gradient steps; 0: no such phase.
+
+    Returns:
+        The first phase's log, with those of the others under ``rollouts`` and ``reinforce``.
+    """
+    if not rollouts and not policy_steps:
+        return optimise(network, examples, pace, out, key)
+    log = _kept(network, out, "first", key, lambda folder: optimise(network, examples, pace, out, key))
+    if rollouts:
+        log["rollouts"] = _kept(
+            network, out, "rollouts", key,
+            lambda folder: learn_from_rollouts(
+                network, taught, examples, rollouts, pace, int(log["steps"]), folder, key
+            ),
+        )  # fmt: skip
+    if policy_steps:
+        log["reinforce"] = _kept(
+            network, out, "reinforce", key,
+            lambda folder: reinforce(network, taught, policy_steps, folder, key, pace.checkpoint_s),
+        )  # fmt: skip
+    return log
+
+
+def _kept(network: WorldModel, out: Path, name: str, key: str, phase: Phase) -> dict[str, Any]:
+    """Run a phase; or, if it was finished before the run was killed, take over what it made."""
+    folder = out / f"phase-{name}"
+    made, weights = folder / "done.json", folder / "model.safetensors"
+    if made.exists() and (known := read_json(made))["key"] == key:
+        try:
+            network.load_state_dict(load_file(weights))
+        except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+            raise ModelError(f"{weights} is damaged ({type(error).__name__}). Remove {out} and train again.") from None
+        return dict(known["log"])
+    folder.mkdir(parents=True, exist_ok=True)
+    log = phase(folder)
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}, weights)
+    write_json(made, {"key": key, "log": log})
+    return log
