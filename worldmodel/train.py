@@ -6,31 +6,26 @@ checkpoint holds the optimiser too, so a run that was killed ends in the same by
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import shutil
-import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from torch import Tensor
 
 from envsim.cli.common import progress
 from envsim.errors import ModelError
-from envsim.rng import Rng
 from envsim.state import state_hash
 from worldmodel import dataset, render
 from worldmodel.calibrate import calibrate
-from worldmodel.checkpoint import load_checkpoint, load_model, pick_device, save_checkpoint, save_model
+from worldmodel.checkpoint import load_model, pick_device, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.examples import choose_draft, is_of, outcome_of, survival, write_answer, write_context
 from worldmodel.model import Config, WorldModel
+from worldmodel.optimise import Example, Pace, optimise
 from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, Vocabulary
 from worldmodel.results.programs import Results
@@ -41,8 +36,6 @@ from worldmodel.support import Support, track_record
 from worldmodel.trust import ALPHA
 
 BPE_SIZE = 2048
-READ_WEIGHT = 0.25
-"""Weight of the loss on contexts beside that on answers."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +64,9 @@ class Args:
     checkpoint_s: float = 60.0
     """Seconds between checkpoints."""
 
-
-@dataclass(frozen=True)
-class Example:
-    """One encoded sample: context and answer tokens."""
-
-    context: list[int]
-    answer: list[int]
-
-    def __len__(self) -> int:
-        return len(self.context) + len(self.answer)
+    def pace(self) -> Pace:
+        """The part that is about optimising."""
+        return Pace(**{field.name: getattr(self, field.name) for field in fields(Pace)})
 
 
 def train(args: Args) -> Path:
@@ -105,7 +91,7 @@ def train(args: Args) -> Path:
     except ValueError as error:
         raise ModelError(f"{error}. Choose other sizes.") from None
     network = WorldModel(config).to(device)
-    log = optimise(network, examples, args, key)
+    log = optimise(network, examples, args.pace(), args.out, key)
     network.eval()
     support = Support(memory, record)
     bugs = data.manifest["bugs"]
@@ -213,97 +199,3 @@ def encode(
         if answer is not None:
             out.append(Example(context.tokens, answer))
     return out, stable, track_record(zip(usual, found, strict=True), memory)
-
-
-def batches(examples: Sequence[Example], args: Args, epoch: int) -> list[list[int]]:
-    """Example numbers by batch, for one epoch: shuffled, of similar lengths, at most `batch_tokens` padded."""
-    rng = Rng(args.seed, "epoch", epoch)
-    order = rng.shuffled(range(len(examples)))
-    out: list[list[int]] = []
-    for start in range(0, len(order), 256):
-        window = sorted(order[start : start + 256], key=lambda i: len(examples[i]))
-        batch: list[int] = []
-        for i in window:
-            if batch and len(examples[i]) * (len(batch) + 1) > args.batch_tokens:
-                out.append(batch)
-                batch = []
-            batch.append(i)
-        out.append(batch)
-    return rng.shuffled(out)
-
-
-def collate(examples: Sequence[Example], device: str) -> tuple[Tensor, Tensor]:
-    """Tokens (B, T), padded at the end, and which of them are answers (B, T)."""
-    width = max(map(len, examples))
-    tokens = torch.full((len(examples), width), render.PAD)
-    answer = torch.zeros(len(examples), width, dtype=torch.bool)
-    for row, example in enumerate(examples):
-        tokens[row, : len(example)] = torch.tensor(example.context + example.answer)
-        answer[row, len(example.context) : len(example)] = True
-    return tokens.to(device), answer.to(device)
-
-
-def optimise(network: WorldModel, examples: Sequence[Example], args: Args, key: str) -> dict[str, Any]:
-    """Run AdamW (Loshchilov & Hutter 2019) with a short warm-up and a cosine down to a tenth."""
-    device = network.embed.weight.device.type
-    per_epoch = len(batches(examples, args, 0))
-    total = max(1, round(args.epochs * per_epoch))
-    total = min(total, args.steps) if args.steps else total
-    decay = [p for p in network.parameters() if p.ndim > 1]
-    optimizer = torch.optim.AdamW(decay, lr=args.lr, betas=(0.9, 0.95), weight_decay=0.05)
-    step, spent = load_checkpoint(args.out, network, optimizer, key)
-    first, saved = step, time.monotonic()
-    started = saved - spent
-    seen, smooth = 0, 0.0
-    network.train()
-    with (
-        progress("training", total) as advance,
-        (args.out / "log.jsonl").open("a", buffering=1, encoding="utf-8") as log,
-    ):
-        advance(step)
-        epoch, order = -1, []
-        while step < total:
-            if step // per_epoch != epoch:
-                epoch = step // per_epoch
-                order = batches(examples, args, epoch)
-            batch = [examples[i] for i in order[step % per_epoch]] if step % per_epoch < len(order) else []
-            done = max(step / total, (time.monotonic() - started) / (60 * args.minutes) if args.minutes else 0.0)
-            if batch:
-                loss = update(network, optimizer, collate(batch, device), learning_rate(args.lr, step, done))
-                seen += sum(map(len, batch))
-                smooth = loss if not smooth else 0.9 * smooth + 0.1 * loss
-            step += 1
-            now = time.monotonic()
-            pace = (now - started - spent) / (step - first)
-            left = pace * (total - step)
-            advance(1, f"training  loss {smooth:.3f}  {seen / (now - started - spent):,.0f} tok/s  {left:,.0f} s left")
-            if step % 20 == 0 or step == total:
-                log.write(
-                    json.dumps({"step": step, "loss": round(smooth, 4), "seconds": round(now - started, 1)}) + "\n"
-                )
-            if args.minutes and now - started > 60 * args.minutes:
-                break
-            if now - saved > args.checkpoint_s:
-                save_checkpoint(args.out, step, now - started, network, optimizer, key)
-                saved = now
-    return {"steps": step, "loss": round(smooth, 4), "tokens": seen, "seconds": round(time.monotonic() - started, 1)}
-
-
-def learning_rate(peak: float, step: int, done: float) -> float:
-    """Linear warm-up over 40 steps, then a cosine down to a twentieth of `peak` as `done` goes from 0 to 1."""
-    warm = min(1.0, (step + 1) / 40)
-    return peak * warm * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done))))
-
-
-def update(network: WorldModel, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor], lr: float) -> float:
-    """One optimiser step; its loss in nats per answer token."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    tokens, answer = batch
-    with torch.autocast(tokens.device.type, torch.bfloat16, enabled=tokens.device.type == "cuda"):
-        written, loss = network.loss(tokens, answer, READ_WEIGHT)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimizer.step()
-    return float(written.detach())

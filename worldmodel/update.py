@@ -25,11 +25,11 @@ from worldmodel.checkpoint import Model, load_model, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.document import to_lines
 from worldmodel.model import WorldModel
+from worldmodel.optimise import Example, Pace, collate, optimise
 from worldmodel.predict import ModelPredictor
 from worldmodel.retrieval import Memory
 from worldmodel.session import Sample
 from worldmodel.support import Support, comparable, same_answer
-from worldmodel.train import Example
 
 BASE = "base"
 """Where, in a model's directory, the model is kept that it was updated from."""
@@ -157,11 +157,8 @@ def _continue(
         known = record.get(key, [0, 0])
         record[key] = [known[0] + right, known[1] + total]
     network = copy.deepcopy(base.network)
-    settings = train.Args(
-        args.traces, args.model / _SCRATCH, epochs=args.epochs, steps=args.steps, minutes=args.minutes,
-        batch_tokens=args.batch_tokens, lr=args.lr, seed=args.seed, checkpoint_s=1e9,
-    )  # fmt: skip
-    log = train.optimise(network, examples, settings, "update")
+    pace = Pace(args.epochs, args.steps, args.minutes, args.batch_tokens, args.lr, args.seed, checkpoint_s=1e9)
+    log = optimise(network, examples, pace, args.model / _SCRATCH, "update")
     return network.eval(), log, dict(sorted(record.items()))
 
 
@@ -200,7 +197,7 @@ def _point(
         losses: list[float] = []
         with torch.inference_mode():
             for start in range(0, len(side), 8):
-                written, _ = network.loss(*train.collate(side[start : start + 8], device))
+                written, _ = network.loss(*collate(side[start : start + 8], device))
                 losses.append(float(written))
         point[name] = round(sum(losses) / len(losses), 4) if losses else None
     return point

@@ -13,8 +13,8 @@ import torch
 
 from envsim.errors import ModelError, TraceError
 from envsim.trace import TraceReader
-from worldmodel import dataset, train
-from worldmodel.checkpoint import load_model
+from worldmodel import dataset, optimise, train
+from worldmodel.checkpoint import load_model, pick_device
 from worldmodel.predict import evaluate, predictors
 from worldmodel.retrieval import Memory
 from worldmodel.train import Args, learn_vocabulary
@@ -91,7 +91,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(
     args = Args(tiny_traces, tmp_path / "whole", **{**SMALL, "epochs": 2.0}, checkpoint_s=0.0)
     train.train(args)
     killed = replace(args, out=tmp_path / "killed")
-    real, count = train.update, 0
+    real, count = optimise.update, 0
 
     def dying(*given: object) -> float:
         nonlocal count
@@ -100,11 +100,11 @@ def test_a_killed_run_resumes_to_the_same_bytes(
             raise KilledError
         return real(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(train, "update", dying)
+    monkeypatch.setattr(optimise, "update", dying)
     with pytest.raises(KilledError):
         train.train(killed)
     assert list((tmp_path / "killed").glob("checkpoint-*"))
-    monkeypatch.setattr(train, "update", real)
+    monkeypatch.setattr(optimise, "update", real)
     train.train(killed)
     assert (tmp_path / "whole/model.safetensors").read_bytes() == (tmp_path / "killed/model.safetensors").read_bytes()
     assert not list((tmp_path / "killed").glob("checkpoint-*"))
@@ -168,6 +168,6 @@ def test_impossible_sizes_are_refused(tiny_traces: Path, tmp_path: Path) -> None
 
 @pytest.mark.gpu
 def test_cuda_is_chosen_by_itself(tiny_traces: Path, tmp_path: Path) -> None:
-    assert train.pick_device("auto") == "cuda"
+    assert pick_device("auto") == "cuda"
     made = train.train(Args(tiny_traces, tmp_path / "m", **{**SMALL, "device": "auto", "steps": 4}))
     assert torch.isfinite(load_model(made).network.embed.weight).all()
