@@ -124,9 +124,11 @@ def main() -> None:
     parser.add_argument("traces", type=Path)
     parser.add_argument("held", type=Path, help="other sessions")
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/phases"))
-    parser.add_argument("--steps", type=int, default=300, help="of the first phase")
+    parser.add_argument("--steps", type=int, default=700, help="of the first phase")
     parser.add_argument("--rollouts", type=int, default=100)
     parser.add_argument("--reinforce", type=int, default=100)
+    parser.add_argument("--batch-tokens", type=int, default=1024)
+    parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -138,7 +140,7 @@ def main() -> None:
     judge = Judge(taught, args.held)
     torch.manual_seed(args.seed)
     first = WorldModel(Config(vocabulary.size, **SIZES))
-    pace = Pace(epochs=1e9, steps=args.steps, seed=args.seed, checkpoint_s=30.0)
+    pace = Pace(1e9, args.steps, 0.0, args.batch_tokens, args.lr, args.seed, checkpoint_s=30.0)
     say(args.out, "first", **optimise(first, examples, pace, args.out, "first"))
     longer = replace(pace, steps=round(SHARE * args.steps), lr=GENTLE * pace.lr)
 
@@ -151,7 +153,7 @@ def main() -> None:
     def reinforced(network: WorldModel, folder: Path) -> dict[str, Any]:
         return reinforce(network, taught, args.reinforce, folder, "reinforce")
 
-    for name, phase in (("neither", None), ("more", more), ("rollouts", rolled), ("reinforce", reinforced)):
+    for name, phase in (("neither", None), ("rollouts", rolled), ("reinforce", reinforced), ("more", more)):
         network, folder, started = copy.deepcopy(first), args.out / name, time.process_time()
         folder.mkdir(exist_ok=True)
         log = phase(network, folder) if phase is not None else {}

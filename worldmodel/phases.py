@@ -42,7 +42,12 @@ def run(
 
     Returns:
         The first phase's log, with those of the others under ``rollouts`` and ``reinforce``.
+
+    Raises:
+        ModelError: A number below 0, or what a killed run left is damaged.
     """
+    if min(rollouts, policy_steps) < 0:
+        raise ModelError("Fewer than 0 rollouts or policy-gradient steps cannot be made. Give 0 for none.")
     if not rollouts and not policy_steps:
         return optimise(network, examples, pace, out, key)
     log = _kept(network, out, "first", key, lambda folder: optimise(network, examples, pace, out, key))

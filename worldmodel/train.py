@@ -19,17 +19,18 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from envsim.cli.common import progress
 from envsim.errors import ModelError
 from envsim.state import state_hash
-from worldmodel import dataset, render
+from worldmodel import dataset, phases, render
 from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import load_model, pick_device, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.examples import choose_draft, is_of, outcome_of, survival, write_answer, write_context
 from worldmodel.model import Config, WorldModel
-from worldmodel.optimise import Example, Pace, optimise
+from worldmodel.optimise import Example, Pace
 from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, Vocabulary
 from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
+from worldmodel.rollouts import Taught
 from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample
 from worldmodel.support import Support, track_record
@@ -63,6 +64,10 @@ class Args:
     device: str = "auto"
     checkpoint_s: float = 60.0
     """Seconds between checkpoints."""
+    rollouts: int = 0
+    """Training sessions that are run again on the model's own answers, and learned from; 0: no such phase."""
+    reinforce: int = 0
+    """Policy-gradient steps on the F1 of changed elements; 0: no such phase."""
 
     def pace(self) -> Pace:
         """The part that is about optimising."""
@@ -91,10 +96,11 @@ def train(args: Args) -> Path:
     except ValueError as error:
         raise ModelError(f"{error}. Choose other sizes.") from None
     network = WorldModel(config).to(device)
-    log = optimise(network, examples, args.pace(), args.out, key)
+    bugs = data.manifest["bugs"]
+    taught = Taught(vocabulary, memory, stable, data.part(TRAIN), bugs, args.seed)
+    log = phases.run(network, examples, taught, args.pace(), args.out, key, args.rollouts, args.reinforce)
     network.eval()
     support = Support(memory, record)
-    bugs = data.manifest["bugs"]
     fitted = calibrate(network, vocabulary, support, stable, data.part(HELD_OUT), bugs, args.alpha)
     extra = {
         "key": key,
@@ -111,7 +117,7 @@ def train(args: Args) -> Path:
         **memory.programs(),
     }
     save_model(args.out, network, vocabulary, stable, extra)
-    for path in args.out.glob("checkpoint-*"):
+    for path in (*args.out.glob("checkpoint-*"), *args.out.glob("phase-*")):
         shutil.rmtree(path)
     return args.out
 
