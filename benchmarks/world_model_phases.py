@@ -28,7 +28,7 @@ from worldmodel.decode import decode
 from worldmodel.document import Lines, to_transition
 from worldmodel.examples import Context, choose_draft, read_answer, write_context
 from worldmodel.metrics import Score, score
-from worldmodel.model import Config, WorldModel
+from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.optimise import Pace, optimise
 from worldmodel.reinforce import reinforce
 from worldmodel.rollouts import GENTLE, SHARE, Taught, learn_from_rollouts
@@ -139,7 +139,7 @@ def main() -> None:
     say(args.out, "learned", examples=len(examples), sessions=len({s.session for s in taught.samples}))
     judge = Judge(taught, args.held)
     torch.manual_seed(args.seed)
-    first = WorldModel(Config(vocabulary.size, **SIZES))
+    first = Transformer(Config(vocabulary.size, **SIZES))
     pace = Pace(1e9, args.steps, 0.0, args.batch_tokens, args.lr, args.seed, checkpoint_s=30.0)
     say(args.out, "first", **optimise(first, examples, pace, args.out, "first"))
     longer = replace(pace, steps=round(SHARE * args.steps), lr=GENTLE * pace.lr)

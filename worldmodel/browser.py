@@ -15,9 +15,10 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from envsim.errors import ActionError
-from envsim.page.lines import Line, assign_refs, format_lines, join_options, parse_line, split_options
+from envsim.page.lines import Line, assign_refs, format_lines, join_options, split_options
 from envsim.page.primitives import read_call
 from envsim.types import Action, Observation
+from worldmodel.document import read_line
 from worldmodel.requests import CHOICES, FIELDS, FORMS, TOGGLES, Request, get, scope_of, shown, submit
 
 BLANK = "about:blank"
@@ -139,13 +140,7 @@ class RefusedError(ActionError):
 @functools.lru_cache(maxsize=256)
 def read_page(page: str) -> tuple[Line, ...]:
     """The lines of a page text; what is not in the grammar is dropped."""
-    lines = []
-    for text in page.split("\n"):
-        try:
-            lines.append(parse_line(text))
-        except ValueError:
-            continue
-    return tuple(lines)
+    return tuple(line for text in page.split("\n") if (line := read_line(text)) is not None)
 
 
 def flag(line: Line, name: str, on: bool) -> Line:

@@ -94,7 +94,8 @@ def choose_draft(
         return Draft((*effects, *said.lines), "rules", hit, said.sure, outcome)
     if memory.pages is not None and outcome is not None and situation.interface == "browser":
         guess = _seen(past if past is not None else near if near is not None else ())
-        page = memory.pages.document(situation, outcome, apply(situation.state, delta), guess, without)
+        after = apply(situation.state, delta) if delta else situation.state
+        page = memory.pages.document(situation, outcome, after, guess, without)
         kind = Draft((), "past" if past is not None else "near" if near is not None else "current", hit).kind
         if page is not None and page.sure >= LEAST_SURE.get(kind, 0.0):
             return Draft((*effects, *page.lines), "rules", hit, page.sure, outcome)

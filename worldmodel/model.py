@@ -7,7 +7,8 @@ Sennrich 2019; SwiGLU: Shazeer 2020; multi-query attention: Shazeer 2019; QK nor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -109,40 +110,34 @@ class Block(nn.Module):
 
 
 class WorldModel(nn.Module):
-    """Tokens in, next-token logits out."""
+    """Tokens in, next-token logits out: what decoding, training and calibration need of a network."""
 
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.config = config
-        self.embed = nn.Embedding(config.vocab, config.width)
-        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
-        size = config.width // config.heads
-        frequency = 10_000.0 ** (-torch.arange(0, size, 2).float() / size)  # (D/2,)
-        self.register_buffer("frequency", frequency, persistent=False)
-        self.apply(self._start)
-        for block in self.blocks:
-            # The residual stream starts as the embeddings alone.
-            nn.init.zeros_(block.attention.out.weight)  # type: ignore[union-attr, arg-type]
-            nn.init.zeros_(block.down.weight)  # type: ignore[union-attr, arg-type]
-
-    @staticmethod
-    def _start(module: nn.Module) -> None:
-        if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=module.in_features**-0.5)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.05)
+    config: Config
+    embed: nn.Embedding
+    """(V, C)."""
 
     def hidden(
         self, tokens: Tensor, positions: Tensor, mask: Tensor | None = None, cache: Cache | None = None
     ) -> Tensor:
-        """tokens, positions (B, T) -> final hidden states (B, T, C)."""
-        frequency = self.frequency
-        assert isinstance(frequency, Tensor)
-        angles = (positions[:, None, :, None] * frequency).float()  # (B, 1, T, D/2)
-        x = F.rms_norm(self.embed(tokens), (self.config.width,))  # (B, T, C)
-        for block in self.blocks:
-            x = block(x, angles, mask, cache)
-        return F.rms_norm(x, (self.config.width,))
+        """Final hidden states.
+
+        Args:
+            tokens: (B, T).
+            positions: (B, T), of each token in its sequence.
+            mask: (B, 1, T, S), true where attention is allowed; None: causal.
+            cache: What was read before; the new tokens are appended to it.
+
+        Returns:
+            (B, T, C).
+        """
+        raise NotImplementedError
+
+    def sizes(self) -> dict[str, Any]:
+        """All that is needed to build it again but the weights, as JSON."""
+        return asdict(self.config)
+
+    def settle(self) -> None:
+        """Fold into the weights what only training needs. Called once, after it."""
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden (..., C) -> logits (..., V), through the transposed embedding."""
@@ -173,3 +168,40 @@ class WorldModel(nn.Module):
     def parameters_count(self) -> int:
         """Number of trained parameters."""
         return sum(p.numel() for p in self.parameters())
+
+
+class Transformer(WorldModel):
+    """The network that is trained from scratch."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocab, config.width)
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
+        size = config.width // config.heads
+        frequency = 10_000.0 ** (-torch.arange(0, size, 2).float() / size)  # (D/2,)
+        self.register_buffer("frequency", frequency, persistent=False)
+        self.apply(self._start)
+        for block in self.blocks:
+            # The residual stream starts as the embeddings alone.
+            nn.init.zeros_(block.attention.out.weight)  # type: ignore[union-attr, arg-type]
+            nn.init.zeros_(block.down.weight)  # type: ignore[union-attr, arg-type]
+
+    @staticmethod
+    def _start(module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=module.in_features**-0.5)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.05)
+
+    def hidden(
+        self, tokens: Tensor, positions: Tensor, mask: Tensor | None = None, cache: Cache | None = None
+    ) -> Tensor:
+        """See `WorldModel.hidden`."""
+        frequency = self.frequency
+        assert isinstance(frequency, Tensor)
+        angles = (positions[:, None, :, None] * frequency).float()  # (B, 1, T, D/2)
+        x = F.rms_norm(self.embed(tokens), (self.config.width,))  # (B, T, C)
+        for block in self.blocks:
+            x = block(x, angles, mask, cache)
+        return F.rms_norm(x, (self.config.width,))

@@ -100,7 +100,10 @@ class Session:
 
     def answer(self, request: Request | None, transition: Transition, state: StateView | None = None) -> None:
         """Take in what followed; `state` replaces the believed state where the real one is known."""
-        self.state = apply(self.state, transition.delta) if state is None else state
+        if state is not None:
+            self.state = state
+        elif transition.delta:  # else it stays the very same, of which much is known already
+            self.state = apply(self.state, transition.delta)
         rows = ["/".join(split_path(str(change[0]))[:2]) for change in transition.delta]
         if rows:
             self.touched = tuple(dict.fromkeys([*(r for r in self.touched if r not in rows), *rows]))

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 
 from worldmodel.decode import Answer
 from worldmodel.document import Lines, body, meta
@@ -108,15 +109,17 @@ class Support:
         How many there are (log, capped); of their overlaps with ours the greatest and the mean; the share that are
         ours; the share that are distinct. What is answered otherwise each time depends on more than the request.
         """
-        answers = [body(sample.target) for sample in self.memory.at(situation, "")[:_LATEST]]
+        answers = Counter(body(sample.target) for sample in islice(self.memory.at(situation, ""), _LATEST))
         if not answers:
             return 0.0, 0.0, 0.0, 0.0, 1.0
-        ours = Counter(body(lines))
-        theirs = [Counter(answer) for answer in answers]
-        overlaps = [(ours & other).total() / max(1, (ours | other).total()) for other in theirs]
-        count = len(answers)
-        equal = sum(other == ours for other in theirs)
-        return math.log1p(count), max(overlaps), sum(overlaps) / count, equal / count, len(set(answers)) / count
+        ours, count = Counter(body(lines)), answers.total()
+        overlaps, equal = [], 0
+        for answer, often in answers.items():
+            theirs = Counter(answer)
+            both = (ours & theirs).total()
+            overlaps += [both / max(1, ours.total() + len(answer) - both)] * often
+            equal += often * (theirs == ours)
+        return math.log1p(count), max(overlaps), math.fsum(overlaps) / count, equal / count, len(answers) / count
 
     def _new(self, situation: Situation) -> float:
         """Share of the request's values that were never recorded."""
@@ -131,7 +134,7 @@ class Support:
         """
         shown = {line for _, past in situation.past for line in past}
         shown.update(situation.current)
-        for sample in self.memory.at(situation, meta(lines, "url"))[:_LATEST]:
+        for sample in islice(self.memory.at(situation, meta(lines, "url")), _LATEST):
             shown.update(sample.target)
         lexicon = self.memory.lexicon
         given = set(values(lexicon, (*situation.request.lines, *situation.facts, *situation.current)))

@@ -10,21 +10,21 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from envsim.cli.common import progress
-from envsim.errors import ModelError
+from envsim.errors import ModelError, load_optional
 from envsim.state import state_hash
 from worldmodel import dataset, phases, render
 from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import load_model, pick_device, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.examples import choose_draft, is_of, outcome_of, survival, write_answer, write_context
-from worldmodel.model import Config, WorldModel
+from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.optimise import Example, Pace
 from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, Vocabulary
@@ -37,6 +37,8 @@ from worldmodel.support import Support, track_record
 from worldmodel.trust import ALPHA
 
 BPE_SIZE = 2048
+PEAKS = {(False, False): 2e-3, (True, False): 2e-4, (True, True): 1e-3}
+"""Peak learning rate by (from a base, with LoRA)."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,16 @@ class Args:
     minutes: float = 0.0
     """Most minutes of optimisation; 0: no limit. With one, the result depends on the machine's speed."""
     batch_tokens: int = 2048
-    lr: float = 2e-3
+    lr: float = 0.0
+    """Peak learning rate; 0: 2e-3, 2e-4 from a base, 1e-3 for LoRA."""
     width: int = 160
     layers: int = 4
     heads: int = 5
     kv_heads: int = 1
+    base: Path | None = None
+    """A pretrained causal language model to start from, which then gives the sizes; see `worldmodel.base`."""
+    lora: int = 0
+    """Rank of low-rank adapters on the base; 0 trains all of its weights."""
     held_out: float = 0.1
     alpha: float = ALPHA
     """Share of wrong answers that the trust region may hold."""
@@ -84,6 +91,7 @@ def train(args: Args) -> Path:
     key = run_key(args)
     if finished(args.out, key):
         return args.out
+    args = replace(args, lr=args.lr or PEAKS[args.base is not None, args.lora > 0])
     data = dataset.build(args.traces, args.out / "dataset", held_out=args.held_out, seed=args.seed)
     torch.manual_seed(args.seed)
     device = pick_device(args.device)
@@ -91,14 +99,11 @@ def train(args: Args) -> Path:
         vocabulary, memory = learn_vocabulary(data, args.seed)
         tell(description="choosing drafts")
         examples, stable, record = encode(data.part(TRAIN), vocabulary, memory)
-    try:
-        config = Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads)
-    except ValueError as error:
-        raise ModelError(f"{error}. Choose other sizes.") from None
-    network = WorldModel(config).to(device)
+    network = start(args, vocabulary).to(device)
     bugs = data.manifest["bugs"]
     taught = Taught(vocabulary, memory, stable, data.part(TRAIN), bugs, args.seed)
     log = phases.run(network, examples, taught, args.pace(), args.out, key, args.rollouts, args.reinforce)
+    network.settle()
     network.eval()
     support = Support(memory, record)
     fitted = calibrate(network, vocabulary, support, stable, data.part(HELD_OUT), bugs, args.alpha)
@@ -127,9 +132,34 @@ def fit(traces: Path, model: Path, *, minutes: float = 0.0, seed: int = 0) -> Pa
     return train(Args(traces, model, minutes=minutes, seed=seed))
 
 
+def start(args: Args, vocabulary: Vocabulary) -> WorldModel:
+    """A network that has not been trained on anything, or not on traces.
+
+    Raises:
+        ModelError: `args` do not describe one, or the base cannot be used.
+        PrerequisiteError: Packages that a base needs are not installed.
+    """
+    if args.base is not None:
+        load = load_optional("worldmodel.base:warm_start", "base")
+        warm: WorldModel = load(args.base, vocabulary, rank=args.lora, seed=args.seed)
+        return warm
+    try:
+        return Transformer(Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads))
+    except ValueError as error:
+        raise ModelError(f"{error}. Choose other sizes.") from None
+
+
 def run_key(args: Args) -> str:
-    """What a result depends on: the traces and every argument but paths and pace."""
+    """What a result depends on: the traces, the base, and every argument but paths and pace.
+
+    Raises:
+        ModelError: There is no base where there should be one, or a rank without one.
+    """
+    if args.lora < 0 or (args.lora and args.base is None):
+        raise ModelError("--lora RANK adapts a pretrained model: give one with --base PATH, and a rank above 0.")
     settings = {k: v for k, v in asdict(args).items() if k not in ("traces", "out", "checkpoint_s")}
+    if args.base is not None:
+        settings["base"] = load_optional("worldmodel.base:digest", "base")(args.base, args.lora)
     return state_hash([settings, dataset.hash_traces(args.traces)])
 
 

@@ -26,7 +26,7 @@ from worldmodel import decode as decoding
 from worldmodel.decode import decode
 from worldmodel.document import read_delta
 from worldmodel.examples import Context, read_answer, write_answer
-from worldmodel.model import Config, WorldModel
+from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.optimise import Example, Pace, collate
 from worldmodel.optimise import update as step
 from worldmodel.reinforce import Attempt, Problem, advantages, objective, problems, reward
@@ -67,9 +67,9 @@ def lesson(tiny_traces: Path, tmp_path_factory: pytest.TempPathFactory) -> Lesso
     return Lesson(Taught(vocabulary, memory, stable, data.part(dataset.TRAIN), {}), examples)
 
 
-def network_for(lesson: Lesson, seed: int = 0) -> WorldModel:
+def network_for(lesson: Lesson, seed: int = 0) -> Transformer:
     torch.manual_seed(seed)
-    network = WorldModel(Config(lesson.taught.vocabulary.size, width=32, layers=1, heads=2, kv_heads=1))
+    network = Transformer(Config(lesson.taught.vocabulary.size, width=32, layers=1, heads=2, kv_heads=1))
     for block in network.blocks:
         torch.nn.init.normal_(block.down.weight, std=0.2)  # type: ignore[union-attr, arg-type]
     return network.eval()

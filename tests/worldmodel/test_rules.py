@@ -203,7 +203,11 @@ def test_rules_come_back_from_json(learned):
 
 
 def made_up(effects):
-    return {"operations": {"x": {"choice": [], "effects": {"b": effects}, "twists": {}}}, "families": [], "clock": []}
+    return {
+        "operations": {"x": {"choice": [], "effects": {"b": effects}, "twists": {}}},
+        "bugs": {"families": [], "twists": {}},
+        "clock": [],
+    }
 
 
 @pytest.mark.parametrize(

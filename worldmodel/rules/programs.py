@@ -5,39 +5,43 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import Any
 
 from envsim.rng import Rng
 from envsim.state import StateView
-from envsim.types import StateDelta
+from envsim.types import JsonValue, StateDelta
 from worldmodel.document import Lines, read_delta
 from worldmodel.rules.branches import absolute, asked, branch, operation, relative
+from worldmodel.rules.bugs import Bugs, Possible
 from worldmodel.rules.clock import Clock, fit
 from worldmodel.rules.effects import Effects, explains, learn, same, variants
 from worldmodel.rules.expressions import Unknown
 from worldmodel.rules.history import history, place
 from worldmodel.rules.known import Known
 from worldmodel.rules.relations import Relations
+from worldmodel.rules.rounding import rounded_apart
 from worldmodel.rules.scope import Scope, open_scope
 from worldmodel.rules.trees import Tree, grow
-from worldmodel.rules.twists import CHANCES, Events, Family, Twist, families, joined, learn_family, parted
-from worldmodel.rules.twists import MOST as MOST_FAMILY
+from worldmodel.rules.twists import (
+    Events,
+    Seen,
+    Twist,
+    families,
+    joined,
+    learn_family,
+)
 from worldmodel.session import Sample, Situation
 
 MOST = 60
 """Examples an operation's rules are learned from."""
 MOST_CHOICES = 300
 """Examples its choice of branch is learned from."""
-FEW = 12
-"""Requests of each operation that a family of bugs is learned from at least."""
 SOME = 0.2
 """Share of its examples that a set of rules must explain; else it says nothing, and a neighbour's delta is better."""
 ENOUGH = 8
 """Requests at which no bug fired that tell well enough what is meant."""
 AS_MEANT = 0.9
 """Share of a bug's deltas that must be the intended ones: it is only seen in the answer."""
-NEGLIGIBLE = 1e-4
 _VARIANT = "\n"
 _EVENT = "@event "
 
@@ -83,7 +87,7 @@ class Programs:
     relations: Relations
     known: Known
     programs: dict[str, Program] = field(default_factory=dict)
-    families: list[Family] = field(default_factory=list)
+    bugs: Bugs = field(default_factory=Bugs)
     clock: list[Clock] = field(default_factory=list)
     """The app's clock, if it is known."""
 
@@ -138,27 +142,39 @@ class Programs:
         return Program(grow([(seen[at][0], label) for at, label in enumerate(labels)], self.known), effects)
 
     def _learn_bugs(self, by_operation: Mapping[str, Sequence[Sample]], scopes: dict[int, Scope]) -> None:
-        """Which bugs fire when, and what they do, at every operation where one was recorded."""
-        fired = {name: [events_of(sample.target) for sample in found] for name, found in by_operation.items()}
-        buggy = sorted(name for name, found in fired.items() if any(found))
-        for events in families([(name, one) for name in buggy for one in fired[name]]):
-            where = [name for name in buggy if any(one & events for one in fired[name])]
-            share = MOST_FAMILY / sum(len(by_operation[name]) for name in where)
-            chosen = [(name, at) for name in where for at in range(_part(len(by_operation[name]), share))]
-            seen = [(self._about(name, self._scope(by_operation[name][at], scopes)), fired[name][at])
-                    for name, at in chosen]  # fmt: skip
-            at = {place(sample.target, self.known) for name in where for sample in by_operation[name]
-                  if events_of(sample.target) & events}  # fmt: skip
-            self.families.append(learn_family(events, sorted(at), seen, self.known))
+        """Which bugs fire when, and what they do, at every operation where one was recorded and at all together."""
+        fired = {name: [(place(sample.target, self.known), events_of(sample.target)) for sample in found]
+                 for name, found in by_operation.items()}  # fmt: skip
+        buggy = sorted(name for name, found in fired.items() if any(events for _, events in found))
+        seen: dict[int, Seen] = {}
+
+        def see(name: str, at: int) -> Seen:
+            sample = by_operation[name][at]
+            if id(sample) not in seen:
+                about = self._about(name, self._scope(sample, scopes), rounded=True)
+                intended = str(about.value("intended"))
+                page = _page(intended, asked(sample.situation.request, self.known))
+                seen[id(sample)] = Seen(name, intended, page, about, fired[name][at][1])
+            return seen[id(sample)]
+
+        for events in families([(name, one) for name in buggy for _, one in fired[name]]):
+            self.bugs.families.append(learn_family(events, fired, see, self.known))
+        anywhere: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for name in buggy:
             together: dict[str, list[Sample]] = defaultdict(list)
-            for sample, events in zip(by_operation[name], fired[name], strict=True):
+            for sample, (_, events) in zip(by_operation[name], fired[name], strict=True):
                 if events:
                     together[joined(events)].append(sample)
             for label, found in sorted(together.items()):
-                self.programs[name].twists[label] = self._twist(name, found, scopes)
+                twist, pairs = self._twist(name, found, scopes)
+                self.programs[name].twists[label] = twist
+                anywhere[label] += pairs if twist.effects is None else []
+        self.bugs.twists.update({label: Twist.learn(pairs, None) for label, pairs in anywhere.items() if pairs})
 
-    def _twist(self, name: str, found: Sequence[Sample], scopes: dict[int, Scope]) -> Twist:
+    def _twist(
+        self, name: str, found: Sequence[Sample], scopes: dict[int, Scope]
+    ) -> tuple[Twist, list[tuple[str, str]]]:
+        """What bugs made of an operation's answers, and the pairs (meant, what followed) it is learned from."""
         program = self.programs[name]
         seen: list[tuple[str, str]] = []
         examples: list[tuple[Scope, StateDelta]] = []
@@ -170,7 +186,7 @@ class Programs:
             examples.append((scope, delta))
             as_meant += label in program.effects and explains(program.effects[label], scope, delta)
         meant = as_meant >= AS_MEANT * len(examples)
-        return Twist.learn(seen, None if meant else learn(examples))
+        return Twist.learn(seen, None if meant else learn(examples)), seen
 
     def _scope(self, sample: Sample, scopes: dict[int, Scope]) -> Scope:
         """`scope` of a recorded request, made once."""
@@ -179,10 +195,15 @@ class Programs:
             found = scopes[id(sample)] = self.scope(sample.situation)
         return found
 
-    def _about(self, name: str, scope: Scope, label: str | None = None) -> Scope:
-        """The scope that bugs are judged by: also which operation it is, and what should follow."""
-        label = self.programs[name].choice.decide(scope)[0] if label is None else label
-        return scope.child("", {"operation": name, "intended": label.partition(_VARIANT)[0]})
+    def _about(self, name: str, scope: Scope, label: str | None = None, *, rounded: bool) -> Scope:
+        """The scope that bugs are judged by: also which operation it is, and what should follow.
+
+        With `rounded`, also whether shares of what is added up part when they are rounded piece by piece.
+        """
+        program = self.programs[name]
+        label = program.choice.decide(scope)[0] if label is None else label
+        known: dict[str, JsonValue] = {"operation": name, "intended": label.partition(_VARIANT)[0]}
+        return scope.child("", {**known, **(rounded_apart(scope, _intended(program, label, scope)) if rounded else {})})
 
     def scope(self, situation: Situation) -> Scope:
         """What is known before the answer."""
@@ -218,35 +239,22 @@ class Programs:
         labels = program.choice.shares(scope)
         _, support = program.choice.decide(scope)
         found: list[Outcome] = []
-        for events, p in self._bugs(name, program, scope, labels[0][0]):
+        address = asked(situation.request, self.known)
+        for twists, events, p in self._bugs(name, program, scope, labels[0][0], address):
             if not events:
                 found += [_outcome(program, label, scope, p * share, support) for label, share in labels]
             else:
-                found.append(_twisted(program, events, labels[0][0], scope, p, support))
-        address = asked(situation.request, self.known)
+                found.append(_twisted(program, twists, events, labels[0][0], scope, p, support))
         return _merged([replace(outcome, branch=absolute(outcome.branch, address)) for outcome in found])
 
-    def _bugs(self, name: str, program: Program, scope: Scope, label: str) -> list[tuple[str, float]]:
-        """(`joined` events, probability) of what can fire here, as far as it was recorded."""
-        if not program.twists:
-            return [("", 1.0)]
-        here = self._about(name, scope, label)
-        every = {event for twist in program.twists for event in parted(twist)}
-        parts = [
-            family.choice.shares(here.child("", {CHANCES: family.chances(here)}))
-            for family in self.families
-            if family.events & every
-        ]
-        found = []
-        for combination in product(*parts):
-            events = joined(event for one, _ in combination for event in parted(one))
-            p = 1.0
-            for _, share in combination:
-                p *= share
-            if p >= NEGLIGIBLE and (not events or events in program.twists):
-                found.append((events, p))
-        total = sum(p for _, p in found)
-        return [(events, p / total) for events, p in found] if total else [("", 1.0)]
+    def _bugs(self, name: str, program: Program, scope: Scope, label: str, address: str) -> list[Possible]:
+        """What bugs can do here."""
+        intended = label.partition(_VARIANT)[0]
+        page = _page(intended, address)
+        able = self.bugs.able(name, program.twists, intended, page)
+        return self.bugs.possible(
+            able, program.twists, page, lambda rounded: self._about(name, scope, label, rounded=rounded)
+        )
 
     def read(self, data: Any) -> None:
         """Take over what `to_json` wrote.
@@ -259,7 +267,7 @@ class Programs:
                 effects = {str(label): Effects.from_json(rules) for label, rules in entry["effects"].items()}
                 twists = {str(label): Twist.from_json(twist) for label, twist in entry["twists"].items()}
                 self.programs[str(name)] = Program(Tree.from_json(entry["choice"]), effects, twists)
-            self.families.extend(Family.from_json(family) for family in data["families"])
+            self.bugs.read(data["bugs"])
             self.clock.extend(Clock.from_json(clock) for clock in data["clock"])
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"no programs: {error}") from None
@@ -274,19 +282,19 @@ class Programs:
         }  # fmt: skip
         return {
             "operations": operations,
-            "families": [family.to_json() for family in self.families],
+            "bugs": self.bugs.to_json(),
             "clock": [clock.to_json() for clock in self.clock],
         }
+
+
+def _page(label: str, address: str) -> str:
+    """The page of a kind of answer."""
+    return absolute(label, address).partition(" ")[0].partition("?")[0]
 
 
 def events_of(target: Lines) -> Events:
     """Ids of the ground-truth events that a recorded answer tells of."""
     return frozenset(line[len(_EVENT) :].strip('"') for line in target if line.startswith(_EVENT))
-
-
-def _part(total: int, share: float) -> int:
-    """How many of `total` a share of them is: all where there are few, so that no operation goes unheard."""
-    return min(total, max(FEW, round(total * share)))
 
 
 def draw(outcomes: Sequence[Outcome], point: float | None) -> Outcome | None:
@@ -312,16 +320,28 @@ def _outcome(program: Program, label: str, scope: Scope, p: float, support: floa
         return Outcome(name, None, 0.0, p)
 
 
-def _twisted(program: Program, events: str, label: str, scope: Scope, p: float, support: float) -> Outcome:
-    twist = program.twists[events]
-    plain = _outcome(program, label, scope, p, support)
-    out = replace(plain, branch=twist.branch(plain.branch), events=parted(events))
-    if twist.effects is None:
-        return out
+def _intended(program: Program, label: str, scope: Scope) -> StateDelta:
+    """What should happen to the state; nothing where no rule tells."""
+    effects = program.effects.get(label)
     try:
-        return replace(out, delta=twist.effects.delta(scope), sure=min(p, support) * twist.effects.sure)
+        return effects.delta(scope) if effects is not None and effects.rules else ()
     except Unknown:
-        return replace(out, delta=None, sure=0.0)
+        return ()
+
+
+def _twisted(
+    program: Program, twists: Sequence[Twist], events: tuple[str, ...], label: str, scope: Scope, p: float,
+    support: float,
+) -> Outcome:  # fmt: skip
+    out = replace(_outcome(program, label, scope, p, support), events=events)
+    for twist in twists:
+        out = replace(out, branch=twist.branch(out.branch))
+        if twist.effects is not None:
+            try:
+                out = replace(out, delta=twist.effects.delta(scope), sure=min(p, support) * twist.effects.sure)
+            except Unknown:
+                out = replace(out, delta=None, sure=0.0)
+    return out
 
 
 def _merged(found: Sequence[Outcome]) -> tuple[Outcome, ...]:

@@ -145,6 +145,12 @@ class Tree:
         found = [(label, (count + 0.5) / total if len(counts) > 1 else 1.0) for label, count in counts]
         return sorted(found, key=lambda entry: (-entry[1], entry[0]))
 
+    def asks(self, prefix: str) -> bool:
+        """Whether one of its tests is about a name that begins like this."""
+        if self.test is None or self.yes is None or self.no is None:
+            return False
+        return self.test.name.startswith(prefix) or self.yes.asks(prefix) or self.no.asks(prefix)
+
     def to_json(self) -> Any:
         """See `from_json`."""
         if self.test is None or self.yes is None or self.no is None:
