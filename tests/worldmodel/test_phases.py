@@ -289,6 +289,12 @@ class KilledError(Exception):
     """Stands for a kill between two steps."""
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that has hardly learned writes without end."""
+    monkeypatch.setattr(decoding, "MAX_ANSWER", 16)
+
+
 def trained(lesson: Lesson, out: Path, **change: int) -> tuple[dict[str, bytes], dict[str, object]]:
     out.mkdir(exist_ok=True)
     network = network_for(lesson)
@@ -296,6 +302,7 @@ def trained(lesson: Lesson, out: Path, **change: int) -> tuple[dict[str, bytes],
     return {name: tensor.numpy().tobytes() for name, tensor in network.state_dict().items()}, log
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(("module", "name", "at"), [("optimise", "update", 8), ("reinforce", "attempts", 3)])
 def test_a_run_killed_in_a_later_phase_ends_in_the_same_bytes(
     lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str, at: int
@@ -327,6 +334,7 @@ def _timeless(log: object) -> object:
     return {key: value for key, value in log.items() if key != "seconds"}
 
 
+@pytest.mark.usefixtures("hasty")
 def test_phases_that_are_off_leave_no_trace(lesson: Lesson, tmp_path: Path) -> None:
     plain, log = trained(lesson, tmp_path / "plain", rollouts=0)
     more, _ = trained(lesson, tmp_path / "more")
