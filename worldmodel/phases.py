@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from envsim.errors import ModelError
 from worldmodel.dataset import read_json, write_json
 from worldmodel.model import WorldModel
-from worldmodel.optimise import Example, Pace, optimise
+from worldmodel.optimise import Example, Pace
 from worldmodel.reinforce import reinforce
 from worldmodel.rollouts import Taught, learn_from_rollouts
 
@@ -24,39 +24,36 @@ Phase = Callable[[Path], dict[str, Any]]
 """Changes a network in its place, with a folder for what it goes on from when it is killed; returns its log."""
 
 
-def run(
-    network: WorldModel, examples: Sequence[Example], taught: Taught, pace: Pace, out: Path, key: str,
+def later(
+    network: WorldModel, examples: Sequence[Example], taught: Taught, pace: Pace, out: Path, key: str, steps: int,
     rollouts: int = 0, policy_steps: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train: the first phase, then those that are asked for.
+    """Run the phases that are asked for, in this process alone.
 
     Args:
-        network: Trained in its place.
+        network: As the first phase left it; trained in its place.
         examples: Of recorded situations.
-        taught: What the later phases teach with.
+        taught: What the phases teach with.
         pace: Of the first phase.
         out: The run's directory.
         key: What the result depends on.
+        steps: That the first phase took.
         rollouts: Sessions to run on the model's own answers; 0: no such phase.
         policy_steps: Policy-gradient steps; 0: no such phase.
 
     Returns:
-        The first phase's log, with those of the others under ``rollouts`` and ``reinforce``.
+        The logs of those that ran, under ``rollouts`` and ``reinforce``.
 
     Raises:
         ModelError: A number below 0, or what a killed run left is damaged.
     """
     if min(rollouts, policy_steps) < 0:
         raise ModelError("Fewer than 0 rollouts or policy-gradient steps cannot be made. Give 0 for none.")
-    if not rollouts and not policy_steps:
-        return optimise(network, examples, pace, out, key)
-    log = _kept(network, out, "first", key, lambda folder: optimise(network, examples, pace, out, key))
+    log: dict[str, Any] = {}
     if rollouts:
         log["rollouts"] = _kept(
             network, out, "rollouts", key,
-            lambda folder: learn_from_rollouts(
-                network, taught, examples, rollouts, pace, int(log["steps"]), folder, key
-            ),
+            lambda folder: learn_from_rollouts(network, taught, examples, rollouts, pace, steps, folder, key),
         )  # fmt: skip
     if policy_steps:
         log["reinforce"] = _kept(

@@ -231,7 +231,9 @@ def learn_from_rollouts(
     if not own:
         return {**counts, "steps": 0}
     beside = Rng(taught.seed, "beside rollouts").sample(recorded, len(own))
-    further = replace(pace, epochs=1e9, steps=max(1, round(SHARE * steps)), minutes=0.0, lr=GENTLE * pace.lr)
+    further = replace(
+        pace, epochs=1e9, steps=max(1, round(SHARE * steps)), minutes=0.0, lr=GENTLE * pace.lr, balance=0.0
+    )
     log = optimise(network, [*own, *beside], further, folder, key)
     return {**counts, **log}
 

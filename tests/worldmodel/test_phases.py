@@ -298,7 +298,9 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 def trained(lesson: Lesson, out: Path, **change: int) -> tuple[dict[str, bytes], dict[str, object]]:
     out.mkdir(exist_ok=True)
     network = network_for(lesson)
-    log = phases.run(network, lesson.examples, lesson.taught, PACE, out, "key", **{"rollouts": 6, **change})
+    log = optimise.optimise(network, lesson.examples, PACE, out, "key")
+    asked = {"rollouts": 6, **change}
+    log |= phases.later(network, lesson.examples, lesson.taught, PACE, out, "key", PACE.steps, **asked)
     return {name: tensor.numpy().tobytes() for name, tensor in network.state_dict().items()}, log
 
 
