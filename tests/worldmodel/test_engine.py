@@ -197,7 +197,7 @@ def test_an_endpoint_may_tell_no_probabilities(
 def test_what_makes_no_sense_is_refused(
     served: Path, tiny_traces: Path, tmp_path: Path, damaged: Callable[[Path], Path]
 ) -> None:
-    with pytest.raises(ModelError, match="--base trains one here"):
+    with pytest.raises(ModelError, match="--base, --rollouts and --reinforce train one here"):
         train(Args(tiny_traces, tmp_path / "m", engine="tiny", base=tmp_path))
     with pytest.raises(ModelError, match="asks a served model"):
         update.update(update.Args(served, tiny_traces))
