@@ -23,6 +23,7 @@ from worldmodel import dataset
 from worldmodel.dataset import TRAIN, Dataset, read_json, write_json
 from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.pages.pages import Pages
+from worldmodel.pages.worth import Worth
 from worldmodel.render import KINDS, Lexicon, Vocabulary
 from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
@@ -30,7 +31,7 @@ from worldmodel.rules.programs import Programs
 from worldmodel.support import Support
 from worldmodel.trust import Trust
 
-VERSION = 6
+VERSION = 7
 
 
 @dataclass
@@ -116,6 +117,7 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto") -> M
         rules.read(config["rules"])
         pages = Pages(rules.relations, rules.known)
         pages.read(config["pages"])
+        worth = Worth.from_json(config["worth"])
         results = Results.empty(data.samples, data.manifest["tools"])
         results.read(config["results"])
         stable, accept = frozenset(config["stable"]), {kind: float(config["accept"][kind]) for kind in KINDS}
@@ -124,7 +126,7 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto") -> M
         raise ModelError(f"{root} is damaged ({reason}). Train the model again.") from None
     network.to(pick_device(device)).eval()
     # Sessions held out for calibration were never trained on, but are as good to retrieve from as any.
-    memory = Memory(data.samples, vocabulary.lexicon, rules, results, pages)
+    memory = Memory(data.samples, vocabulary.lexicon, rules, results, pages, worth)
     support = Support(memory, record)
     return Model(root, config, network, vocabulary, memory, stable, support, trust, accept, data)
 

@@ -25,7 +25,7 @@ from worldmodel.document import Lines, delta_lines, dump, read_delta
 from worldmodel.requests import Request
 from worldmodel.session import Sample, Situation, samples, start_of
 
-VERSION = 2
+VERSION = 3
 TRAIN, HELD_OUT = "train", "held_out"
 MAX_VIEWS = 64
 """State views that are kept in memory."""
@@ -275,7 +275,7 @@ def save(root: Path, manifest: dict[str, Any], found: Sequence[Sample], resets: 
 
     rows = [
         [s.session, s.group, s.index, s.situation.interface, list(s.situation.request.lines),
-         refer(s.situation.current), refer(s.situation.facts), refer(s.target)]
+         refer(s.situation.current), refer(s.situation.facts), refer(s.situation.restored), refer(s.target)]
         for s in found
     ]  # fmt: skip
     write_json(root / "samples.json", {"lines": list(numbers), "samples": rows})
@@ -313,7 +313,7 @@ def _read_samples(path: Path, views: Mapping[str, StateView], base: StateView) -
     session = ""
     past: tuple[tuple[str, Lines], ...] = ()
     state: StateView = {}
-    for name, group, index, interface, request, current, facts, target in data["samples"]:
+    for name, group, index, interface, request, current, facts, restored, target in data["samples"]:
         if name != session:
             session, past, state = name, (), views.get(name, {})
         situation = Situation(
@@ -324,6 +324,7 @@ def _read_samples(path: Path, views: Mapping[str, StateView], base: StateView) -
             tuple(lines[i] for i in facts),
             # A reset starts from the app's own data; what is recorded of it is the state it led to.
             state if index else base,
+            restored=tuple(lines[i] for i in restored),
         )
         answer = tuple(lines[i] for i in target)
         if index:

@@ -12,6 +12,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -19,6 +20,7 @@ from urllib.parse import quote_plus
 
 from worldmodel.document import Lines, body, meta
 from worldmodel.pages.pages import Pages
+from worldmodel.pages.worth import Worth
 from worldmodel.render import Lexicon, skeleton
 from worldmodel.results.calls import label_of
 from worldmodel.results.programs import Results
@@ -60,6 +62,7 @@ class Memory:
         rules: Say what kind of answer a request gets and what it does to the state; None without.
         results: Say what tools answer; None without.
         pages: Say how an answer of a kind reads; None without.
+        worth: Says whether their pages or neighbours' are the better drafts.
     """
 
     def __init__(
@@ -69,12 +72,14 @@ class Memory:
         rules: Programs | None = None,
         results: Results | None = None,
         pages: Pages | None = None,
+        worth: Worth | None = None,
     ) -> None:
         self.samples = list(samples)
         self.lexicon = lexicon
         self.rules = rules
         self.pages = pages
         self.results = results
+        self.worth = worth if worth is not None else Worth()
         self._branches = [self._branch(sample) for sample in self.samples]
         self._by_key: dict[str, list[int]] = defaultdict(list)
         self._by_page: dict[str, list[int]] = defaultdict(list)
@@ -145,17 +150,24 @@ class Memory:
         asked = _Asked(key, shape, _page_of(situation), context_of(situation))
         whole = sum(self._weight.get(line, self._unseen) for line in asked.context)
         hits = [self._hit(i, asked, whole) for i in pool]
-        hits.sort(key=lambda hit: (*(-part for part in hit.kind), -hit.score))
+        # What was filled in again is of that session; without it they are answers to the same.
+        hits.sort(key=lambda hit: (*(-part for part in hit.kind), bool(hit.sample.situation.restored), -hit.score))
         return hits[:k]
 
     def programs(self) -> dict[str, Any]:
         """What was learned, as JSON, by the names under which a model's `config.json` has it."""
-        learned = {"rules": self.rules, "results": self.results, "pages": self.pages}
+        learned = {"rules": self.rules, "results": self.results, "pages": self.pages, "worth": self.worth}
         return {name: part.to_json() for name, part in learned.items() if part is not None}
 
     def over(self, samples: Sequence[Sample]) -> Memory:
         """The same programs over other records."""
-        return Memory(samples, self.lexicon, self.rules, self.results, self.pages)
+        return Memory(samples, self.lexicon, self.rules, self.results, self.pages, self.worth)
+
+    def with_pages(self, pages: Pages) -> Memory:
+        """The same records with other page programs."""
+        other = copy(self)
+        other.pages = pages
+        return other
 
     def at(self, situation: Situation, url: str) -> Iterator[Sample]:
         """Records of the same request, then of answers at `url` whatever its query, latest first."""

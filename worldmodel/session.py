@@ -46,6 +46,8 @@ class Situation:
     """All that is believed, for rules; a network reads `facts`."""
     drift: int = field(default=0, compare=False)
     """Answers since the last that was certain: real, or inside the trust region."""
+    restored: Lines = ()
+    """Controls that a browser fills in again, where it goes back or forward to a page that was left."""
 
     @property
     def login(self) -> str:
@@ -109,7 +111,7 @@ class Session:
             self.touched = tuple(dict.fromkeys([*(r for r in self.touched if r not in rows), *rows]))
         lines = to_lines(transition)
         if self.interface == "browser":
-            self.browser = self.browser.show(transition.observation)
+            self.browser = self.browser.show(transition.observation, loaded=request is not None)
             self.current = lines
         if request is not None:
             self.login = _login(request) or self.login
@@ -121,7 +123,8 @@ class Session:
     def situation(self, request: Request) -> Situation:
         """What is known before the answer to `request`."""
         facts = relevant_facts(self.state, request, self.touched, self.login, self.index)
-        return Situation(self.interface, request, self.current, self.past, facts, self.state, self.drift)
+        restored = self.browser.restored()
+        return Situation(self.interface, request, self.current, self.past, facts, self.state, self.drift, restored)
 
 
 def _nothing() -> Observation:
