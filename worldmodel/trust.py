@@ -193,7 +193,8 @@ def _logits(heads: Sequence[Trees], rows: Sequence[Sequence[float]]) -> NDArray[
     """(K, N)."""
     x = np.asarray(rows, dtype=np.float64)
     prior = x @ np.asarray(PRIOR)
-    return prior + together(tuple(heads), x)
+    logits: NDArray[np.float64] = prior + together(tuple(heads), x)
+    return logits
 
 
 def _moderated(logits: NDArray[np.float64]) -> NDArray[np.float64]:
