@@ -146,7 +146,7 @@ def test_edits_that_held_out_tasks_spoke_against_are_not_accepted(served: Path, 
     with serve_chat(lambda request: reply(bad, [-0.02])) as server:
         found = predictors(load_model(served, engine=server.url))
         exact = {name: evaluate(found[name], sessions)["browser"].summary()["exact"] for name in ("model", "draft")}
-    assert server.asked
+    assert server.asked == [], "nobody waits for what would not be taken over"
     assert exact["model"] == exact["draft"] > 0
 
 
