@@ -11,7 +11,6 @@ options, after G-Eval (Liu et al. 2023), which weights scores by token probabili
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -19,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 
-from envsim.errors import ModelError, missing_extra
+from envsim.errors import ModelError
+from envsim.pretrained import load_pretrained
 from envsim.rng import uniform
 
 _TOOL_CALL = re.compile(r"<tool_call>\s*(.*?)\s*</tool_call>", re.DOTALL)
@@ -51,7 +50,7 @@ class LocalChat:
         self._path = path
         self._max_tokens = max_tokens
         self._threads = threads
-        self._tokenizer, self._model = _load(path)
+        self._tokenizer, self._model = load_pretrained(path)
         self._limit = int(getattr(self._model.config, "max_position_embeddings", 0) or 2**31)
         generation = self._model.generation_config.eos_token_id
         ends = generation if isinstance(generation, list) else [generation, self._tokenizer.eos_token_id]
@@ -184,28 +183,6 @@ class LocalChat:
                 yield
         finally:
             torch.set_num_threads(before)
-
-
-def _load(path: Path) -> tuple[Any, Any]:
-    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    folder = path
-    if path.suffix == ".gguf" and path.is_file():
-        folder, options = path.parent, {**options, "gguf_file": path.name}
-    elif not (path / "config.json").is_file():
-        raise ModelError(f"There is no model at {path}. Give a directory with config.json, or a .gguf file.")
-    try:
-        # The library draws progress bars on stderr that no setting of its own turns off for a GGUF.
-        with contextlib.redirect_stderr(io.StringIO()):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), **options)
-            if folder == path:
-                options["use_safetensors"] = True  # the older format is a pickle, which executes
-            model: Any = transformers.AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, **options)
-    except ImportError:
-        # transformers names what a GGUF lacks in a paragraph of its own.
-        raise missing_extra("gguf and accelerate", "local") from None
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"Cannot load {path}: {str(error)[:300]}. Give another model.") from None
-    return tokenizer, model.eval()
 
 
 def _pick(logits: torch.Tensor, temperature: float, draw: float) -> int:

@@ -8,17 +8,18 @@ different sessions read the same.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from envsim.errors import ActionError
-from envsim.page.lines import Line, assign_refs, format_lines, join_options, parse_line, split_options
+from envsim.page.lines import Line, assign_refs, format_lines, join_options, split_options
 from envsim.page.primitives import read_call
 from envsim.types import Action, Observation
+from worldmodel.document import Lines
 from worldmodel.requests import CHOICES, FIELDS, FORMS, TOGGLES, Request, get, scope_of, shown, submit
+from worldmodel.typed import Typed, flag, left_behind, read_page, written
 
 BLANK = "about:blank"
 CLICKABLE = frozenset({"button", "summary", "tab", "menuitem", "switch"})
@@ -37,6 +38,10 @@ class Tab:
     lines: tuple[Line, ...] = ()
     secrets: tuple[tuple[str, str], ...] = ()
     """(name, text) of password fields: pages show only how long it is."""
+    loaded: tuple[Line, ...] = ()
+    """The page as it came."""
+    typed: tuple[tuple[int, Typed], ...] = ()
+    """What was typed on the pages of the history, by place."""
 
     @property
     def url(self) -> str:
@@ -63,18 +68,29 @@ class BrowserState:
         tab = self.tab
         return Observation(url=tab.url, title=tab.title, page=format_lines(tab.lines), error=error)
 
-    def show(self, observation: Observation) -> BrowserState:
-        """The state after the app, or the browser alone, led to `observation`."""
+    def show(self, observation: Observation, *, loaded: bool = True) -> BrowserState:
+        """The state after the app (`loaded`), or the browser alone, led to `observation`."""
         tab, url = self.tab, observation.url
-        history, at = tab.history, tab.at
+        history, at, typed = tab.history, tab.at, dict(tab.typed)
+        if loaded:
+            typed[at] = left_behind(tab.loaded, tab.lines, typed.get(at, ()))
         if self.travel:
             at = min(max(at + self.travel, 0), len(history) - 1)
             history = (*history[:at], url, *history[at + 1 :])
         elif not history or url != tab.url:
             history = (*history[: at + 1], url)[-MAX_HISTORY:]
             at = len(history) - 1
+        if loaded and not self.travel:
+            # A history that is full moves on, and its places are others.
+            typed = {place: lines for place, lines in typed.items() if place < at and len(history) < MAX_HISTORY}
         secrets = tab.secrets if url == tab.url else ()
-        return self.with_tab(Tab(history, at, observation.title, read_page(observation.page), secrets))
+        lines = read_page(observation.page)
+        kept = tuple(sorted((place, lines) for place, lines in typed.items() if lines))
+        return self.with_tab(Tab(history, at, observation.title, lines, secrets, lines if loaded else tab.loaded, kept))
+
+    def restored(self) -> Lines:
+        """What was typed where the request under way goes back or forward to."""
+        return written(dict(self.tab.typed).get(self.tab.at + self.travel, ())) if self.travel else ()
 
     def with_tab(self, tab: Tab) -> BrowserState:
         """With the active tab replaced."""
@@ -134,24 +150,6 @@ class RefusedError(ActionError):
     def __init__(self, state: BrowserState, message: str) -> None:
         super().__init__(message)
         self.state = state
-
-
-@functools.lru_cache(maxsize=256)
-def read_page(page: str) -> tuple[Line, ...]:
-    """The lines of a page text; what is not in the grammar is dropped."""
-    lines = []
-    for text in page.split("\n"):
-        try:
-            lines.append(parse_line(text))
-        except ValueError:
-            continue
-    return tuple(lines)
-
-
-def flag(line: Line, name: str, on: bool) -> Line:
-    """`line` with one state switched."""
-    states = {key: value for key, value in line.states.items() if key != name}
-    return replace(line, states={**states, name: ""} if on else states)
 
 
 # -- forms ---------------------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ from typing import Any
 
 from envsim.cli.common import progress
 from envsim.rng import Rng
-from worldmodel.decode import Answer, decode
+from worldmodel.decode import Answer, room, write
 from worldmodel.document import Lines, to_transition
-from worldmodel.examples import ACCEPT_ALL, Context, choose_draft, read_answer, write_context
+from worldmodel.examples import ACCEPT_ALL, Context, choose_draft, read_answer
 from worldmodel.metrics import overlap
 from worldmodel.model import WorldModel
 from worldmodel.render import KINDS, Vocabulary
@@ -47,10 +47,9 @@ class _Parts:
     support: Support
     stable: frozenset[str]
 
-    def decode(self, situations: Sequence[Situation]) -> list[tuple[Context, Answer]]:
-        memory = self.support.memory
-        contexts = [write_context(self.vocabulary, s, choose_draft(s, memory), self.stable) for s in situations]
-        return list(zip(contexts, decode(self.network, self.vocabulary, contexts, [None] * len(contexts)), strict=True))
+    def decode(self, situations: Sequence[Situation], accept: Mapping[str, float]) -> list[tuple[Context, Answer]]:
+        drafts = [choose_draft(s, self.support.memory) for s in situations]
+        return write(self.network, self.vocabulary, situations, drafts, self.stable, accept)
 
     def read(self, context: Context, answer: Answer, accept: Mapping[str, float]) -> Lines:
         return read_answer(self.vocabulary, context, answer.tokens, answer.logprobs, accept)[1]
@@ -85,11 +84,13 @@ def calibrate(
     with progress("calibrating", len(chosen)) as advance:
         for start in range(0, len(chosen), BATCH):
             part = chosen[start : start + BATCH]
-            found = parts.decode([s.situation for s in part])
+            found = parts.decode([s.situation for s in part], {})
             decoded += [(sample, *pair) for sample, pair in zip(part, found, strict=True)]
             advance(len(part))
     ours = [d for d in decoded if fits(d[0].session)]
     accept = {kind: _threshold(vocabulary, [d for d in ours if d[1].draft.kind == kind]) for kind in KINDS}
+    # Where no edit is accepted, the network will not be asked: what trust is fitted on must not know it either.
+    decoded = [(sample, context, answer.first(room(context.draft, accept))) for sample, context, answer in decoded]
     answered, chance = Answered(), 0
     for sample, context, answer in decoded:
         lines = parts.read(context, answer, accept)
@@ -136,7 +137,7 @@ def free_running(
     out = Answered()
     while live:
         asked = [session.situation(todo[0].situation.request) for session, todo in live]
-        found = [pair for i in range(0, len(asked), BATCH) for pair in parts.decode(asked[i : i + BATCH])]
+        found = [pair for i in range(0, len(asked), BATCH) for pair in parts.decode(asked[i : i + BATCH], accept)]
         on: list[tuple[Session, list[Sample]]] = []
         for (session, todo), situation, (context, answer) in zip(live, asked, found, strict=True):
             lines, target = parts.read(context, answer, accept), todo[0].target

@@ -7,7 +7,7 @@ A model directory is ``config.json`` (sizes, vocabulary, calibration), ``model.s
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from envsim.errors import ModelError
+from envsim.errors import ModelError, load_optional
 from envsim.state import canonical
 from worldmodel import dataset
 from worldmodel.dataset import TRAIN, Dataset, read_json, write_json
-from worldmodel.model import Config, WorldModel
+from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.pages.pages import Pages
+from worldmodel.pages.worth import Worth
 from worldmodel.render import KINDS, Lexicon, Vocabulary
 from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
@@ -30,7 +31,7 @@ from worldmodel.rules.programs import Programs
 from worldmodel.support import Support
 from worldmodel.trust import Trust
 
-VERSION = 6
+VERSION = 8
 
 
 @dataclass
@@ -65,7 +66,7 @@ def save_model(
     _save_tensors(root / "model.safetensors", network.state_dict())
     config = {
         "worldmodel": VERSION,
-        "sizes": asdict(network.config),
+        "sizes": network.sizes(),
         "vocabulary": vocabulary.state(),
         "stable": sorted(stable),
         **extra,
@@ -108,7 +109,7 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto") -> M
     data = dataset.load(root / "dataset")
     try:
         vocabulary = read_vocabulary(config["vocabulary"])
-        network = WorldModel(Config(**config["sizes"]))
+        network = build(config["sizes"])
         network.load_state_dict(_load_tensors(root / "model.safetensors"))
         trust = Trust.from_json(config["trust"])
         record = {str(key): (int(right), int(total)) for key, (right, total) in config["record"].items()}
@@ -116,6 +117,7 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto") -> M
         rules.read(config["rules"])
         pages = Pages(rules.relations, rules.known)
         pages.read(config["pages"])
+        worth = Worth.from_json(config["worth"])
         results = Results.empty(data.samples, data.manifest["tools"])
         results.read(config["results"])
         stable, accept = frozenset(config["stable"]), {kind: float(config["accept"][kind]) for kind in KINDS}
@@ -124,9 +126,22 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto") -> M
         raise ModelError(f"{root} is damaged ({reason}). Train the model again.") from None
     network.to(pick_device(device)).eval()
     # Sessions held out for calibration were never trained on, but are as good to retrieve from as any.
-    memory = Memory(data.samples, vocabulary.lexicon, rules, results, pages)
+    memory = Memory(data.samples, vocabulary.lexicon, rules, results, pages, worth)
     support = Support(memory, record)
     return Model(root, config, network, vocabulary, memory, stable, support, trust, accept, data)
+
+
+def build(sizes: dict[str, Any]) -> WorldModel:
+    """The network that `WorldModel.sizes` told of, its weights not yet read.
+
+    Raises:
+        KeyError, TypeError, ValueError: They tell of none.
+        PrerequisiteError: It was warm-started, and the packages for that are not installed.
+    """
+    if "base" not in sizes:
+        return Transformer(Config(**sizes))
+    network: WorldModel = load_optional("worldmodel.base:rebuild", "base")(sizes)
+    return network
 
 
 def read_vocabulary(state: dict[str, Any]) -> Vocabulary:

@@ -11,6 +11,7 @@ import typer
 from envsim.cli.common import JsonFlag, new_app, note, print_json, print_table, progress, run
 from envsim.errors import ModelError, load_optional
 from envsim.trace import TraceReader
+from worldmodel.curves import PICTURE
 
 app = new_app("Train and measure small neural world models of web applications, from their traces.")
 
@@ -30,13 +31,19 @@ def train_command(
     steps: Annotated[int, typer.Option(help="Most optimiser steps; 0: no limit.")] = 0,
     minutes: Annotated[float, typer.Option(help="Most minutes of optimisation; 0: no limit.")] = 0.0,
     batch_tokens: Annotated[int, typer.Option(help="Tokens per step, padding included.")] = 2048,
-    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
+    lr: Annotated[float, typer.Option(help="Peak learning rate; 0: 2e-3, with --base 2e-4, with --lora 1e-3.")] = 0.0,
     width: Annotated[int, typer.Option(help="Model width.")] = 160,
     layers: Annotated[int, typer.Option(help="Transformer blocks.")] = 4,
     heads: Annotated[int, typer.Option(help="Query heads.")] = 5,
     kv_heads: Annotated[int, typer.Option(help="Key-value heads.")] = 1,
+    base: Annotated[
+        Path | None,
+        typer.Option(help="Start from this causal language model: a Hugging Face directory, or a .gguf file."),
+    ] = None,
+    lora: Annotated[int, typer.Option(help="With --base: train adapters of this rank; 0: all weights.")] = 0,
     held_out: Annotated[float, typer.Option(help="Share of tasks kept from training, for calibration.")] = 0.1,
     alpha: Annotated[float, typer.Option(help="Share of wrong answers the trust region may hold.")] = 0.05,
+    balance: Annotated[float, typer.Option(help="Draw examples evenly by size of change: 0 not, 1 wholly.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     checkpoint_s: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 60.0,
@@ -47,7 +54,8 @@ def train_command(
     training = _load("train")
     args = training.Args(**{field.name: given[field.name] for field in fields(training.Args)})
     training.train(args)
-    _print_info(out, as_json)
+    if _load("team").is_main():
+        _print_info(out, as_json)
 
 
 @app.command("update")
@@ -176,6 +184,7 @@ def _print_info(model: Path, as_json: bool) -> None:
         "parameters": config["parameters"],
         "sessions": manifest["sessions"],
         "samples": manifest["samples"],
+        **({"curves": str(model / PICTURE)} if (model / PICTURE).exists() else {}),
         "training": config["training"],
         "calibration": config["calibration"],
         "args": config["args"],

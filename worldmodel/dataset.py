@@ -12,7 +12,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,14 @@ from envsim.rng import uniform
 from envsim.state import StateView, apply, diff, state_hash
 from envsim.trace import Trace, TraceReader, read_blob, write_blob
 from envsim.types import JsonValue
-from worldmodel.document import Lines, delta_lines, read_delta
+from worldmodel.document import Lines, delta_lines, dump, read_delta
 from worldmodel.requests import Request
 from worldmodel.session import Sample, Situation, samples, start_of
 
-VERSION = 2
+VERSION = 3
 TRAIN, HELD_OUT = "train", "held_out"
+MAX_VIEWS = 64
+"""State views that are kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Dataset:
     manifest: dict[str, Any]
     samples: list[Sample]
     resets: list[Reset]
+    _views: dict[str, StateView] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def part(self, name: str) -> list[Sample]:
         """The samples of ``"train"`` or ``"held_out"`` sessions."""
@@ -56,8 +59,24 @@ class Dataset:
         return [sample for sample in self.samples if split[sample.session] == name]
 
     def view(self, digest: str) -> StateView:
-        """A state view by hash; empty for ""."""
-        return read_blob(self.root, digest) if digest else {}
+        """A state view by hash; empty for "". Not to be edited: whoever asks again gets the same one.
+
+        Tables that it has in common with the view most sessions began with are that view's own, so that what was found
+        of them (`worldmodel.index`) need not be found again.
+        """
+        if not digest:
+            return {}
+        if digest not in self._views:
+            view, usual = read_blob(self.root, digest), self.manifest["seed_view"]
+            if digest != usual:
+                base = self.view(usual)
+                # By their text, which tells 1 from 1.0 and rows in another order.
+                same = {name for name, rows in view.items() if name in base and dump(base[name]) == dump(rows)}
+                view = {name: base[name] if name in same else rows for name, rows in view.items()}
+                while len(self._views) >= MAX_VIEWS:
+                    del self._views[next(name for name in self._views if name != usual)]
+            self._views[digest] = view
+        return self._views[digest]
 
 
 def build(traces: Path, out: Path, *, held_out: float = 0.1, seed: int = 0) -> Dataset:
@@ -256,7 +275,7 @@ def save(root: Path, manifest: dict[str, Any], found: Sequence[Sample], resets: 
 
     rows = [
         [s.session, s.group, s.index, s.situation.interface, list(s.situation.request.lines),
-         refer(s.situation.current), refer(s.situation.facts), refer(s.target)]
+         refer(s.situation.current), refer(s.situation.facts), refer(s.situation.restored), refer(s.target)]
         for s in found
     ]  # fmt: skip
     write_json(root / "samples.json", {"lines": list(numbers), "samples": rows})
@@ -294,7 +313,7 @@ def _read_samples(path: Path, views: Mapping[str, StateView], base: StateView) -
     session = ""
     past: tuple[tuple[str, Lines], ...] = ()
     state: StateView = {}
-    for name, group, index, interface, request, current, facts, target in data["samples"]:
+    for name, group, index, interface, request, current, facts, restored, target in data["samples"]:
         if name != session:
             session, past, state = name, (), views.get(name, {})
         situation = Situation(
@@ -305,6 +324,7 @@ def _read_samples(path: Path, views: Mapping[str, StateView], base: StateView) -
             tuple(lines[i] for i in facts),
             # A reset starts from the app's own data; what is recorded of it is the state it led to.
             state if index else base,
+            restored=tuple(lines[i] for i in restored),
         )
         answer = tuple(lines[i] for i in target)
         if index:

@@ -7,7 +7,7 @@ means "the draft as it is", so there is no input and no set of weights that lead
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -15,9 +15,10 @@ from torch import Tensor
 
 from envsim.rng import uniform
 from worldmodel import render
-from worldmodel.examples import MAX_ANSWER, Context
+from worldmodel.examples import MAX_ANSWER, Context, Draft, write_context
 from worldmodel.model import Cache, WorldModel
-from worldmodel.render import MAX_LINES, Vocabulary
+from worldmodel.render import MAX_LINES, Slots, Vocabulary
+from worldmodel.session import Situation
 
 
 @dataclass
@@ -97,6 +98,46 @@ class Answer:
         """Log-probability of the least likely token."""
         return min(self.logprobs, default=0.0)
 
+    def first(self, count: int) -> Answer:
+        """What it would be if no more than `count` tokens had been asked for."""
+        return Answer(self.tokens[:count], self.logprobs[:count], self.entropy if count else 0.0)
+
+
+def room(draft: Draft, accept: Mapping[str, float]) -> int:
+    """How many tokens of a network can matter to the answer.
+
+    None where no edit is accepted (a mean log-probability is never above 0) and rules say what happened; without such
+    rules the first, which says it.
+    """
+    if accept.get(draft.kind, 0.0) <= 0.0:
+        return MAX_ANSWER
+    return int(draft.outcome is None)
+
+
+def write(
+    model: WorldModel, vocabulary: Vocabulary, situations: Sequence[Situation], drafts: Sequence[Draft],
+    stable: frozenset[str], accept: Mapping[str, float], keys: Sequence[tuple[int | str, ...]] | None = None,
+) -> list[tuple[Context, Answer]]:  # fmt: skip
+    """What the network makes of drafts, as far as it can matter (`room`): it is not asked about the rest.
+
+    Args:
+        model: In eval mode.
+        vocabulary: The model's.
+        situations: What to answer.
+        drafts: Its draft, for each.
+        stable: See `worldmodel.examples.survival`.
+        accept: See `worldmodel.examples.read_answer`; ``{}``: all edits may matter.
+        keys: As `decode`; None: greedy.
+    """
+    found = [(Context([], Slots(), draft), Answer()) for draft in drafts]
+    asked = [i for i, draft in enumerate(drafts) if room(draft, accept)]
+    contexts = [write_context(vocabulary, situations[i], drafts[i], stable) for i in asked]
+    rooms = [room(drafts[i], accept) for i in asked]
+    answers = decode(model, vocabulary, contexts, [None if keys is None else keys[i] for i in asked], rooms)
+    for i, context, answer in zip(asked, contexts, answers, strict=True):
+        found[i] = (context, answer)
+    return found
+
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
@@ -112,8 +153,9 @@ def _one_thread() -> Iterator[None]:
 @_one_thread()
 @torch.inference_mode()
 def decode(
-    model: WorldModel, vocabulary: Vocabulary, contexts: Sequence[Context], keys: Sequence[tuple[int | str, ...] | None]
-) -> list[Answer]:
+    model: WorldModel, vocabulary: Vocabulary, contexts: Sequence[Context],
+    keys: Sequence[tuple[int | str, ...] | None], rooms: Sequence[int] | None = None,
+) -> list[Answer]:  # fmt: skip
     """Answers for a batch of contexts, greedy but for the outcome token.
 
     Args:
@@ -121,7 +163,10 @@ def decode(
         vocabulary: The model's.
         contexts: What to answer; any lengths.
         keys: Per context the RNG key its outcome is drawn with (temperature 1), or None for greedy.
+        rooms: The most tokens of each; None: `MAX_ANSWER`.
     """
+    if not contexts:
+        return []
     device = model.embed.weight.device
     lengths = [len(c.tokens) for c in contexts]
     width = max(lengths)
@@ -148,7 +193,7 @@ def decode(
             answer.entropy = entropy if step == 0 else answer.entropy
             answer.tokens.append(token)
             answer.logprobs.append(logprob)
-            if not grammars[i].take(token):
+            if not grammars[i].take(token) and len(answer.tokens) < (MAX_ANSWER if rooms is None else rooms[i]):
                 keep.append(row)
         if not keep:
             break

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from envsim.page.lines import assign_refs, format_lines, parse_line
+from envsim.page.lines import Line, Refs, parse_line
 from envsim.types import Event, JsonValue, Message, Observation, StateDelta, Transition
 
 Lines = tuple[str, ...]
@@ -111,6 +111,20 @@ def _without_ref(line: str) -> str:
         return line
 
 
+@functools.lru_cache(maxsize=32768)
+def read_line(text: str) -> Line | None:
+    """The element of a line; None for a line that is none. Not to be edited: it is the same for the same text."""
+    try:
+        return parse_line(text)
+    except ValueError:
+        return None
+
+
+@functools.lru_cache(maxsize=32768)
+def _with_ref(line: str, ref: str) -> str:
+    return replace(parse_line(line), ref=ref).format()
+
+
 def result_lines(result: str) -> Lines:
     """The outline of a tool result; a result that is not JSON is one ``raw`` line."""
     try:
@@ -199,6 +213,7 @@ def meta(lines: Sequence[str], key: str) -> str:
     return ""
 
 
+@functools.lru_cache(maxsize=16384)
 def _string(text: str) -> str:
     try:
         value = json.loads(text, strict=False)
@@ -254,13 +269,9 @@ def read_delta(lines: Iterable[str]) -> StateDelta:
 
 def page_text(lines: Iterable[str]) -> str:
     """A page with its refs; lines outside the element grammar are dropped."""
-    parsed = []
-    for line in lines:
-        try:
-            parsed.append(parse_line(line))
-        except ValueError:
-            continue
-    return format_lines(assign_refs(parsed))
+    name_ref = Refs()
+    parsed = ((line, known) for line in lines if (known := read_line(line)) is not None)
+    return "\n".join(_with_ref(line, name_ref(known.role, known.name, known.url)) for line, known in parsed)
 
 
 def result_text(lines: Sequence[str]) -> str:

@@ -11,12 +11,14 @@ from envsim.state import apply
 from worldmodel import render
 from worldmodel.document import Lines, body, delta_lines, dump, meta, read_delta
 from worldmodel.merge import carry_over, frame
+from worldmodel.pages.worth import Case
 from worldmodel.render import Slots, Vocabulary, apply_patch, patch, skeleton, values
 from worldmodel.results.calls import label_of
 from worldmodel.results.programs import Written
 from worldmodel.retrieval import Hit, Memory, substitute, substitution
 from worldmodel.rules.programs import Outcome, draw, events_of
 from worldmodel.session import Sample, Situation
+from worldmodel.typed import restore
 
 MAX_CONTEXT = 640
 MAX_ANSWER = 256
@@ -25,8 +27,6 @@ ACCEPT_ALL = -1e9
 _SHAPE_OVERLAP = 0.6
 _REPEATED = 0.5
 """How sure an earlier answer to the same call is where programs do not know what it says."""
-LEAST_SURE = {"exact": 0.6, "past": 0.5, "page": 0.35}
-"""By kind of draft, how often it is right: a page program that was right less often is no better. Others seldom are."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Draft:
     """How far to believe what code put into it, in [0, 1]: the support of its least sure part."""
     outcome: Outcome | None = None
     """What the rules say follows, and the draft was chosen for; None without rules, or for an operation never seen."""
+    rival: int | None = None
+    """Lines in which what it was preferred to differs from it; None where there was nothing else."""
 
     @property
     def label(self) -> str | None:
@@ -76,6 +78,30 @@ def choose_draft(
         told: What really followed: the draft is for the outcome most like it. In training, an answer is learned as
             edits of the draft for what happened, not for what usually does.
     """
+    found = candidates(situation, memory, without=without, point=point, told=told)
+    neighbour = found.page is None or (found.case is not None and not memory.worth.prefers(found.case))
+    draft = found.other if neighbour or found.page is None else found.page
+    if found.page is not None and found.other.source != "current":
+        mine, theirs = Counter(found.page.lines), Counter(found.other.lines)
+        draft = replace(draft, rival=((mine - theirs) + (theirs - mine)).total())
+    return replace(draft, lines=restore(draft.lines, situation.restored)) if situation.restored else draft
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What a draft may be: the page by its program, where there is one, or what there is without it."""
+
+    other: Draft
+    page: Draft | None = None
+    case: Case | None = None
+    """What the choice between them is about."""
+
+
+def candidates(
+    situation: Situation, memory: Memory, *, without: str | None = None, point: float | None = None,
+    told: Sample | None = None,
+) -> Candidates:  # fmt: skip
+    """What `choose_draft` chooses from."""
     outcomes = memory.rules.outcomes(situation) if memory.rules is not None else ()
     outcome = _outcome_like(outcomes, told, memory) if told is not None else draw(outcomes, point)
     kind = outcome.branch if outcome is not None else None
@@ -91,19 +117,23 @@ def choose_draft(
         delta = outcome.delta
     effects = delta_lines(delta)
     if said is not None and said.lines is not None:
-        return Draft((*effects, *said.lines), "rules", hit, said.sure, outcome)
-    if memory.pages is not None and outcome is not None and situation.interface == "browser":
-        guess = _seen(past if past is not None else near if near is not None else ())
-        page = memory.pages.document(situation, outcome, apply(situation.state, delta), guess, without)
-        kind = Draft((), "past" if past is not None else "near" if near is not None else "current", hit).kind
-        if page is not None and page.sure >= LEAST_SURE.get(kind, 0.0):
-            return Draft((*effects, *page.lines), "rules", hit, page.sure, outcome)
+        return Candidates(Draft((*effects, *said.lines), "rules", hit, said.sure, outcome))
     if past is not None:
-        return Draft((*effects, *_seen(past)), "past", hit, 1.0 if said is None else _REPEATED, outcome)
-    if near is not None:
+        other = Draft((*effects, *_seen(past)), "past", hit, 1.0 if said is None else _REPEATED, outcome)
+    elif near is not None:
         # Where programs say what is not known, a neighbour has the form of the answer and not its content.
-        return Draft((*effects, *_seen(near)), "near", hit, 1.0 if said is None else 0.0, outcome)
-    return Draft(_seen(situation.current), "current", outcome=outcome)
+        other = Draft((*effects, *_seen(near)), "near", hit, 1.0 if said is None else 0.0, outcome)
+    else:
+        other = Draft(_seen(situation.current), "current", outcome=outcome)
+    if memory.pages is None or outcome is None or situation.interface != "browser":
+        return Candidates(other)
+    guess = other.lines[len(effects) :] if other.source != "current" else ()
+    after = apply(situation.state, delta) if delta else situation.state
+    page = memory.pages.document(situation, outcome, after, guess, without)
+    if page is None:
+        return Candidates(other)
+    case = Case(page.kind, outcome.branch, other.kind, page.support)
+    return Candidates(other, Draft((*effects, *page.lines), "rules", hit, page.sure, outcome), case)
 
 
 def _outcome_like(outcomes: Sequence[Outcome], told: Sample, memory: Memory) -> Outcome | None:

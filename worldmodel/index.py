@@ -6,11 +6,13 @@ States share the tables that no step changed, so what was found of a table holds
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+from envsim.state import StateView
 
 MOST = 512
-"""Tables that are remembered."""
+"""Tables that are remembered, and states."""
 
 Table = dict[str, Any]
 Tally = Counter[tuple[str, type[str] | type[int], str | int]]
@@ -20,11 +22,16 @@ class StateIndex:
     """What was found of the tables of some states. Whoever asks often keeps one."""
 
     def __init__(self) -> None:
-        self._tables: dict[int, _Found] = {}
+        self._tables: _Recent[Table, _Found] = _Recent(lambda table: _Found())
+        self._states: _Recent[StateView, dict[Any, Any]] = _Recent(lambda state: {})
+
+    def of(self, state: StateView) -> dict[Any, Any]:
+        """Where to keep what was found of a whole state."""
+        return self._states.of(state)
 
     def words(self, table: Table) -> Mapping[str, list[str]]:
         """Text -> keys of the rows that hold it as their key or as a field."""
-        found = self._of(table)
+        found = self._tables.of(table)
         if found.words is None:
             found.words = {}
             for key, row in table.items():
@@ -35,7 +42,7 @@ class StateIndex:
 
     def keys(self, table: Table, field: str) -> Mapping[str, str]:
         """Text in `field` -> key of the last row that has it there."""
-        found = self._of(table)
+        found = self._tables.of(table)
         if field not in found.fields:
             rows = ((key, row.get(field)) for key, row in table.items() if isinstance(row, dict))
             found.fields[field] = {value: key for key, value in rows if isinstance(value, str)}
@@ -43,27 +50,40 @@ class StateIndex:
 
     def tally(self, table: Table) -> Tally:
         """(field, type, value) -> rows that have it."""
-        found = self._of(table)
+        found = self._tables.of(table)
         if found.tally is None:
             rows = [row for row in table.values() if isinstance(row, dict)]
             found.tally = Counter((n, type(v), v) for row in rows for n, v in row.items() if isinstance(v, str | int))
         return found.tally
 
-    def _of(self, table: Table) -> _Found:
-        # The table is kept with what was found of it, so that no other one can come to have its id.
-        known = self._tables.get(id(table))
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class _Recent(Generic[K, V]):
+    """Something for each of the objects that were asked about lately; by identity, as none of them is ever edited."""
+
+    def __init__(self, make: Callable[[K], V]) -> None:
+        self._make = make
+        # The object is kept with what was found of it, so that no other one can come to have its id.
+        self._new: dict[int, tuple[K, V]] = {}
+        self._old: dict[int, tuple[K, V]] = {}
+
+    def of(self, key: K) -> V:
+        known = self._new.get(id(key))
         if known is None:
-            if len(self._tables) >= MOST:
-                self._tables.clear()
-            known = self._tables[id(table)] = _Found(table)
-        return known
+            known = self._old.get(id(key)) or (key, self._make(key))
+            if len(self._new) >= MOST // 2:
+                self._old, self._new = self._new, {}
+            self._new[id(key)] = known
+        return known[1]
 
 
 class _Found:
     """Of one table."""
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
+    def __init__(self) -> None:
         self.words: dict[str, list[str]] | None = None
         self.fields: dict[str, dict[str, str]] = {}
         self.tally: Tally | None = None

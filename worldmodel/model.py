@@ -7,7 +7,8 @@ Sennrich 2019; SwiGLU: Shazeer 2020; multi-query attention: Shazeer 2019; QK nor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -109,7 +110,77 @@ class Block(nn.Module):
 
 
 class WorldModel(nn.Module):
-    """Tokens in, next-token logits out."""
+    """Tokens in, next-token logits out: what decoding, training and calibration need of a network."""
+
+    config: Config
+    embed: nn.Embedding
+    """(V, C)."""
+
+    def hidden(
+        self, tokens: Tensor, positions: Tensor, mask: Tensor | None = None, cache: Cache | None = None
+    ) -> Tensor:
+        """Final hidden states.
+
+        Args:
+            tokens: (B, T).
+            positions: (B, T), of each token in its sequence.
+            mask: (B, 1, T, S), true where attention is allowed; None: causal.
+            cache: What was read before; the new tokens are appended to it.
+
+        Returns:
+            (B, T, C).
+        """
+        raise NotImplementedError
+
+    def sizes(self) -> dict[str, Any]:
+        """All that is needed to build it again but the weights, as JSON."""
+        return asdict(self.config)
+
+    def settle(self) -> None:
+        """Fold into the weights what only training needs. Called once, after it."""
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Hidden (..., C) -> logits (..., V), through the transposed embedding."""
+        return F.linear(hidden, self.embed.weight)
+
+    def loss(
+        self, tokens: Tensor, answer: Tensor, read: float = 0.0, outcome: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy over answers, and that plus `read` times the one over contexts.
+
+        Reading what is given as well as writing what is asked trains the embeddings and the copying
+        heads on every token, not on the few that answers have.
+
+        Args:
+            tokens: (B, T), padded at the end with token 0.
+            answer: (B, T) bool, true where a token is part of an answer.
+            read: Weight of the context.
+            outcome: (B,) weight of the first token of each row's answer, which says what happened; None: all are 1.
+        """
+        batch, time = tokens.shape
+        positions = torch.arange(time, device=tokens.device).expand(batch, time)
+        hidden = self.hidden(tokens, positions)[:, :-1]  # (B, T-1, C)
+        following = tokens[:, 1:]
+        wanted = answer[:, 1:]
+        if outcome is None:
+            written = F.cross_entropy(self.logits(hidden[wanted]).float(), following[wanted])
+        else:
+            first = wanted & ~F.pad(wanted[:, :-1], (1, 0))  # (B, T-1), one a row
+            weight = torch.where(first, outcome[:, None], 1.0)[wanted]  # (N,)
+            each = F.cross_entropy(self.logits(hidden[wanted]).float(), following[wanted], reduction="none")
+            written = (weight * each).mean()
+        if not read:
+            return written, written
+        given = (following != 0) & ~wanted
+        return written, written + read * F.cross_entropy(self.logits(hidden[given]).float(), following[given])
+
+    def parameters_count(self) -> int:
+        """Number of trained parameters."""
+        return sum(p.numel() for p in self.parameters())
+
+
+class Transformer(WorldModel):
+    """The network that is trained from scratch."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -135,7 +206,7 @@ class WorldModel(nn.Module):
     def hidden(
         self, tokens: Tensor, positions: Tensor, mask: Tensor | None = None, cache: Cache | None = None
     ) -> Tensor:
-        """tokens, positions (B, T) -> final hidden states (B, T, C)."""
+        """See `WorldModel.hidden`."""
         frequency = self.frequency
         assert isinstance(frequency, Tensor)
         angles = (positions[:, None, :, None] * frequency).float()  # (B, 1, T, D/2)
@@ -143,33 +214,3 @@ class WorldModel(nn.Module):
         for block in self.blocks:
             x = block(x, angles, mask, cache)
         return F.rms_norm(x, (self.config.width,))
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Hidden (..., C) -> logits (..., V), through the transposed embedding."""
-        return F.linear(hidden, self.embed.weight)
-
-    def loss(self, tokens: Tensor, answer: Tensor, read: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy over answers, and that plus `read` times the one over contexts.
-
-        Reading what is given as well as writing what is asked trains the embeddings and the copying
-        heads on every token, not on the few that answers have.
-
-        Args:
-            tokens: (B, T), padded at the end with token 0.
-            answer: (B, T) bool, true where a token is part of an answer.
-            read: Weight of the context.
-        """
-        batch, time = tokens.shape
-        positions = torch.arange(time, device=tokens.device).expand(batch, time)
-        hidden = self.hidden(tokens, positions)[:, :-1]  # (B, T-1, C)
-        following = tokens[:, 1:]
-        wanted = answer[:, 1:]
-        written = F.cross_entropy(self.logits(hidden[wanted]).float(), following[wanted])
-        if not read:
-            return written, written
-        given = (following != 0) & ~wanted
-        return written, written + read * F.cross_entropy(self.logits(hidden[given]).float(), following[given])
-
-    def parameters_count(self) -> int:
-        """Number of trained parameters."""
-        return sum(p.numel() for p in self.parameters())

@@ -15,9 +15,9 @@ from envsim.trace import Step, Trace, TraceReader
 from envsim.types import Action, Transition
 from worldmodel.checkpoint import Model, load_model
 from worldmodel.conformal import figures
-from worldmodel.decode import decode
+from worldmodel.decode import write
 from worldmodel.document import to_lines, to_transition
-from worldmodel.examples import choose_draft, read_answer, with_events, write_context
+from worldmodel.examples import choose_draft, read_answer, with_events
 from worldmodel.metrics import Metrics, Score, score
 from worldmodel.retrieval import Memory
 from worldmodel.session import Sample, Session, Situation, open_request, samples
@@ -87,10 +87,9 @@ def answer_batch(
     """The model's transitions, with trust; `keys` are RNG keys for outcomes, None for greedy."""
     points = [None] * len(situations) if keys is None else [uniform(*key) for key in keys]
     drafts = [choose_draft(s, model.memory, point=point) for s, point in zip(situations, points, strict=True)]
-    contexts = [write_context(model.vocabulary, s, d, model.stable) for s, d in zip(situations, drafts, strict=True)]
-    answers = decode(model.network, model.vocabulary, contexts, keys or [None] * len(contexts))
+    written = write(model.network, model.vocabulary, situations, drafts, model.stable, model.accept, keys)
     out = []
-    for situation, context, answer in zip(situations, contexts, answers, strict=True):
+    for situation, (context, answer) in zip(situations, written, strict=True):
         _, lines = read_answer(model.vocabulary, context, answer.tokens, answer.logprobs, model.accept)
         trust = model.trust.probability(model.support.features(situation, context.draft, answer, lines))
         out.append(to_transition(lines, situation.interface, trust, trusted=model.trust.holds(trust)))

@@ -7,16 +7,20 @@ skeleton. No training, nothing but counting, and the same answer everywhere.
 
 from __future__ import annotations
 
+import heapq
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import quote_plus
 
 from worldmodel.document import Lines, body, meta
 from worldmodel.pages.pages import Pages
+from worldmodel.pages.worth import Worth
 from worldmodel.render import Lexicon, skeleton
 from worldmodel.results.calls import label_of
 from worldmodel.results.programs import Results
@@ -58,6 +62,7 @@ class Memory:
         rules: Say what kind of answer a request gets and what it does to the state; None without.
         results: Say what tools answer; None without.
         pages: Say how an answer of a kind reads; None without.
+        worth: Says whether their pages or neighbours' are the better drafts.
     """
 
     def __init__(
@@ -67,34 +72,44 @@ class Memory:
         rules: Programs | None = None,
         results: Results | None = None,
         pages: Pages | None = None,
+        worth: Worth | None = None,
     ) -> None:
         self.samples = list(samples)
         self.lexicon = lexicon
         self.rules = rules
         self.pages = pages
         self.results = results
+        self.worth = worth if worth is not None else Worth()
         self._branches = [self._branch(sample) for sample in self.samples]
         self._by_key: dict[str, list[int]] = defaultdict(list)
-        self._by_skeleton: dict[str, list[int]] = defaultdict(list)
         self._by_page: dict[str, list[int]] = defaultdict(list)
-        self._by_word: dict[str, list[int]] = defaultdict(list)
+        # What is the same for equal requests is kept once for all of them.
+        self._by_skeleton: dict[str, dict[str, list[int]]] = defaultdict(dict)
+        self._by_word: dict[str, list[str]] = defaultdict(list)
+        self._words: dict[str, frozenset[str]] = {}
         self._shapes: list[str] = []
+        self._urls: list[str] = []
         self._context: list[frozenset[str]] = []
         lines: Counter[str] = Counter()
         for i, sample in enumerate(self.samples):
-            request = sample.situation.request
-            self._by_key[request.key].append(i)
+            key = sample.situation.request.key
+            self._by_key[key].append(i)
             self._shapes.append(self.shape(sample.situation))
-            self._by_skeleton[self._shapes[i]].append(i)
-            self._by_page[meta(sample.target, "url").partition("?")[0]].append(i)
-            for word in set(_WORD.findall(request.key)):
-                self._by_word[word].append(i)
+            self._by_skeleton[self._shapes[i]][key] = self._by_key[key]
+            self._urls.append(meta(sample.target, "url").partition("?")[0])
+            self._by_page[self._urls[i]].append(i)
+            if key not in self._words:
+                self._words[key] = frozenset(_WORD.findall(key))
+                for word in self._words[key]:
+                    self._by_word[word].append(key)
             context = context_of(sample.situation)
             self._context.append(context)
             lines.update(context)
+        self._often = {word: sum(len(self._by_key[key]) for key in keys) for word, keys in self._by_word.items()}
         total = len(self.samples) + 1
-        self._weight: Mapping[str, float] = {line: math.log(total / n) for line, n in lines.items()}
-        self._unseen = math.log(total)
+        self._weight: Mapping[str, int] = {line: _fixed(math.log(total / n)) for line, n in lines.items()}
+        self._unseen = _fixed(math.log(total))
+        self._whole = [sum(map(self._weight.__getitem__, context)) for context in self._context]
 
     def _branch(self, sample: Sample) -> str:
         if self.results is not None and sample.situation.interface == "tools":
@@ -122,68 +137,105 @@ class Memory:
         """
         key = situation.request.key
         shape = self.shape(situation)
-        pool = self._allowed(self._by_key.get(key, ()), without)
+        pool = self._first(reversed(self._by_key.get(key, ())), without)
         if len(pool) < k and (url := _page_of(situation)):
             # The page itself may have been seen as the answer to something else.
-            pool += [i for i in self._allowed(self._by_page.get(url, ()), without) if i not in set(pool)]
+            pool = self._first(chain(pool, reversed(self._by_page.get(url, ()))), without)
         if len(pool) < k:
-            more = self._allowed(self._by_skeleton.get(shape, ()), without)
-            pool += [i for i in self._spread(more, key) if i not in set(pool)]
+            pool = self._first(chain(pool, self._alike(key, shape)), without)
         if len(pool) < k:
-            pool += [i for i in self._by_words(key, without) if i not in set(pool)]
-        hits = [self._hit(i, situation, key, shape) for i in pool[:MAX_RANKED]]
-        if branch is not None and any(hit.branch == branch for hit in hits):
-            hits = [hit for hit in hits if hit.branch == branch]
-        hits.sort(key=lambda hit: (*(-part for part in hit.kind), -hit.score))
+            pool = self._first(chain(pool, self._by_words(key)), without)
+        if branch is not None and any(self._branches[i] == branch for i in pool):
+            pool = [i for i in pool if self._branches[i] == branch]
+        asked = _Asked(key, shape, _page_of(situation), context_of(situation))
+        whole = sum(self._weight.get(line, self._unseen) for line in asked.context)
+        hits = [self._hit(i, asked, whole) for i in pool]
+        # What was filled in again is of that session; without it they are answers to the same.
+        hits.sort(key=lambda hit: (*(-part for part in hit.kind), bool(hit.sample.situation.restored), -hit.score))
         return hits[:k]
 
     def programs(self) -> dict[str, Any]:
         """What was learned, as JSON, by the names under which a model's `config.json` has it."""
-        learned = {"rules": self.rules, "results": self.results, "pages": self.pages}
+        learned = {"rules": self.rules, "results": self.results, "pages": self.pages, "worth": self.worth}
         return {name: part.to_json() for name, part in learned.items() if part is not None}
 
     def over(self, samples: Sequence[Sample]) -> Memory:
         """The same programs over other records."""
-        return Memory(samples, self.lexicon, self.rules, self.results, self.pages)
+        return Memory(samples, self.lexicon, self.rules, self.results, self.pages, self.worth)
 
-    def at(self, situation: Situation, url: str) -> list[Sample]:
+    def with_pages(self, pages: Pages) -> Memory:
+        """The same records with other page programs."""
+        other = copy(self)
+        other.pages = pages
+        return other
+
+    def at(self, situation: Situation, url: str) -> Iterator[Sample]:
         """Records of the same request, then of answers at `url` whatever its query, latest first."""
         same = self._by_key.get(situation.request.key, ())
         there = self._by_page.get(url.partition("?")[0], ()) if url else ()
-        return [self.samples[i] for i in (*reversed(same), *reversed(there))]
+        return (self.samples[i] for part in (same, there) for i in reversed(part))
 
-    def _allowed(self, pool: Sequence[int], without: str | None) -> list[int]:
+    def _first(self, ranked: Iterable[int], without: str | None) -> list[int]:
+        """The first `MAX_RANKED` different ones that may be used."""
         # Latest first: of equal records the most recently recorded is the one to believe.
-        return [i for i in reversed(pool) if self.samples[i].group != without]
+        allowed = (i for i in ranked if self.samples[i].group != without)
+        return list(islice(dict.fromkeys(islice(allowed, 2 * MAX_RANKED)), MAX_RANKED))
 
-    def _spread(self, pool: list[int], key: str) -> list[int]:
-        words = set(_WORD.findall(key))
-        return sorted(pool, key=lambda i: -len(words & set(_WORD.findall(self.samples[i].situation.request.key))))
+    def _alike(self, key: str, shape: str) -> Iterator[int]:
+        """Records of requests with the same skeleton, those that share most words first."""
+        words = frozenset(_WORD.findall(key))
+        shared: dict[int, list[list[int]]] = defaultdict(list)
+        for other, found in self._by_skeleton.get(shape, {}).items():
+            shared[len(words & self._words[other])].append(found)
+        return _latest(shared)
 
-    def _by_words(self, key: str, without: str | None) -> list[int]:
-        scores: dict[int, float] = defaultdict(float)
+    def _by_words(self, key: str) -> Iterator[int]:
+        """Records by the words that their requests share with this one, rare words counting more."""
+        scores: dict[str, int] = defaultdict(int)
         total = len(self.samples) + 1
         for word in set(_WORD.findall(key)):
-            found = self._by_word.get(word, ())
-            for i in found:
-                scores[i] += math.log(total / len(found))
-        ranked = sorted(scores, key=lambda i: (-scores[i], -i))
-        return [i for i in ranked if self.samples[i].group != without][:MAX_RANKED]
+            weight = _fixed(math.log(total / self._often[word])) if word in self._often else 0
+            for other in self._by_word.get(word, ()):
+                scores[other] += weight
+        found: dict[int, list[list[int]]] = defaultdict(list)
+        for other, score in scores.items():
+            found[score].append(self._by_key[other])
+        return _latest(found)
 
-    def _hit(self, i: int, situation: Situation, key: str, shape: str) -> Hit:
+    def _hit(self, i: int, asked: _Asked, whole: int) -> Hit:
+        """How well record `i` fits; `whole` is the weight of the context that is asked about."""
         sample = self.samples[i]
-        mine = context_of(situation)
-        weight = self._weight.get
-        both = sum(weight(line, self._unseen) for line in mine & self._context[i])
-        either = sum(weight(line, self._unseen) for line in mine | self._context[i])
+        both = sum(map(self._weight.__getitem__, asked.context & self._context[i]))
+        either = whole + self._whole[i] - both
         return Hit(
             sample,
-            exact=sample.situation.request.key == key,
-            similar=self._shapes[i] == shape,
-            same_page=_page_of(situation) == meta(sample.target, "url").partition("?")[0] != "",
+            exact=sample.situation.request.key == asked.key,
+            similar=self._shapes[i] == asked.shape,
+            same_page=asked.page == self._urls[i] != "",
             score=both / either if either else 1.0,
             branch=self._branches[i],
         )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request as records are compared with it."""
+
+    key: str
+    shape: str
+    page: str
+    context: frozenset[str]
+
+
+def _latest(found: Mapping[int, Sequence[Sequence[int]]]) -> Iterator[int]:
+    """Score -> runs of records, each from the first to the latest: those of the highest score first, latest first."""
+    for score in sorted(found, reverse=True):
+        yield from heapq.merge(*map(reversed, found[score]), reverse=True)
+
+
+def _fixed(weight: float) -> int:
+    """A weight in units of 2**-32: sums of whole numbers are the same in any order, and so on any day."""
+    return round(weight * 2**32)
 
 
 def _page_of(situation: Situation) -> str:
@@ -238,8 +290,8 @@ def _align(lexicon: Lexicon, a: str, b: str, mapping: dict[str, str]) -> bool:
 
 def _align_blocks(lexicon: Lexicon, source: Lines, target: Lines, mapping: dict[str, str]) -> None:
     for x, y in list(mapping.items()):
-        i = next((n for n, line in enumerate(source) if _mentions(lexicon, line, x)), None)
-        j = next((n for n, line in enumerate(target) if _mentions(lexicon, line, y)), None)
+        i = next((n for n, line in enumerate(source) if x in line and _is_value(lexicon, line, x)), None)
+        j = next((n for n, line in enumerate(target) if y in line and _is_value(lexicon, line, y)), None)
         if i is None or j is None:
             continue
         # A card or row spans a few lines; walk on while the lines still correspond.
@@ -250,8 +302,8 @@ def _align_blocks(lexicon: Lexicon, source: Lines, target: Lines, mapping: dict[
                 break
 
 
-def _mentions(lexicon: Lexicon, line: str, value: str) -> bool:
-    return value in line and any(is_value and text == value for is_value, text in lexicon.pieces(line))
+def _is_value(lexicon: Lexicon, line: str, text: str) -> bool:
+    return (True, text) in lexicon.pieces(line)
 
 
 def substitute(lexicon: Lexicon, lines: Lines, mapping: Mapping[str, str]) -> Lines:

@@ -46,6 +46,8 @@ class Situation:
     """All that is believed, for rules; a network reads `facts`."""
     drift: int = field(default=0, compare=False)
     """Answers since the last that was certain: real, or inside the trust region."""
+    restored: Lines = ()
+    """Controls that a browser fills in again, where it goes back or forward to a page that was left."""
 
     @property
     def login(self) -> str:
@@ -100,13 +102,16 @@ class Session:
 
     def answer(self, request: Request | None, transition: Transition, state: StateView | None = None) -> None:
         """Take in what followed; `state` replaces the believed state where the real one is known."""
-        self.state = apply(self.state, transition.delta) if state is None else state
+        if state is not None:
+            self.state = state
+        elif transition.delta:  # else it stays the very same, of which much is known already
+            self.state = apply(self.state, transition.delta)
         rows = ["/".join(split_path(str(change[0]))[:2]) for change in transition.delta]
         if rows:
             self.touched = tuple(dict.fromkeys([*(r for r in self.touched if r not in rows), *rows]))
         lines = to_lines(transition)
         if self.interface == "browser":
-            self.browser = self.browser.show(transition.observation)
+            self.browser = self.browser.show(transition.observation, loaded=request is not None)
             self.current = lines
         if request is not None:
             self.login = _login(request) or self.login
@@ -118,7 +123,8 @@ class Session:
     def situation(self, request: Request) -> Situation:
         """What is known before the answer to `request`."""
         facts = relevant_facts(self.state, request, self.touched, self.login, self.index)
-        return Situation(self.interface, request, self.current, self.past, facts, self.state, self.drift)
+        restored = self.browser.restored()
+        return Situation(self.interface, request, self.current, self.past, facts, self.state, self.drift, restored)
 
 
 def _nothing() -> Observation:

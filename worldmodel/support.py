@@ -22,6 +22,7 @@ FEATURES = (
     "recorded", "never_recorded", "new_entities", "record", "unsupported", "past", "drift",
     "same_request", "closest_answer", "mean_answer", "equal_answers", "various_answers",
     "probable", "bug", "page_record", "least_line", "all_lines", "made_lines", "new_wording", "changes",
+    "alone", "rival",
 )  # fmt: skip
 """In the order of `Support.features`."""
 
@@ -117,6 +118,8 @@ class Support:
             *self._lines(situation, written),
             # What was recorded of an app is older than what this session did to it.
             math.log1p(sum(line[:1] == "!" for _, past in situation.past for line in past)),
+            float(draft.rival is None),
+            math.log1p(draft.rival or 0),
         ]
 
     def _share(self, keys: Iterable[str]) -> float:
@@ -153,15 +156,17 @@ class Support:
         How many there are (log, capped); of their overlaps with ours the greatest and the mean; the share that are
         ours; the share that are distinct. What is answered otherwise each time depends on more than the request.
         """
-        answers = [body(sample.target) for sample in self.memory.at(situation, "")[:_LATEST]]
+        answers = Counter(body(sample.target) for sample in islice(self.memory.at(situation, ""), _LATEST))
         if not answers:
             return 0.0, 0.0, 0.0, 0.0, 1.0
-        ours = Counter(body(lines))
-        theirs = [Counter(answer) for answer in answers]
-        overlaps = [(ours & other).total() / max(1, (ours | other).total()) for other in theirs]
-        count = len(answers)
-        equal = sum(other == ours for other in theirs)
-        return math.log1p(count), max(overlaps), sum(overlaps) / count, equal / count, len(set(answers)) / count
+        ours, count = Counter(body(lines)), answers.total()
+        overlaps, equal = [], 0
+        for answer, often in answers.items():
+            theirs = Counter(answer)
+            both = (ours & theirs).total()
+            overlaps += [both / max(1, ours.total() + len(answer) - both)] * often
+            equal += often * (theirs == ours)
+        return math.log1p(count), max(overlaps), math.fsum(overlaps) / count, equal / count, len(answers) / count
 
     def _new(self, situation: Situation) -> float:
         """Share of the request's values that were never recorded."""

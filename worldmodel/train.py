@@ -7,30 +7,28 @@ checkpoint holds the optimiser too, so a run that was killed ends in the same by
 from __future__ import annotations
 
 import json
-import math
 import re
 import shutil
-import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from torch import Tensor
 
 from envsim.cli.common import progress
-from envsim.errors import ModelError
+from envsim.errors import ModelError, load_optional
 from envsim.rng import Rng
 from envsim.state import state_hash
 from worldmodel import dataset, render
 from worldmodel.calibrate import calibrate
-from worldmodel.checkpoint import load_checkpoint, load_model, pick_device, save_checkpoint, save_model
+from worldmodel.checkpoint import load_model, pick_device, read_vocabulary, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.examples import choose_draft, is_of, outcome_of, survival, write_answer, write_context
-from worldmodel.model import Config, WorldModel
+from worldmodel.model import Config, Transformer, WorldModel
+from worldmodel.optimise import Example, Pace, optimise
 from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, Vocabulary
 from worldmodel.results.programs import Results
@@ -38,11 +36,15 @@ from worldmodel.retrieval import Memory
 from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample
 from worldmodel.support import Support, track_record
+from worldmodel.team import Team, join
 from worldmodel.trust import ALPHA
+from worldmodel.weigh import weigh
 
 BPE_SIZE = 2048
-READ_WEIGHT = 0.25
-"""Weight of the loss on contexts beside that on answers."""
+WATCHED = 48
+"""Held-out samples that are measured on while a network learns."""
+PEAKS = {(False, False): 2e-3, (True, False): 2e-4, (True, True): 1e-3}
+"""Peak learning rate by (from a base, with LoRA)."""
 
 
 @dataclass(frozen=True)
@@ -58,76 +60,138 @@ class Args:
     minutes: float = 0.0
     """Most minutes of optimisation; 0: no limit. With one, the result depends on the machine's speed."""
     batch_tokens: int = 2048
-    lr: float = 2e-3
+    lr: float = 0.0
+    """Peak learning rate; 0: 2e-3, 2e-4 from a base, 1e-3 for LoRA."""
     width: int = 160
     layers: int = 4
     heads: int = 5
     kv_heads: int = 1
+    base: Path | None = None
+    """A pretrained causal language model to start from, which then gives the sizes; see `worldmodel.base`."""
+    lora: int = 0
+    """Rank of low-rank adapters on the base; 0 trains all of its weights."""
     held_out: float = 0.1
     alpha: float = ALPHA
     """Share of wrong answers that the trust region may hold."""
+    balance: float = 0.0
+    """How far examples are drawn evenly by size of change, 0 (as recorded) to 1 (as many of each size)."""
     seed: int = 0
     device: str = "auto"
     checkpoint_s: float = 60.0
     """Seconds between checkpoints."""
 
+    def pace(self) -> Pace:
+        """The part that is about optimising."""
+        given = Pace(**{field.name: getattr(self, field.name) for field in fields(Pace)})
+        return replace(given, lr=self.lr or PEAKS[self.base is not None, self.lora > 0])
+
 
 @dataclass(frozen=True)
-class Example:
-    """One encoded sample: context and answer tokens."""
+class Prepared:
+    """All that one process makes of the traces, before any network learns."""
 
-    context: list[int]
-    answer: list[int]
-
-    def __len__(self) -> int:
-        return len(self.context) + len(self.answer)
+    data: Dataset
+    vocabulary: Vocabulary
+    memory: Memory
+    examples: list[Example]
+    watched: list[Example]
+    """Of held-out samples, to measure on meanwhile."""
+    stable: frozenset[str]
+    record: dict[str, list[int]]
 
 
 def train(args: Args) -> Path:
     """Train a model; returns its directory. Reuses a finished model of the same input and arguments.
 
+    Of several processes (`worldmodel.team`) the first prepares, calibrates and saves, the others help to optimise.
+
     Raises:
         TraceError: The traces cannot be used.
         ModelError: `args` do not describe a network.
     """
-    key = run_key(args)
-    if finished(args.out, key):
-        return args.out
+    team = join(args.device)
+    try:
+        (_lead if team.main else _help)(args, team)
+    finally:
+        team.leave()
+    return args.out
+
+
+def _lead(args: Args, team: Team) -> None:
+    key, found = "", None
+    try:
+        key = run_key(args)
+        if finished(args.out, key):
+            return
+        found = prepare(args)
+        network = start(args, found.vocabulary, team.device)
+    finally:
+        # Whatever comes between, nobody is left waiting.
+        if team.count > 1:
+            team.send(_message(key, found))
+    log = optimise(network, found.examples, args.pace(), args.out, key, found.watched, team)
+    network.settle()
+    network.eval()
+    finish(args, key, found, network, log)
+
+
+def _help(args: Args, team: Team) -> None:
+    told = json.loads(team.receive())
+    if told is None:
+        return
+    network = start(args, read_vocabulary(told["vocabulary"]), team.device)
+    examples = [Example(*fields) for fields in told["examples"]]
+    optimise(network, examples, args.pace(), args.out, told["key"], team=team)
+
+
+def _message(key: str, found: Prepared | None) -> bytes:
+    """What helpers need to know; null where there is nothing to do."""
+    if found is None:
+        return b"null"
+    examples = [[e.context, e.answer, e.changes] for e in found.examples]
+    return json.dumps({"key": key, "vocabulary": found.vocabulary.state(), "examples": examples}).encode()
+
+
+def prepare(args: Args) -> Prepared:
+    """Traces to examples, with all that is learned on the way."""
     data = dataset.build(args.traces, args.out / "dataset", held_out=args.held_out, seed=args.seed)
-    torch.manual_seed(args.seed)
-    device = pick_device(args.device)
     with progress("preparing") as tell:
         vocabulary, memory = learn_vocabulary(data, args.seed)
         tell(description="choosing drafts")
         examples, stable, record = encode(data.part(TRAIN), vocabulary, memory)
-    try:
-        config = Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads)
-    except ValueError as error:
-        raise ModelError(f"{error}. Choose other sizes.") from None
-    network = WorldModel(config).to(device)
-    log = optimise(network, examples, args, key)
-    network.eval()
-    support = Support(memory, record)
-    bugs = data.manifest["bugs"]
-    fitted = calibrate(network, vocabulary, support, stable, data.part(HELD_OUT), bugs, args.alpha)
+        watched = encode(watched_of(data), vocabulary, memory, stable)[0]
+    return Prepared(data, vocabulary, memory, examples, watched, stable, record)
+
+
+def watched_of(data: Dataset) -> list[Sample]:
+    """`WATCHED` held-out samples, the same every time."""
+    found = data.part(HELD_OUT)
+    return [found[i] for i in sorted(Rng(0, "watched").sample(range(len(found)), WATCHED))]
+
+
+def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict[str, Any]) -> None:
+    """Fit what is fitted on held-out tasks, and save the model."""
+    args = replace(args, lr=args.pace().lr)
+    support = Support(found.memory, found.record)
+    manifest, held_out = found.data.manifest, found.data.part(HELD_OUT)
+    fitted = calibrate(network, found.vocabulary, support, found.stable, held_out, manifest["bugs"], args.alpha)
     extra = {
         "key": key,
-        "app": data.manifest["app"],
-        "interfaces": data.manifest["interfaces"],
+        "app": manifest["app"],
+        "interfaces": manifest["interfaces"],
         "args": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(args).items()},
         "parameters": network.parameters_count(),
-        "examples": len(examples),
+        "examples": len(found.examples),
         "training": log,
         "calibration": fitted.report,
         "trust": fitted.trust.to_json(),
-        "record": record,
+        "record": found.record,
         "accept": fitted.accept,
-        **memory.programs(),
+        **found.memory.programs(),
     }
-    save_model(args.out, network, vocabulary, stable, extra)
+    save_model(args.out, network, found.vocabulary, found.stable, extra)
     for path in args.out.glob("checkpoint-*"):
         shutil.rmtree(path)
-    return args.out
 
 
 def fit(traces: Path, model: Path, *, minutes: float = 0.0, seed: int = 0) -> Path:
@@ -135,9 +199,36 @@ def fit(traces: Path, model: Path, *, minutes: float = 0.0, seed: int = 0) -> Pa
     return train(Args(traces, model, minutes=minutes, seed=seed))
 
 
+def start(args: Args, vocabulary: Vocabulary, device: str | None = None) -> WorldModel:
+    """A network that has not been trained on anything, or not on traces; equal in every process.
+
+    Raises:
+        ModelError: `args` do not describe one, or the base cannot be used.
+        PrerequisiteError: Packages that a base needs are not installed.
+    """
+    device = device or pick_device(args.device)
+    torch.manual_seed(args.seed)
+    if args.base is not None:
+        load = load_optional("worldmodel.base:warm_start", "base")
+        warm: WorldModel = load(args.base, vocabulary, rank=args.lora, seed=args.seed)
+        return warm.to(device)
+    try:
+        return Transformer(Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads)).to(device)
+    except ValueError as error:
+        raise ModelError(f"{error}. Choose other sizes.") from None
+
+
 def run_key(args: Args) -> str:
-    """What a result depends on: the traces and every argument but paths and pace."""
+    """What a result depends on: the traces, the base, and every argument but paths and pace.
+
+    Raises:
+        ModelError: There is no base where there should be one, or a rank without one.
+    """
+    if args.lora < 0 or (args.lora and args.base is None):
+        raise ModelError("--lora RANK adapts a pretrained model: give one with --base PATH, and a rank above 0.")
     settings = {k: v for k, v in asdict(args).items() if k not in ("traces", "out", "checkpoint_s")}
+    if args.base is not None:
+        settings["base"] = load_optional("worldmodel.base:digest", "base")(args.base, args.lora)
     return state_hash([settings, dataset.hash_traces(args.traces)])
 
 
@@ -183,7 +274,9 @@ def learn_memory(data: Dataset, lexicon: Lexicon, seed: int = 0) -> Memory:
     pages = Pages(rules.relations, rules.known)
     pages.learn(found, {number: rules.branch(sample) for number, sample in enumerate(found)}, seed)
     results = Results.learn(found, data.manifest["tools"], seed)
-    return Memory(found, lexicon, rules, results, pages)
+    memory = Memory(found, lexicon, rules, results, pages)
+    memory.worth = weigh(found, memory)
+    return memory
 
 
 def encode(
@@ -211,99 +304,6 @@ def encode(
         context = write_context(vocabulary, sample.situation, draft, stable)
         answer = write_answer(vocabulary, context, sample.target, known_only=True)
         if answer is not None:
-            out.append(Example(context.tokens, answer))
+            changes = sum(line[:1] == "!" for line in sample.target)
+            out.append(Example(context.tokens, answer, max(changes, answer.count(render.EDIT))))
     return out, stable, track_record(zip(usual, found, strict=True), memory)
-
-
-def batches(examples: Sequence[Example], args: Args, epoch: int) -> list[list[int]]:
-    """Example numbers by batch, for one epoch: shuffled, of similar lengths, at most `batch_tokens` padded."""
-    rng = Rng(args.seed, "epoch", epoch)
-    order = rng.shuffled(range(len(examples)))
-    out: list[list[int]] = []
-    for start in range(0, len(order), 256):
-        window = sorted(order[start : start + 256], key=lambda i: len(examples[i]))
-        batch: list[int] = []
-        for i in window:
-            if batch and len(examples[i]) * (len(batch) + 1) > args.batch_tokens:
-                out.append(batch)
-                batch = []
-            batch.append(i)
-        out.append(batch)
-    return rng.shuffled(out)
-
-
-def collate(examples: Sequence[Example], device: str) -> tuple[Tensor, Tensor]:
-    """Tokens (B, T), padded at the end, and which of them are answers (B, T)."""
-    width = max(map(len, examples))
-    tokens = torch.full((len(examples), width), render.PAD)
-    answer = torch.zeros(len(examples), width, dtype=torch.bool)
-    for row, example in enumerate(examples):
-        tokens[row, : len(example)] = torch.tensor(example.context + example.answer)
-        answer[row, len(example.context) : len(example)] = True
-    return tokens.to(device), answer.to(device)
-
-
-def optimise(network: WorldModel, examples: Sequence[Example], args: Args, key: str) -> dict[str, Any]:
-    """Run AdamW (Loshchilov & Hutter 2019) with a short warm-up and a cosine down to a tenth."""
-    device = network.embed.weight.device.type
-    per_epoch = len(batches(examples, args, 0))
-    total = max(1, round(args.epochs * per_epoch))
-    total = min(total, args.steps) if args.steps else total
-    decay = [p for p in network.parameters() if p.ndim > 1]
-    optimizer = torch.optim.AdamW(decay, lr=args.lr, betas=(0.9, 0.95), weight_decay=0.05)
-    step, spent = load_checkpoint(args.out, network, optimizer, key)
-    first, saved = step, time.monotonic()
-    started = saved - spent
-    seen, smooth = 0, 0.0
-    network.train()
-    with (
-        progress("training", total) as advance,
-        (args.out / "log.jsonl").open("a", buffering=1, encoding="utf-8") as log,
-    ):
-        advance(step)
-        epoch, order = -1, []
-        while step < total:
-            if step // per_epoch != epoch:
-                epoch = step // per_epoch
-                order = batches(examples, args, epoch)
-            batch = [examples[i] for i in order[step % per_epoch]] if step % per_epoch < len(order) else []
-            done = max(step / total, (time.monotonic() - started) / (60 * args.minutes) if args.minutes else 0.0)
-            if batch:
-                loss = update(network, optimizer, collate(batch, device), learning_rate(args.lr, step, done))
-                seen += sum(map(len, batch))
-                smooth = loss if not smooth else 0.9 * smooth + 0.1 * loss
-            step += 1
-            now = time.monotonic()
-            pace = (now - started - spent) / (step - first)
-            left = pace * (total - step)
-            advance(1, f"training  loss {smooth:.3f}  {seen / (now - started - spent):,.0f} tok/s  {left:,.0f} s left")
-            if step % 20 == 0 or step == total:
-                log.write(
-                    json.dumps({"step": step, "loss": round(smooth, 4), "seconds": round(now - started, 1)}) + "\n"
-                )
-            if args.minutes and now - started > 60 * args.minutes:
-                break
-            if now - saved > args.checkpoint_s:
-                save_checkpoint(args.out, step, now - started, network, optimizer, key)
-                saved = now
-    return {"steps": step, "loss": round(smooth, 4), "tokens": seen, "seconds": round(time.monotonic() - started, 1)}
-
-
-def learning_rate(peak: float, step: int, done: float) -> float:
-    """Linear warm-up over 40 steps, then a cosine down to a twentieth of `peak` as `done` goes from 0 to 1."""
-    warm = min(1.0, (step + 1) / 40)
-    return peak * warm * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done))))
-
-
-def update(network: WorldModel, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor], lr: float) -> float:
-    """One optimiser step; its loss in nats per answer token."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    tokens, answer = batch
-    with torch.autocast(tokens.device.type, torch.bfloat16, enabled=tokens.device.type == "cuda"):
-        written, loss = network.loss(tokens, answer, READ_WEIGHT)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimizer.step()
-    return float(written.detach())

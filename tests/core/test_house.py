@@ -20,8 +20,9 @@ ALL = sorted(
 )
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "rng", "state", "linear"),
-    ("types", "content", "expressions", "toml", "chat", "chat_local"),
+    ("errors", "rng", "state", "linear", "plot"),
+    ("types", "content", "expressions", "toml", "chat", "pretrained"),
+    ("chat_local",),
     ("goal", "trace", "spaces"),
     ("task", "goal_template"),
     ("world",),
@@ -45,11 +46,24 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """Modules and packages of envsim, lowest first. A layer imports the ones before it, and itself within a package."""
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
-WORLDMODEL_MAY_USE = {"errors", "types", "trace", "world", "task", "rng", "state", "page", "reward", "cli"}
+WORLDMODEL_MAY_USE = {
+    "errors",
+    "types",
+    "trace",
+    "world",
+    "task",
+    "rng",
+    "state",
+    "page",
+    "reward",
+    "plot",
+    "cli",
+    "pretrained",
+}
 """The values, the protocol, the page grammar, and what its console script shares with the others."""
 
 OPTIONAL = {
-    "torch", "safetensors", "tokenizers", "transformers", "gguf", "accelerate", "docker", "playwright", "PIL",
+    "torch", "safetensors", "tokenizers", "transformers", "gguf", "accelerate", "peft", "docker", "playwright", "PIL",
     "inspect_ai", "inspect_evals",
 }  # fmt: skip
 """Packages of the extras."""

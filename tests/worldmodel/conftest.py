@@ -13,6 +13,7 @@ from envsim.rng import Rng
 from envsim.state import diff
 from envsim.trace import Header, Step, TraceWriter
 from envsim.types import Action, Observation, Outcome
+from worldmodel.train import Args, train
 
 NOUNS = ("kettle", "pan", "lamp", "chair", "clock", "mug", "rug", "vase")
 KINDS = ("copper", "steel", "oak", "linen", "glass", "stone")
@@ -140,3 +141,10 @@ def tiny_traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_held_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return record(tmp_path_factory.mktemp("tiny") / "held_out", 10, seed=1)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_traces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the tiny shop that was hardly trained: for what does not depend on how good it is."""
+    out = tmp_path_factory.mktemp("tiny") / "model"
+    return train(Args(tiny_traces, out, epochs=1, width=32, layers=1, heads=2, batch_tokens=2048, device="cpu"))

@@ -12,17 +12,14 @@ from envsim.page.lines import parse_lines
 from envsim.task import Start, Task
 from envsim.types import Action, Transition
 from envsim.world import BatchedWorld
-from worldmodel import train
 from worldmodel.hybrid import HybridWorld
 from worldmodel.predict import answer_batch
-from worldmodel.train import Args
 from worldmodel.world import ModelWorld, load_world
 
 
 @pytest.fixture(scope="module")
-def model(tiny_traces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("batches") / "model"
-    return train.train(Args(tiny_traces, out, epochs=1, width=32, layers=1, heads=2, batch_tokens=2048, device="cpu"))
+def model(tiny_model: Path) -> Path:
+    return tiny_model
 
 
 @pytest.fixture
@@ -97,3 +94,13 @@ def test_both_kinds_are_batched(model: Path) -> None:
     world = ModelWorld(load_world(model).model)
     assert isinstance(world, BatchedWorld)
     assert isinstance(HybridWorld(world, lambda: world), BatchedWorld)
+
+
+def test_nobody_asks_anything_of_the_app(model: Path, asked: list[int]) -> None:
+    worlds = [ModelWorld(load_world(model).model) for _ in range(2)]
+    for world in worlds:
+        start(world, 1)
+    before = list(asked)
+    worlds[0].foresee(worlds, [Action.call("noop")] * 2)
+    assert [world.step(Action.call("noop")).observation.error for world in worlds] == ["", ""]
+    assert asked == [*before, 0]

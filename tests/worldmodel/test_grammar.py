@@ -14,7 +14,7 @@ from worldmodel import dataset, render
 from worldmodel.decode import decode
 from worldmodel.document import to_transition
 from worldmodel.examples import Draft, choose_draft, read_answer, write_answer, write_context
-from worldmodel.model import Config, WorldModel
+from worldmodel.model import Config, Transformer
 from worldmodel.render import Lexicon, Slots, Vocabulary, apply_patch, patch
 from worldmodel.retrieval import Memory
 from worldmodel.rules.programs import Outcome
@@ -87,7 +87,7 @@ def test_random_weights_always_write_a_document(
 ) -> None:
     vocabulary, memory, found = learned
     torch.manual_seed(seed)
-    network = WorldModel(Config(vocabulary.size, width=16, layers=1, heads=2)).eval()
+    network = Transformer(Config(vocabulary.size, width=16, layers=1, heads=2)).eval()
     torch.nn.init.normal_(network.embed.weight, std=2.0)
     chosen = [found[(seed + i * 7) % len(found)] for i in range(size)]
     contexts = [write_context(vocabulary, s.situation, choose_draft(s.situation, memory), frozenset()) for s in chosen]
@@ -101,7 +101,7 @@ def test_random_weights_always_write_a_document(
 def test_batching_does_not_change_answers(learned: tuple[Vocabulary, Memory, list[Sample]]) -> None:
     vocabulary, memory, found = learned
     torch.manual_seed(0)
-    network = WorldModel(Config(vocabulary.size, width=32, layers=2, heads=2)).eval()
+    network = Transformer(Config(vocabulary.size, width=32, layers=2, heads=2)).eval()
     contexts = [
         write_context(vocabulary, s.situation, choose_draft(s.situation, memory), frozenset()) for s in found[:4]
     ]
@@ -128,7 +128,7 @@ def test_the_network_cannot_contradict_what_the_rules_have_drawn(
     contexts = [write_context(vocabulary, found[0].situation, draft, frozenset()) for draft in drafts]
     for seed in range(6):
         torch.manual_seed(seed)
-        network = WorldModel(Config(vocabulary.size, width=16, layers=1, heads=2)).eval()
+        network = Transformer(Config(vocabulary.size, width=16, layers=1, heads=2)).eval()
         torch.nn.init.normal_(network.embed.weight, std=2.0)
         answers = decode(network, vocabulary, contexts, [(seed, i) for i in range(3)])
         read = [read_answer(vocabulary, c, a.tokens, [], None) for c, a in zip(contexts, answers, strict=True)]

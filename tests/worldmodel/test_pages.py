@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -320,6 +321,17 @@ def test_what_nobody_saw_is_taken_from_the_draft_and_not_believed(learned):
     assert without is not None
     assert without.lines == tuple(line for line in with_draft.lines if SAID[UNSEEN] not in line)
     assert max(with_draft.support, without.support) < 0.6
+
+
+def test_what_the_session_saw_itself_is_known(learned):
+    """No other session looked at it."""
+    rules, pages = learned
+    sample = next(s for s in visits(40, 2) if meta(s.target, "url") == f"/g/{UNSEEN}")
+    before = (*sample.situation.past, (sample.situation.request.key, sample.target), ("get", ("main",)))
+    outcome = Outcome(rules.branch(sample), None, 1.0)
+    again = pages.document(replace(sample.situation, past=before), outcome, sample.situation.state)
+    assert again is not None
+    assert again.lines == without_changes(sample.target)
 
 
 def test_an_answer_of_a_kind_nobody_saw_is_left_to_others(learned):

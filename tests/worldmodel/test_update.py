@@ -52,7 +52,7 @@ def model(base: Path, tmp_path: Path) -> Path:
 def right_on_greeting(model: Model) -> bool:
     """Whether the latest record of the home page is the new one."""
     home = next(s for s in model.data.samples if s.situation.request.key == 'get "/"')
-    return any("Good to see you" in line for line in model.memory.at(home.situation, "")[0].target)
+    return any("Good to see you" in line for line in next(model.memory.at(home.situation, "")).target)
 
 
 def test_an_update_learns_the_new_and_tells_before_and_after(model: Path, drifted: Path) -> None:

@@ -21,8 +21,12 @@ def words_of(found: Sequence[Sample]) -> frozenset[str]:
 
 
 def plain_requests(found: Sequence[Sample], branch: Mapping[int, str]) -> list[int]:
-    """Places of browser requests; of a kind of answer that comes without bugs too, those without."""
+    """Places of browser requests; of a kind of answer that comes without bugs too, those without.
+
+    What a browser filled in again is no part of what an app answers.
+    """
     asked_for = [n for n, s in enumerate(found) if s.index > 0 and s.situation.interface == "browser"]
+    asked_for = [n for n in asked_for if not found[n].situation.restored]
     spoiled = {n for n in asked_for if any(line.startswith("@event ") for line in found[n].target)}
     total = Counter(branch[n] for n in asked_for)
     plain = Counter(branch[n] for n in asked_for if n not in spoiled)
@@ -47,6 +51,19 @@ def content(nodes: Sequence[Node]) -> tuple[Node, ...]:
 def page_before(situation: Situation) -> Lines:
     """The answer before this request."""
     return situation.past[-1][1] if situation.past else ()
+
+
+def seen_before(situation: Situation, url: str) -> Lines:
+    """The latest answer of this session at the address; without one, at the same address with another query."""
+    path = url.partition("?")[0]
+    other: Lines = ()
+    for _, lines in reversed(situation.past):
+        there = meta(lines, "url")
+        if there == url:
+            return lines
+        if not other and there.partition("?")[0] == path:
+            other = lines
+    return other
 
 
 def about_of(target: Lines, situation: Situation) -> str:

@@ -131,7 +131,8 @@ def _far(test: Test) -> float:
     kind = {"has": 0.3, "empty": 0.0, "is": 0.2, "least": 0.5, "same": 0.3, "above": 0.6}[test.how]
     kind += 0.3 * (isinstance(test.value, str) and test.how == "is")
     row = test.name.startswith(EACH)
-    # A page follows from its address and the state; what led there is the next best thing to say.
+    # A page follows from its address, then the state; what led there is the next best thing to say.
+    kind -= 0.5 * test.name.startswith("url.")
     kind += 0.4 * test.name.startswith(("asked.", "button", "group", "field.", "choice."))
     return (
         kind + 0.2 * test.name.count(">") + 0.1 * test.name.count(".") * (not row) + 0.2 * test.name.startswith("sum")

@@ -23,6 +23,8 @@ BELIEVED = 0.85
 POORLY = 0.6
 LEAST_LISTS = 4
 MAX_DEPTH = 12
+OWN = "*"
+"""Stands for the name of an element: its symbol."""
 MORE = 0.02
 """What figures of the page must add to what names alone explain."""
 _NUMBERS = re.compile(r"[0-9]")
@@ -37,9 +39,11 @@ class Part:
         held: Share of the examples in which that was told from others.
         text: What it says.
         below: What is below it.
-        shared: The name of a level that pages of several kinds have below such an element, instead of `below`.
+        shared: The name of a level that pages of several kinds have below such an element, instead of `below`; `OWN`
+            where that is the element's own.
         query: Which rows a list has; None where it is remembered as a whole.
         item: One row of it.
+        shown: Whether a list that has rows is there (1) or not (0); without a way, it is.
         memory: The name of what is remembered of it.
         remember: Share of examples that memory gets right.
         always: A list that is the same everywhere.
@@ -52,6 +56,7 @@ class Part:
     shared: str = ""
     query: ListRule | None = None
     item: Level | None = None
+    shown: Choice | None = None
     memory: str = ""
     remember: float = 0.0
     always: tuple[Instance, ...] = ()
@@ -63,6 +68,11 @@ class Level:
 
     shape: Shape
     parts: tuple[Part, ...] = ()
+
+
+def below_of(part: Part, node: Node, shared: Mapping[str, Level], mask: Mask) -> Level | None:
+    """The level below a single element."""
+    return part.below or shared.get(symbol(node, mask) if part.shared == OWN else part.shared)
 
 
 @dataclass
@@ -100,7 +110,7 @@ def learn_level(
     # Lists first: texts beside them may say how long they are.
     numbers = sorted(range(len(shape.places)), key=lambda n: (not shape.places[n].many, n))
     for number in numbers:
-        here = f"{place}/{number}"
+        here = f"{place}/{_called(shape, number)}"
         if shape.places[number].many:
             parts[number] = _learn_many(number, examples, mask, here, shared, depth)
         else:
@@ -108,6 +118,12 @@ def learn_level(
             parts[number] = _learn_one(number, examples, mask, here, shared, depth, before)
     shape, parts = _lists_of_one(shape, parts, examples, mask, place, shared, depth)
     return Level(shape, tuple(parts))
+
+
+def _called(shape: Shape, number: int) -> str:
+    """A name for a place that it also has where others come before it: what was seen there is remembered by it."""
+    names = [label(one.name) for one in shape.places]
+    return names[number] if names.count(names[number]) == 1 else f"{names[number]} {number}"
 
 
 def _lists_of_one(
@@ -122,7 +138,7 @@ def _lists_of_one(
         lists = [ListExample(example.names, list(example.divided.get(number, []))) for example in examples]
         if sum(bool(one.instances) for one in lists) < LEAST_LISTS:
             continue
-        changed = _learn_many(number, examples, mask, f"{place}/{number}", shared, depth)
+        changed = _learn_many(number, examples, mask, f"{place}/{_called(shape, number)}", shared, depth)
         if changed.query is None or changed.query.sure < BELIEVED or changed.item is None:
             continue
         if min((one.text.sure for one in changed.item.parts if one.text is not None), default=0.0) > rule.sure:
@@ -139,8 +155,8 @@ def _learn_one(
     found = [(example, example.divided[number][0][0]) for example in examples if number in example.divided]
     text = _learn_late(number, found, mask, above)
     names = {symbol(node, mask) for _, node in found}
-    if len(names) == 1 and names <= shared:
-        return Part(there, held, text, shared=names.pop(), memory=place)
+    if names and names <= shared:
+        return Part(there, held, text, shared=names.pop() if len(names) == 1 else OWN, memory=place)
     below = None
     if depth < MAX_DEPTH and any(node.kids for _, node in found):
         nested = [Example(e.names, node.kids, e.about, kids_of(e.before.get(number)), e.figures) for e, node in found]
@@ -220,6 +236,7 @@ def _learn_many(
     query = learn_list(lists)
     if query is None:
         return Part(there, held, memory=place, remember=remember)
+    shown = _shown(query, examples, number)
     rows: list[Example] = []
     for example, found in zip(examples, lists, strict=True):
         example.names.add(called(place, query.run(example.names)[1]))
@@ -230,7 +247,13 @@ def _learn_many(
     step = max(1, len(rows) // MOST_ROWS)
     name = f"{query.collection} {min((mask(i[0].text) for f in lists for i in f.instances), default='')}"
     item = learn_level(rows[::step], mask, name, shared, depth + 1) if rows and depth < MAX_DEPTH else None
-    return Part(there, held, query=query, item=item, memory=place, remember=remember)
+    return Part(there, held, query=query, item=item, memory=place, remember=remember, shown=shown)
+
+
+def _shown(query: ListRule, examples: Sequence[Example], number: int) -> Choice | None:
+    """Whether a list is there where it has rows: a summary of the cart is beside the order, not beside the cart."""
+    seen = [(e.names, int(number in e.divided)) for e in examples if query.applies(e.names) and query.run(e.names)[0]]
+    return grow(seen)[0] if any(not way for _, way in seen) else None
 
 
 def called(place: str, figures: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -8,6 +8,7 @@ attribute gives is remembered: which row was ever seen before which.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -267,7 +268,7 @@ def bind(example: ListExample, collection: str, pool: Sequence[str]) -> list[str
     out: list[str] = []
     for instance in example.instances:
         words = atoms(instance)
-        score = {key: sum(1.0 / often[text] for text in words & texts[key]) for key in pool if key not in out}
+        score = {key: math.fsum(1.0 / often[text] for text in words & texts[key]) for key in pool if key not in out}
         best = max(score, key=lambda key: (score[key], key), default="")
         if not score.get(best, 0.0):
             return None

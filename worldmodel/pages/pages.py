@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,13 +20,15 @@ from worldmodel.pages.answers import (
     content,
     page_before,
     plain_requests,
+    seen_before,
     without_changes,
     words_of,
 )
-from worldmodel.pages.levels import Example, Level, everywhere, learn_level
+from worldmodel.pages.levels import OWN, Example, Level, everywhere, learn_level
 from worldmodel.pages.names import Names, open_names, sums
-from worldmodel.pages.nodes import SEP, URL, Node, read, url_of, walk, write
-from worldmodel.pages.shape import Shape, symbol
+from worldmodel.pages.nodes import URL, Node, read, url_of, write
+from worldmodel.pages.shape import Shape
+from worldmodel.pages.sharing import learn_shared
 from worldmodel.pages.writer import Memory, Recorder, Writer
 from worldmodel.requests import Request
 from worldmodel.rules.branches import operation
@@ -40,10 +41,8 @@ from worldmodel.session import Sample, Situation
 MOST = 72
 """Examples that one kind of answer is learned from."""
 LEAST_CHECKS = 9
-LEAST_KINDS = 3
-MOST_SHARED = 100
-"""Examples of a shared level."""
-_FRAME = ("banner", "contentinfo")
+MOST_MASKED = 65_536
+"""Texts whose wording is kept at hand."""
 MOST_CHECKS = 30
 """Further examples that a kind is tried on."""
 PER_ADDRESS = 3
@@ -59,6 +58,8 @@ class Written:
     """Share in [0, 1] of recorded answers, not learned from, that came out right with as much support."""
     support: float = 1.0
     """Of the least sure part, in [0, 1]."""
+    kind: str = ""
+    """The kind of page."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ class Pages:
         shared: Levels below elements that several kinds of pages have, by the element's symbol.
         memory: What pages showed that no rule tells.
         words: Plain words that rows hold, while programs are learned.
+        tried: By kind, which recorded answers its program was tried on, after learning.
+        trials: The program that was tried, where another has been learned from those answers too.
     """
 
     relations: Relations
@@ -120,6 +123,9 @@ class Pages:
     shared: dict[str, Level] = field(default_factory=dict)
     memory: Memory = field(default_factory=dict)
     words: frozenset[str] = field(default=frozenset(), compare=False)
+    tried: dict[str, list[int]] = field(default_factory=dict, compare=False)
+    trials: dict[str, Page] = field(default_factory=dict, compare=False)
+    _masked: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     # -- learning --------------------------------------------------------------------------------------
 
@@ -143,18 +149,29 @@ class Pages:
             recorded = [(found[n], branch[n]) for n in numbers]
             picked[kind] = self._pick(recorded, Rng(seed, "page", kind))
             examples[kind] = self._examples([recorded[i] for i in picked[kind]])
-        self._learn_shared(examples)
+        self.shared |= learn_shared(examples, self._mask)
         for kind, numbers in sorted(by_kind.items()):
-            recorded, mine = ([(found[n], branch[n]) for n in numbers], examples.pop(kind))
-            chosen = picked[kind]
-            if len(recorded) - len(chosen) < LEAST_CHECKS <= len(recorded):
+            mine = examples.pop(kind)
+            kept = list(range(len(mine)))
+            if len(numbers) - len(mine) < LEAST_CHECKS <= len(numbers):
                 # Too few are left over to try it on: it is tried on a third after being learned from the rest.
-                kept = [at for at in range(len(chosen)) if at % 3]
-                self._learn_page(kind, [mine[at] for at in kept])
-                self._remember(recorded, frozenset(chosen[at] for at in kept), kind)
-            self._learn_page(kind, mine)
-            if len(recorded) - len(chosen) >= LEAST_CHECKS or len(recorded) < LEAST_CHECKS:
-                self._remember(recorded, frozenset(chosen), kind)
+                kept = [at for at in kept if at % 3]
+            self._learn_page(kind, [mine[at] for at in kept])
+            recorded = [(found[n], branch[n]) for n in numbers]
+            self._remember(recorded, kind)
+            known = {picked[kind][at] for at in kept}
+            left = [at for at in range(len(numbers)) if at not in known]
+            left = left[:: max(1, len(left) // MOST_CHECKS)] if len(numbers) >= LEAST_CHECKS else []
+            self._try([recorded[at] for at in left], kind)
+            self.tried[kind] = [numbers[at] for at in left]
+            if len(kept) < len(mine):
+                self.trials[kind] = self.pages[kind]
+                self._learn_page(kind, mine)
+                self._remember(recorded, kind)
+
+    def on_trial(self) -> Pages:
+        """Programs that were not learned from what they were tried on (`tried`)."""
+        return replace(self, pages={**self.pages, **self.trials})
 
     def kind(self, target: Lines, situation: Situation) -> str:
         """The kind of a recorded answer: its address without entities, and what it begins with."""
@@ -214,59 +231,29 @@ class Pages:
             example.names.add({name: example.names.value(name) for name in made})
         return examples
 
-    def _learn_shared(self, examples: Mapping[str, Sequence[Example]]) -> None:
-        """Levels below elements that pages of several kinds have: from more examples, and only once."""
-        found: dict[str, dict[str, list[Example]]] = defaultdict(dict)
-        for kind, members in sorted(examples.items()):
-            for example in members:
-                before = {symbol(node, self._mask): node for node in walk(example.kept)}
-                for node in walk(example.kids):
-                    if node.kids and node.role != URL and (node.text.split(SEP)[0] or node.role in _FRAME):
-                        name = symbol(node, self._mask)
-                        kept = before[name].kids if name in before else ()
-                        nested = Example(example.names, node.kids, example.about, kept, example.figures)
-                        found[name].setdefault(kind, []).append(nested)
-        every = {name: kinds for name, kinds in found.items() if len(kinds) >= LEAST_KINDS and self._alike(kinds)}
-        for name, kinds in sorted(every.items()):
-            # As many different contents as there are: what is seldom said is said in one of them.
-            contents: dict[str, list[Example]] = defaultdict(list)
-            for one in (one for some in zip_longest(*kinds.values()) for one in some if one is not None):
-                contents[repr(one.kids)].append(one)
-            spread = [one for some in zip_longest(*contents.values()) for one in some if one is not None][:MOST_SHARED]
-            others = frozenset(every) - {name}
-            self.shared[name] = learn_level(spread, self._mask, f"shared {name}", others, 1)
-
-    def _alike(self, kinds: Mapping[str, Sequence[Example]]) -> bool:
-        """Whether what is below is much the same in all of them."""
-        sets = [{symbol(kid, self._mask) for one in members for kid in one.kids} for members in kinds.values()]
-        usual = Counter(name for one in sets for name in one)
-        common = {name for name, count in usual.items() if 2 * count > len(sets)}
-        return sum(2 * len(one & common) >= len(common) > 0 for one in sets) >= 0.8 * len(sets)
-
-    def _remember(self, found: Sequence[tuple[Sample, str]], picked: frozenset[int], kind: str) -> None:
-        """What the latest answers show; and, before it is remembered, how often programs get one right."""
+    def _remember(self, found: Sequence[tuple[Sample, str]], kind: str) -> None:
+        """What the latest answers about each thing show."""
         latest: dict[str, list[int]] = defaultdict(list)
         for number, (sample, _) in enumerate(found):
             latest[about_of(sample.target, sample.situation)].append(number)
-        shown = {number for numbers in latest.values() for number in numbers[-2:]}
-        asked_for = [number for number in range(len(found)) if number not in picked]
-        asked_for = asked_for[:: max(1, len(asked_for) // MOST_CHECKS)]
-        right: dict[str, list[int]] = {}
         recorder = Recorder(self.memory, self._mask, self.shared)
-        for number in sorted(shown | set(asked_for)):
+        for number in sorted(number for numbers in latest.values() for number in numbers[-2:]):
             sample, branch = found[number]
             after = apply(sample.situation.state, read_delta(sample.target))
-            if number in asked_for:
-                written = self.document(sample.situation, Outcome(branch, None, 1.0), after, (), sample.group)
-                if written is not None:
-                    counts = right.setdefault(bin_of(written.support), [0, 0])
-                    counts[0] += written.lines == without_changes(sample.target)
-                    counts[1] += 1
-            if number in shown:
-                names = self._names(sample.situation, after, meta(sample.target, "url"), branch)
-                nodes = content(read(sample.target, sample.situation.interface))
-                about = about_of(sample.target, sample.situation)
-                recorder.take(self.pages[kind].level, names, nodes, about, sample.group)
+            names = self._names(sample.situation, after, meta(sample.target, "url"), branch)
+            nodes = content(read(sample.target, sample.situation.interface))
+            recorder.take(self.pages[kind].level, names, nodes, about_of(sample.target, sample.situation), sample.group)
+
+    def _try(self, found: Sequence[tuple[Sample, str]], kind: str) -> None:
+        """How often programs get answers right that they were not learned from, by how sure they are."""
+        right: dict[str, list[int]] = {}
+        for sample, branch in found:
+            after = apply(sample.situation.state, read_delta(sample.target))
+            written = self.document(sample.situation, Outcome(branch, None, 1.0), after, (), sample.group)
+            if written is not None:
+                counts = right.setdefault(bin_of(written.support), [0, 0])
+                counts[0] += written.lines == without_changes(sample.target)
+                counts[1] += 1
         checked = {bin_: (counts[0], counts[1]) for bin_, counts in right.items()}
         self.pages[kind] = replace(self.pages[kind], checked=checked)
 
@@ -310,7 +297,12 @@ class Pages:
         return open_names(values, after, self.relations)
 
     def _mask(self, text: str) -> str:
-        return self.known.mask(text)
+        found = self._masked.get(text)
+        if found is None:
+            if len(self._masked) > MOST_MASKED:
+                self._masked.clear()
+            found = self._masked[text] = self.known.mask(text)
+        return found
 
     # -- writing ---------------------------------------------------------------------------------------
 
@@ -335,25 +327,31 @@ class Pages:
             return None
         names = self._names(situation, after, url, outcome.branch)
         about = url.partition("?")[0] or situation.request.key
-        writer = Writer(self.memory, self._mask, self.shared, without)
+        before = seen_before(situation, url)
+        writer = Writer(self.memory, self._mask, self.shared, without, meta(before, "url") == url)
         kept = content(read(page_before(situation), situation.interface))
         guess = content(read(draft, situation.interface))
+        earlier = content(read(before, situation.interface))
         nodes: list[Node] = []
         for _ in range(2 if self._late(page.level) else 1):
             if nodes:
                 names.add(everywhere(nodes, self._mask))
-            nodes, one = writer.level(page.level, names, about, kept, guess)
+            nodes, one = writer.level(page.level, names, about, kept, guess, earlier)
         if situation.interface == "browser":
             nodes = [*(node for node in read((f"@url {dump(url)}",), "browser")), *nodes]
-        return Written(write(nodes, situation.interface), page.sure(min(sure, one)), min(sure, one))
+        return Written(write(nodes, situation.interface), page.sure(min(sure, one)), min(sure, one), kind)
 
-    def _late(self, level: Level | None) -> bool:
+    def _late(self, level: Level | None, own: bool = True) -> bool:
         """Whether anything in it needs figures of the whole page."""
-        return level is not None and any(
-            (part.text is not None and part.text.late > 1)
-            or any(map(self._late, (part.below, part.item, self.shared.get(part.shared))))
-            for part in level.parts
-        )
+        if level is None:
+            return False
+        for part in level.parts:
+            shared = self.shared.values() if part.shared == OWN and own else (self.shared.get(part.shared),)
+            if part.text is not None and part.text.late > 1:
+                return True
+            if any(self._late(one, own and part.shared != OWN) for one in (part.below, part.item, *shared)):
+                return True
+        return False
 
     def _url(self, situation: Situation, after: StateView, kind: str) -> tuple[str | None, float]:
         if situation.interface == "tools":
@@ -364,5 +362,5 @@ class Pages:
         if rule.same:
             return asked_url(situation.request), 1.0
         names = self._names(situation, after, "")
-        nodes, sure = Writer(self.memory, self._mask, self.shared).level(rule.level, names, "", (), ())
+        nodes, sure = Writer(self.memory, self._mask, self.shared).level(rule.level, names, "")
         return (url_of(nodes[0]), sure) if nodes else (None, 0.0)

@@ -26,6 +26,8 @@ from worldmodel.pages.names import Names
 from worldmodel.rules.relations import Relations
 
 MOST_COLLECTIONS = 4
+SEARCHES = 0.8
+"""Share of the searches that a condition on words must hold for."""
 FEW = 3
 """Lists of which an order says nothing."""
 _WAYS = ("as is", "whole number", "cents")
@@ -130,12 +132,23 @@ def _conditions(examples: Sequence[ListExample], collection: str) -> tuple[Condi
             if kind is int:
                 tried += [Condition(field, how, name, way) for how in ("least", "most") for way in _WAYS[1:]]
     out: list[Condition] = []
-    for one in sorted(tried, key=lambda c: (c.how != "is", _far(c.name), c.field, c.how, c.way)):
-        if _useful(one, examples, collection) and not any(
-            kept.name == one.name and one.how in (kept.how, "words") for kept in out
-        ):
+    for one in sorted(tried, key=lambda c: (c.how == "some", c.how != "is", _far(c.name), c.field, c.how, c.way)):
+        if any(kept.name == one.name and one.how in (kept.how, "words") for kept in out):
+            continue
+        if _useful(one, examples, collection) and (one.how != "some" or _leaves_out(one, out, examples, collection)):
             out.append(one)
     return tuple(out)
+
+
+def _leaves_out(one: Condition, others: Sequence[Condition], examples: Sequence[ListExample], collection: str) -> bool:
+    """Whether some list lacks rows for this alone, and has just as many as it should then have."""
+    without, narrowed = (ListRule(collection, tuple(kept)) for kept in (others, (*others, one)))
+    for example in examples:
+        if one.wanted(example.names) is not None:
+            count = len(example.keys)
+            if len(narrowed.select(example.names)) == count < len(without.select(example.names)):
+                return True
+    return False
 
 
 def _referring(names: Names, collection: str) -> list[str]:
@@ -148,7 +161,7 @@ def _referring(names: Names, collection: str) -> list[str]:
 
 
 def _may_ask(name: str) -> bool:
-    return name.startswith(("url.", "query.", "argument.", "login")) and name.count(">") < 1
+    return name.startswith(("url.", "query.", "argument.", "login")) and ">" not in name and "<" not in name
 
 
 def _fields(names: Names, collection: str) -> dict[str, type]:
@@ -170,12 +183,14 @@ def _useful(one: Condition, examples: Sequence[ListExample], collection: str) ->
         right += all(one.holds(table[key], key, wanted, example.names) for key in example.keys)
         if active <= 6:
             narrow += any(not one.holds(row, key, wanted, example.names) for key, row in table.items())
-        if active > 8 and right < 0.8 * active:
+        if active > 8 and right < 0.7 * active:
             return False
     if one.how == "some":
         # Most rows have some of everything: only a mark that is there or not says that this was asked.
         return active == right >= 2 and narrow > 0 and len(seen) == 1
-    return active >= 2 and right >= HOLDS * active and narrow > 0 and (len(seen) > 1 or active >= 4)
+    # A search also finds by words that no row holds.
+    holds = SEARCHES if one.how == "words" else HOLDS
+    return active >= 2 and right >= holds * active and narrow > 0 and (len(seen) > 1 or active >= 4)
 
 
 def _finish(rule: ListRule, examples: Sequence[ListExample]) -> ListRule | None:
@@ -202,6 +217,8 @@ def _order(rule: ListRule, full: Sequence[ListExample]) -> ListRule:
         switched = _switch(rule, full)
         if switched is not None and switched[1] > share + 0.01:
             rule = switched[0]
+    if not rule.order.by and not rule.switch and _as_kept(full, rule.collection):
+        return replace(rule, order=Order(AS_KEPT))
     groups: dict[str, list[ListExample]] = {}
     for example in full:
         if not _order_of(rule, example.names).by:
@@ -214,6 +231,19 @@ def _order(rule: ListRule, full: Sequence[ListExample]) -> ListRule:
         if not all(_agrees(ranks, example.keys) for example in group):
             others.append((value, merge_ranks(_whole(rule, group))))
     return replace(rule, ranks=ranks, others=tuple(others))
+
+
+def _as_kept(full: Sequence[ListExample], collection: str) -> bool:
+    """Whether rows as they came tell more lists than an order remembered from the other lists."""
+    many = [example for example in full if len(example.keys) > 1]
+    kept = told = 0
+    for at, example in enumerate(many):
+        table, shown = example.names.state.get(collection), set(example.keys)
+        kept += [key for key in table if key in shown] == example.keys if isinstance(table, dict) else 0
+        if at < 2:
+            ranks = merge_ranks([one.keys for one in many[1 - at :: 2]])
+            told += sum(set(one.keys) <= set(ranks) and _agrees(ranks, one.keys) for one in many[at::2])
+    return kept > told
 
 
 def _agrees(ranks: Sequence[str], keys: Sequence[str]) -> bool:

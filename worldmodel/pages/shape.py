@@ -24,6 +24,7 @@ CELLS = 3
 VARIED = 4
 """Wordings of one place, from which on a new one in its role is taken to be there too."""
 START = "^"
+_THING = "*"
 
 Mask = Callable[[str], str]
 Symbols = Sequence[str]
@@ -146,6 +147,9 @@ def _same_built(examples: Sequence[Sequence[Node]], rows: Sequence[Symbols]) -> 
     for kids, row in zip(examples, rows, strict=True):
         for (a, left), (b, right) in pairwise(zip(kids, row, strict=True)):
             if left in varied and right in varied and (built := _build(a)) is not None and built == _build(b):
+                out |= {left, right}
+            # Things of which one is chosen.
+            if left != right and _THING in left and left.rpartition(SEP)[0] == right.rpartition(SEP)[0]:
                 out |= {left, right}
     return out
 

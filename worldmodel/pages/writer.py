@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from envsim.types import JsonValue
-from worldmodel.pages.levels import BELIEVED, Level, Part, beside, called, kids_of, text_of
-from worldmodel.pages.lists import MANY, Instance, ListExample, ListRule, bind, bind_by_key
+from worldmodel.pages.levels import BELIEVED, Level, Part, below_of, beside, called, kids_of, text_of
+from worldmodel.pages.lists import AS_KEPT, MANY, Instance, ListExample, ListRule, bind, bind_by_key
 from worldmodel.pages.names import Names, row_names
 from worldmodel.pages.nodes import Node
 from worldmodel.pages.shape import Mask
@@ -48,7 +48,7 @@ class Recorder:
             node = instances[0][0]
             if part.text is None or part.text.sure < 1.0:
                 remember(self.memory, part.memory, about, group, [(Node(node.role, node.text),)])
-            below = part.below or self.shared.get(part.shared)
+            below = below_of(part, node, self.shared, self.mask)
             if below is not None:
                 self.take(below, names, node.kids, about, group)
 
@@ -80,11 +80,14 @@ class Writer:
     shared: Mapping[str, Level]
     without: str | None = None
     """A group whose memories do not count: in training, nobody may be told their own answer."""
+    same: bool = False
+    """Whether what the session saw at the address (`earlier`) was there with the same query."""
     lists: dict[tuple[str, str], tuple[list[Node], float, Mapping[str, JsonValue]]] = field(default_factory=dict)
 
     def level(
-        self, level: Level, names: Names, about: str, kept: Sequence[Node], draft: Sequence[Node]
-    ) -> tuple[list[Node], float]:
+        self, level: Level, names: Names, about: str, kept: Sequence[Node] = (), draft: Sequence[Node] = (),
+        earlier: Sequence[Node] = (),
+    ) -> tuple[list[Node], float]:  # fmt: skip
         """The nodes of a level, and the support of its least sure part.
 
         Args:
@@ -93,47 +96,53 @@ class Writer:
             about: What it is about.
             kept: The same level of the page before.
             draft: The same level of another guess, for what nothing else tells.
+            earlier: The same level of what the session saw at this address.
         """
-        before = level.shape.divide(kept, self.mask) if kept else {}
-        guess = level.shape.divide(draft, self.mask) if draft else {}
+        pages = tuple(level.shape.divide(page, self.mask) if page else {} for page in (kept, draft, earlier))
         out: dict[int, list[Node]] = {}
         sures: dict[int, float] = {}
         for number, part in enumerate(level.parts):
             if level.shape.places[number].many:
-                out[number], sures[number] = self._many(part, names, about, guess.get(number))
+                _, guess, seen = (page.get(number) for page in pages)
+                out[number], sures[number] = self._many(part, names, about, guess, seen)
         late = {n: part.text.late for n, part in enumerate(level.parts) if part.text is not None}
         for n in sorted(late, key=lambda n: (late[n] > 0, n)):
             known = names
             if late[n] == 1:
                 there = {m: [(nodes[0],)] for m, nodes in out.items() if nodes and m in late and m < n}
                 known = names.child(beside(there, self.mask))
-            out[n], sures[n] = self._one(level.parts[n], level, n, known, about, before, guess)
+            out[n], sures[n] = self._one(level.parts[n], level.shape.places[n].role, known, about, [
+                page.get(n) for page in pages
+            ])  # fmt: skip
         nodes = [node for number in range(len(level.parts)) for node in out.get(number, ())]
         return nodes, min(sures.values(), default=1.0)
 
     def _one(
-        self, part: Part, level: Level, number: int, names: Names, about: str,
-        before: Mapping[int, list[Instance]], guess: Mapping[int, list[Instance]],
-    ) -> tuple[list[Node], float]:  # fmt: skip
+        self, part: Part, role: str, names: Names, about: str, pages: Sequence[list[Instance] | None]
+    ) -> tuple[list[Node], float]:
         if not part.there.decide(names)[0] or part.text is None:
             return [], part.held
-        known = self._known(part.memory, about)
-        text, sure = part.text.render(names, text_of(known), text_of(before.get(number)))
+        kept, guess, earlier = pages
+        # What this session saw is nearer to it than what any other did.
+        known = earlier or self._known(part.memory, about)
+        text, sure = part.text.render(names, text_of(known), text_of(kept))
         if text is None:
-            text = text_of(guess.get(number))
+            text = text_of(guess)
             if text is None:
                 return [], 0.0
             sure = 0.3
         kids: list[Node] = []
-        below = part.below or self.shared.get(part.shared)
+        below = below_of(part, Node(role, text), self.shared, self.mask)
         if below is not None:
-            kept, draft = kids_of(before.get(number)), kids_of(guess.get(number))
-            kids, one = self.level(below, names, about, kept, draft)
+            kids, one = self.level(below, names, about, *(kids_of(page) for page in pages))
             sure = min(sure, one)
-        return [Node(level.shape.places[number].role, text, tuple(kids))], min(sure, part.held)
+        return [Node(role, text, tuple(kids))], min(sure, part.held)
 
-    def _many(self, part: Part, names: Names, about: str, guess: list[Instance] | None) -> tuple[list[Node], float]:
-        known = self._known(part.memory, where(names)) or self._known(part.memory, about)
+    def _many(
+        self, part: Part, names: Names, about: str, guess: list[Instance] | None, earlier: list[Instance] | None
+    ) -> tuple[list[Node], float]:
+        here, there = (earlier, None) if self.same else (None, earlier)
+        known = here or self._known(part.memory, where(names)) or there or self._known(part.memory, about)
         sure = part.query.sure if part.query is not None else 0.0
         if (
             part.query is not None
@@ -141,9 +150,12 @@ class Writer:
             and part.query.applies(names)
             and (sure >= min(BELIEVED, part.remember) or known is None)
         ):
+            if part.shown is not None and not part.shown.decide(names)[0]:
+                return [], min(sure, part.held)
             cached = self.lists.get((part.memory, about))
             if cached is None:
-                cached = self.lists[part.memory, about] = self._rows(part.query, part.item, names, guess)
+                cached = self._rows(part.query, part.item, names, guess, earlier)
+                self.lists[part.memory, about] = cached
             names.add(called(part.memory, cached[2]))
             return cached[0], cached[1]
         if not part.there.decide(names)[0]:
@@ -160,16 +172,29 @@ class Writer:
         return next((instances for group, instances in reversed(entries) if group != self.without), None)
 
     def _rows(
-        self, query: ListRule, item: Level, names: Names, guess: list[Instance] | None
-    ) -> tuple[list[Node], float, Mapping[str, JsonValue]]:
+        self, query: ListRule, item: Level, names: Names, guess: list[Instance] | None,
+        earlier: list[Instance] | None,
+    ) -> tuple[list[Node], float, Mapping[str, JsonValue]]:  # fmt: skip
         keys, figures = query.run(names)
-        found = ListExample(names, list(guess or []))
-        theirs = dict(zip(_keys(query, found), found.instances, strict=False)) if guess else {}
+        theirs, ours = (self._bound(query, names, found) for found in (guess, earlier))
+        if query.order.by in ("", AS_KEPT) and not query.switch:
+            keys = as_seen(keys, list(ours))
         out: list[Node] = []
         sure = query.sure
         for number, key in enumerate(keys):
             row = row_names(names, query.collection, key, number)
-            nodes, one = self.level(item, row, key, (), theirs.get(key, ()))
+            nodes, one = self.level(item, row, key, (), theirs.get(key, ()), ours.get(key, ()))
             out += nodes
             sure = min(sure, one)
         return out, sure, figures
+
+    def _bound(self, query: ListRule, names: Names, found: list[Instance] | None) -> dict[str, Instance]:
+        return dict(zip(_keys(query, ListExample(names, found)), found, strict=False)) if found else {}
+
+
+def as_seen(keys: Sequence[str], seen: Sequence[str]) -> list[str]:
+    """The keys, those that were seen before in the order in which they were, the others in their places."""
+    here = set(keys)
+    again = iter([key for key in seen if key in here])
+    known = set(seen)
+    return [next(again) if key in known else key for key in keys]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 
 from worldmodel.document import Lines, body, meta
 from worldmodel.requests import Request
@@ -21,6 +22,7 @@ SAME = "="
 ANNOUNCED = ("alert ", "status ", "dialog ")
 
 
+@lru_cache(maxsize=16384)
 def operation(request: Request, known: Known) -> str:
     """What kind of request it is."""
     head, *rest = request.lines

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from envsim.state import StateView
 from envsim.types import JsonValue
@@ -37,25 +38,11 @@ class Known:
 
     def mask(self, text: str) -> str:
         """`text` with names of things and numbers as ``*``."""
-        return self.cut(text)[0]
+        return _cut(self, text)[0]
 
-    def cut(self, text: str) -> tuple[str, list[str]]:
+    def cut(self, text: str) -> tuple[str, tuple[str, ...]]:
         """`mask`, and the names of things in their order."""
-        starts = [match.start() for match in _STARTS.finditer(text)]
-        ends = [match.end() for match in _STARTS.finditer(text)]
-        out, at = "", 0
-        names: list[str] = []
-        for start in starts:
-            if start < at:
-                continue
-            first = bisect_right(ends, start)
-            end = next(
-                (end for end in reversed(ends[first : first + _MOST_WORDS]) if text[start:end] in self.strings), 0
-            )
-            if end:
-                out, at = out + text[at:start] + "*", end
-                names.append(text[start:end])
-        return NUMBER.sub("*", out + text[at:]), names
+        return _cut(self, text)
 
     def address(self, url: str) -> str:
         """A URL with entities as ``*``, and of its query what is not typed."""
@@ -63,3 +50,20 @@ class Known:
         parts = ["*" if part.isdigit() or part in self.strings else part for part in path.split("/")]
         words = [pair for pair in query.split("&") if pair and re.fullmatch(r"[a-z_]+=[a-z_-]+", pair)]
         return "/".join(parts) + ("?" + "&".join(sorted(words)) if words else "")
+
+
+@lru_cache(maxsize=65536)
+def _cut(known: Known, text: str) -> tuple[str, tuple[str, ...]]:
+    spans = [match.span() for match in _STARTS.finditer(text)]
+    ends = [end for _, end in spans]
+    out, at = "", 0
+    names: list[str] = []
+    for start, _ in spans:
+        if start < at:
+            continue
+        first = bisect_right(ends, start)
+        end = next((end for end in reversed(ends[first : first + _MOST_WORDS]) if text[start:end] in known.strings), 0)
+        if end:
+            out, at = out + text[at:start] + "*", end
+            names.append(text[start:end])
+    return NUMBER.sub("*", out + text[at:]), tuple(names)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from envsim.state import StateView, split_path
 from envsim.types import JsonValue, StateDelta
@@ -83,8 +83,15 @@ class Relations:
                 names[table] = found
         return cls(links, twins, names)
 
-    def called(self, state: StateView, text: str) -> Iterator[tuple[str, str]]:
+    def called(self, state: StateView, text: str) -> tuple[tuple[str, str], ...]:
         """(collection, key) of the rows that `text` is the key or a name of."""
+        known = self.index.of(state)
+        found: tuple[tuple[str, str], ...] | None = known.get(text)
+        if found is None:
+            found = known[text] = tuple(self._called(state, text))
+        return found
+
+    def _called(self, state: StateView, text: str) -> Iterator[tuple[str, str]]:
         for collection, table in state.items():
             if not isinstance(table, dict):
                 continue
@@ -104,13 +111,16 @@ class Relations:
                 number = found.get((field, int, int(key)), 0) if key.isdecimal() and len(key) < 16 else 0
                 yield f"{table}.{field}", number or found.get((field, str, key), 0)
 
-    def attributes(self, state: StateView, collection: str, key: str, depth: int = 2) -> dict[str, JsonValue]:
+    def attributes(self, state: StateView, collection: str, key: str, depth: int = 2) -> Mapping[str, JsonValue]:
         """All that is known of a row: its key as ``"@"``, its fields, and those of the rows it refers to.
 
         A field of a row that is referred to is named by the way there, e.g. ``"sku>variants.product>products.name"``.
         """
-        out: dict[str, JsonValue] = {}
-        self._collect(state, collection, key, depth, "", (), out)
+        known = self.index.of(state)
+        out: dict[str, JsonValue] | None = known.get((collection, key, depth))
+        if out is None:
+            out = known[collection, key, depth] = {}
+            self._collect(state, collection, key, depth, "", (), out)
         return out
 
     def _collect(

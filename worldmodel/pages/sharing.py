@@ -1,0 +1,65 @@
+"""Levels that several kinds of pages have below the same element: learned once, from more examples."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
+
+from worldmodel.pages.levels import Example, Level, learn_level
+from worldmodel.pages.nodes import SEP, URL, walk
+from worldmodel.pages.shape import Mask, symbol
+
+LEAST_KINDS = 3
+MOST_SHARED = 100
+"""Examples of a shared level."""
+_FRAME = ("banner", "contentinfo")
+_THING = "*"
+
+
+def learn_shared(examples: Mapping[str, Sequence[Example]], mask: Mask) -> dict[str, Level]:
+    """By the element's symbol, the levels below elements that pages of several kinds have.
+
+    What speaks of a thing, or is there twice on a page, belongs to a row: only beside its list is it explained.
+    """
+    found: dict[str, dict[str, list[Example]]] = defaultdict(dict)
+    rows: set[str] = set()
+    for kind, members in sorted(examples.items()):
+        for example in members:
+            before = {symbol(node, mask): node for node in walk(example.kept)}
+            often = Counter(symbol(node, mask) for node in walk(example.kids))
+            for node in walk(example.kids):
+                if node.kids and node.role != URL and (node.text.split(SEP)[0] or node.role in _FRAME):
+                    name = symbol(node, mask)
+                    rows |= {name} if often[name] > 1 or _THING in name else set()
+                    kept = before[name].kids if name in before else ()
+                    nested = Example(example.names, node.kids, example.about, kept, example.figures)
+                    found[name].setdefault(kind, []).append(nested)
+    names = {name for name in found if name not in rows and len(found[name]) >= LEAST_KINDS}
+    names = {name for name in names if _alike(found[name], mask)}
+    out = {}
+    for name in sorted(names):
+        spread = _spread(_in_turn(found[name].values()), mask)[:MOST_SHARED]
+        out[name] = learn_level(spread, mask, f"shared {name}", frozenset(names - {name}), 1)
+    return out
+
+
+def _in_turn(groups: Iterable[Sequence[Example]]) -> list[Example]:
+    """One of each group, then the next of each."""
+    return [one for some in zip_longest(*groups) for one in some if one is not None]
+
+
+def _spread(found: Iterable[Example], mask: Mask) -> list[Example]:
+    """Those built otherwise in turn, of each the different contents first: what is seldom there is seen as often."""
+    built: dict[tuple[str, ...], dict[str, list[Example]]] = defaultdict(lambda: defaultdict(list))
+    for one in found:
+        built[tuple(symbol(node, mask) for node in one.kids)][repr(one.kids)].append(one)
+    return _in_turn([_in_turn(list(contents.values())) for contents in built.values()])
+
+
+def _alike(kinds: Mapping[str, Sequence[Example]], mask: Mask) -> bool:
+    """Whether what is below is much the same in all of them."""
+    sets = [{symbol(kid, mask) for one in members for kid in one.kids} for members in kinds.values()]
+    usual = Counter(name for one in sets for name in one)
+    common = {name for name, count in usual.items() if 2 * count > len(sets)}
+    return sum(2 * len(one & common) >= len(common) > 0 for one in sets) >= 0.8 * len(sets)
