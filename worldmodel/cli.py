@@ -47,6 +47,8 @@ def train_command(
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     checkpoint_s: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 60.0,
+    rollouts: Annotated[int, typer.Option(min=0, help="Then learn from so many sessions on its own answers.")] = 0,
+    reinforce: Annotated[int, typer.Option(min=0, help="Then so many policy-gradient steps on changed elements.")] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Train a world model on TRACES. Resumes after a kill; does nothing where it is already done."""

@@ -22,7 +22,7 @@ from envsim.cli.common import progress
 from envsim.errors import ModelError, load_optional
 from envsim.rng import Rng
 from envsim.state import state_hash
-from worldmodel import dataset, render
+from worldmodel import dataset, phases, render
 from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import load_model, pick_device, read_vocabulary, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
@@ -33,6 +33,7 @@ from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, Vocabulary
 from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
+from worldmodel.rollouts import Taught
 from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample
 from worldmodel.support import Support, track_record
@@ -79,6 +80,10 @@ class Args:
     device: str = "auto"
     checkpoint_s: float = 60.0
     """Seconds between checkpoints."""
+    rollouts: int = 0
+    """Training sessions that are run again on the model's own answers, and learned from; 0: no such phase."""
+    reinforce: int = 0
+    """Policy-gradient steps on the F1 of changed elements; 0: no such phase."""
 
     def pace(self) -> Pace:
         """The part that is about optimising."""
@@ -130,6 +135,12 @@ def _lead(args: Args, team: Team) -> None:
         if team.count > 1:
             team.send(_message(key, found))
     log = optimise(network, found.examples, args.pace(), args.out, key, found.watched, team)
+    taught = Taught(
+        found.vocabulary, found.memory, found.stable, found.data.part(TRAIN), found.data.manifest["bugs"], args.seed
+    )  # fmt: skip
+    log |= phases.later(
+        network, found.examples, taught, args.pace(), args.out, key, log["steps"], args.rollouts, args.reinforce
+    )  # fmt: skip
     network.settle()
     network.eval()
     finish(args, key, found, network, log)
@@ -190,7 +201,7 @@ def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict
         **found.memory.programs(),
     }
     save_model(args.out, network, found.vocabulary, found.stable, extra)
-    for path in args.out.glob("checkpoint-*"):
+    for path in (*args.out.glob("checkpoint-*"), *args.out.glob("phase-*")):
         shutil.rmtree(path)
 
 
