@@ -218,7 +218,7 @@ def pages_of(lines: Lines, draft: Draft, memory: Memory) -> tuple[str, ...]:
     """What kind of answer one is, from the widest: its page, what it announces, what kind of draft it is from."""
     url = meta(lines, "url")
     if memory.rules is None or not url:
-        return ("",)
+        return ()
     place = memory.rules.known.address(url).partition("?")[0]
     said = draft.outcome.branch.partition(" ")[2] if draft.outcome is not None else ""
     return (place, f"\n{said}", f"\n{draft.kind}")

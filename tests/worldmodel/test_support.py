@@ -29,6 +29,7 @@ def sample(number: int, balance: int, group: str) -> Sample:
 
 
 SEEN = [sample(n, 100 + n, f"g{n}") for n in range(6)]
+TWICE = [*SEEN, *(sample(n, 100 + n, f"h{n}") for n in range(6))]
 
 
 def draft(number: int, balance: int) -> Draft:
@@ -37,9 +38,9 @@ def draft(number: int, balance: int) -> Draft:
 
 @pytest.fixture(scope="module")
 def support() -> Support:
-    """Names were always right in drafts made without a task's own records, balances one time in three."""
-    memory = Memory(SEEN, LEXICON)
-    pairs = [(draft(n, 100 + n if n % 3 == 0 else 7), SEEN[n]) for n in range(6)]
+    """Drafts had names that others had seen, always right, and balances that were either seen or made up and wrong."""
+    memory = Memory(TWICE, LEXICON)
+    pairs = [(draft(n % 6, 100 + n % 6 if n % 3 == 0 else 7), TWICE[n]) for n in range(12)]
     return Support(memory, track_record(pairs, memory))
 
 
