@@ -154,10 +154,28 @@ def candidates(lines: Sequence[Line], goal: Sequence[Span], url: str = "") -> li
             amounts.setdefault(text, number)
     out.append(Candidate(Action.call("go_back")))
     out += [Candidate(Action.call("goto", url=url))] if url else []
+    out += _alike(url, goal)
     out.append(Candidate(Action.answer()))
     for text, number in list(amounts.items())[:_MOST_AMOUNTS]:
         out.append(Candidate(Action.answer(f"${text}"), number, text))
     return out
+
+
+def _alike(url: str, goal: Sequence[Span]) -> list[Candidate]:
+    """The page of another value of the goal, where the address of this one is that of a value."""
+    path, _, last = url.partition("?")[0].rpartition("/")
+    if "-" not in last or all(_slug(span.text) != last for span in goal):
+        return []
+    return [
+        Candidate(Action.call("goto", url=f"{path}/{_slug(span.text)}"), -1, span.text, span)
+        for span in goal
+        if span.kind in ("name", "quote") and "-" in _slug(span.text) and _slug(span.text) != last
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _slug(text: str) -> str:
+    return "-".join(re.findall(r"[a-z0-9]+", text.lower()))
 
 
 def _about(number: int, line: Line, goal: Sequence[Span]) -> list[Candidate]:

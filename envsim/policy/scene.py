@@ -111,13 +111,15 @@ class _Look:
     def _kind(self, option: Candidate) -> str:
         name = option.action.name or ("answer value" if option.value is not None else "answer")
         if option.line < 0 or not option.action.name:
-            return name
+            return f"{name} alike" if option.span is not None else name
         line, masked = self.layout.lines[option.line], self.masked[option.line]
         if line.url:
             # A link is told by where it leads: what it is called is often the name of one thing.
             return f"{name} {line.role} {'*' if '*' in masked else ''}->{_leads(line.url, named='*' in masked)}"
         typed = f" {option.span.kind}" if option.span is not None else ""
-        return f"{name} {line.role} {masked}{typed}"
+        # "Quantity of *, Medium": what follows says more about the thing.
+        head, star, _ = masked.partition("*")
+        return f"{name} {line.role} {head}{star}{typed}"
 
     def _mask(self, text: str) -> str:
         for span in self.spans:
@@ -197,6 +199,9 @@ class _Look:
     def _own(self, number: int, option: Candidate, rank: int) -> Iterator[str]:
         kind, name = self.kinds[number], self._name(option)
         if option.line < 0:
+            if option.span is not None:
+                yield f"{kind} from {option.span.before}"
+                yield f"{kind} shown {any(option.span.within(line.name) for line in self.layout.lines)}"
             return
         line, region = self.layout.lines[option.line], self.layout.regions[option.line]
         mentions = self._near(option)

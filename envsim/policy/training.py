@@ -16,9 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from envsim.policy.features import COLUMNS, Choice, Reader
+from envsim.policy.layout import read_layout
 from envsim.policy.ranker import RankerPolicy, probabilities
 from envsim.rng import Rng
 from envsim.trace import Trace
+from envsim.types import Action
 
 BATCH = 32
 """Decisions of one step."""
@@ -29,19 +31,34 @@ Decision = tuple[Choice, int]
 
 
 def decisions(trace: Trace) -> list[Decision]:
-    """The decisions of a recorded session, those left out whose action is no candidate (a typed word of one's own)."""
+    """The decisions of a recorded session, those left out whose action is no candidate (a typed word of one's own).
+
+    Who went to an address that a link of the page leads to is taken to have followed it.
+    """
     out: list[Decision] = []
     reader: Reader | None = None
     for before, step in zip(trace.steps, trace.steps[1:], strict=False):
         if reader is None:
             reader = Reader(before.observation.goal or trace.header.goal)
         choice = reader.choice(before.observation)
-        done = step.action.to_call() if step.action is not None else ""
-        number = next((n for n, option in enumerate(choice.options) if option.action.to_call() == done), None)
+        number = _found(step.action, choice, before.observation.page) if step.action is not None else None
         if number is not None:
             out.append((choice, number))
             reader.took(number)
     return out
+
+
+def _found(action: Action, choice: Choice, page: str) -> int | None:
+    done = action.to_call()
+    for number, option in enumerate(choice.options):
+        if option.action.to_call() == done:
+            return number
+    if action.name == "goto":
+        lines = read_layout(page).lines
+        for number, option in enumerate(choice.options):
+            if option.action.name == "click" and lines[option.line].url == action.arguments.get("url"):
+                return number
+    return None
 
 
 def _learn(policy: RankerPolicy, data: Sequence[tuple[Decision, float]], rate: float, rng: Rng) -> float:

@@ -150,6 +150,22 @@ def test_a_task_that_is_solved_is_passed_over_once() -> None:
     assert asked == [{"easy"}] * 2, "where nothing else is left, it is played"
 
 
+def test_from_the_page_of_one_value_leads_a_way_to_that_of_another() -> None:
+    goal = spans("Add these two: Copper Kettle, Oak Lamp.")
+    made = {option.action.arguments.get("url") for option in candidates([], goal, "/p/copper-kettle?notice=added")}
+    assert "/p/oak-lamp" in made
+    assert "/p/copper-kettle" not in made
+    assert all(option.span is None for option in candidates([], goal, "/p/iron-pan"))
+
+
+def test_who_typed_the_address_of_a_link_followed_it() -> None:
+    shown = _demonstration("Copper Kettle", "Iron Pan", 1)
+    ((choice, number),) = decisions(shown)
+    typed = shown.steps[1].model_copy(update={"action": Action.call("goto", url="/p/copper-kettle")})
+    ((same, found),) = decisions(Trace(shown.header, (shown.steps[0], typed), None))
+    assert same.options[found] == choice.options[number]
+
+
 def test_copies_learn_alone_and_twins_together() -> None:
     policy = RankerPolicy()
     copy, twin = policy.copy(), policy.twin()
