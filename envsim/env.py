@@ -331,6 +331,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
         self._heard.tampered = self._heard.tampered or "".join(hits[:1])
 
     def _write(self, transition: Transition, action: Action | None = None, raw: str = "") -> None:
+        if not self._recorder.running:
+            return
         self._recorder.write(
             Step(
                 index=self._steps, action=action, raw=raw, observation=self.observation,

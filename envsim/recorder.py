@@ -65,6 +65,11 @@ class Recorder:
         )
         self._writer = TraceWriter(self._root, header, state=state)
 
+    @property
+    def running(self) -> bool:
+        """Whether a trace is open, so that a step would be written."""
+        return self._writer is not None
+
     def write(self, step: Step) -> None:
         """Append one step."""
         if self._writer is not None:

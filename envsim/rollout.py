@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,8 @@ from envsim.sandbox.seed import folder_hash
 from envsim.sandbox.spec import find_spec
 from envsim.state import state_hash
 from envsim.trace import TraceReader
-from envsim.types import Outcome
+from envsim.types import Action, Outcome
+from envsim.world import BatchedWorld, World
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,63 @@ def run_episode(
     assert env.outcome is not None
     # Where not even the task could be drawn, because its world did not start, there is none to name.
     return Rollout(name, env.task.id if env.task else task or "", seed, steps, env.outcome, session or "")
+
+
+def run_together(
+    envs: Sequence[TaskEnv], policies: Sequence[Policy], jobs: Sequence[tuple[str, int, int]]
+) -> Iterator[tuple[int, int, Rollout]]:
+    """Run episodes side by side, one in each environment at a time; worlds that can answer in batches do.
+
+    Args:
+        envs: As many episodes run at once. For batches, of one model.
+        policies: One per environment.
+        jobs: Of each episode: task, task seed, seed. See `run_episode`.
+
+    Yields:
+        Position of the job, position of the policy that played it (which plays no other before the next is asked
+        for), and its rollout, as they end.
+    """
+    waiting = list(enumerate(jobs))[::-1]
+    running: dict[int, tuple[int, int]] = {}
+    while waiting or running:
+        for member in range(len(envs)):
+            while member not in running and waiting:
+                number, (task, instance, seed) = waiting.pop()
+                if _begin(envs[member], policies[member], task, instance, seed):
+                    running[member] = (number, 0)
+                else:
+                    yield number, member, _ended(envs[member], task, seed, 0)
+        actions = {member: policies[member].act(envs[member].observation) for member in running}
+        _foresee([envs[member].world for member in actions], list(actions.values()))
+        for member, action in actions.items():
+            envs[member].step(action)
+            number, steps = running[member]
+            running[member] = (number, steps + 1)
+            if envs[member].outcome is not None:
+                del running[member]
+                yield number, member, _ended(envs[member], jobs[number][0], jobs[number][2], steps + 1)
+
+
+def _foresee(worlds: Sequence[World], actions: Sequence[Action]) -> None:
+    if len(worlds) > 1 and isinstance(worlds[0], BatchedWorld):
+        worlds[0].foresee(worlds, actions)
+
+
+def _begin(env: TaskEnv, policy: Policy, task: str, instance: int, seed: int) -> bool:
+    """Start an episode; False where the world could not."""
+    try:
+        env.reset(seed=seed, options={"task": task, "task_seed": instance})
+    except (SandboxError, UncertainError):
+        if env.outcome is None:
+            raise
+        return False
+    policy.reset(env.task, seed, env.tools)
+    return True
+
+
+def _ended(env: TaskEnv, task: str, seed: int, steps: int) -> Rollout:
+    assert env.outcome is not None
+    return Rollout("", env.task.id if env.task else task, seed, steps, env.outcome)
 
 
 def plan(

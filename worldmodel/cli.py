@@ -11,6 +11,7 @@ import typer
 from envsim.cli.common import JsonFlag, new_app, note, print_json, print_table, progress, run
 from envsim.errors import ModelError, load_optional
 from envsim.trace import TraceReader
+from worldmodel.curves import PICTURE
 
 app = new_app("Train and measure small neural world models of web applications, from their traces.")
 
@@ -42,9 +43,12 @@ def train_command(
     lora: Annotated[int, typer.Option(help="With --base: train adapters of this rank; 0: all weights.")] = 0,
     held_out: Annotated[float, typer.Option(help="Share of tasks kept from training, for calibration.")] = 0.1,
     alpha: Annotated[float, typer.Option(help="Share of wrong answers the trust region may hold.")] = 0.05,
+    balance: Annotated[float, typer.Option(help="Draw examples evenly by size of change: 0 not, 1 wholly.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     checkpoint_s: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 60.0,
+    rollouts: Annotated[int, typer.Option(min=0, help="Then learn from so many sessions on its own answers.")] = 0,
+    reinforce: Annotated[int, typer.Option(min=0, help="Then so many policy-gradient steps on changed elements.")] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Train a world model on TRACES. Resumes after a kill; does nothing where it is already done."""
@@ -52,7 +56,8 @@ def train_command(
     training = _load("train")
     args = training.Args(**{field.name: given[field.name] for field in fields(training.Args)})
     training.train(args)
-    _print_info(out, as_json)
+    if _load("team").is_main():
+        _print_info(out, as_json)
 
 
 @app.command("update")
@@ -181,6 +186,7 @@ def _print_info(model: Path, as_json: bool) -> None:
         "parameters": config["parameters"],
         "sessions": manifest["sessions"],
         "samples": manifest["samples"],
+        **({"curves": str(model / PICTURE)} if (model / PICTURE).exists() else {}),
         "training": config["training"],
         "calibration": config["calibration"],
         "args": config["args"],

@@ -143,7 +143,9 @@ class WorldModel(nn.Module):
         """Hidden (..., C) -> logits (..., V), through the transposed embedding."""
         return F.linear(hidden, self.embed.weight)
 
-    def loss(self, tokens: Tensor, answer: Tensor, read: float = 0.0) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, tokens: Tensor, answer: Tensor, read: float = 0.0, outcome: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Mean cross-entropy over answers, and that plus `read` times the one over contexts.
 
         Reading what is given as well as writing what is asked trains the embeddings and the copying
@@ -153,13 +155,20 @@ class WorldModel(nn.Module):
             tokens: (B, T), padded at the end with token 0.
             answer: (B, T) bool, true where a token is part of an answer.
             read: Weight of the context.
+            outcome: (B,) weight of the first token of each row's answer, which says what happened; None: all are 1.
         """
         batch, time = tokens.shape
         positions = torch.arange(time, device=tokens.device).expand(batch, time)
         hidden = self.hidden(tokens, positions)[:, :-1]  # (B, T-1, C)
         following = tokens[:, 1:]
         wanted = answer[:, 1:]
-        written = F.cross_entropy(self.logits(hidden[wanted]).float(), following[wanted])
+        if outcome is None:
+            written = F.cross_entropy(self.logits(hidden[wanted]).float(), following[wanted])
+        else:
+            first = wanted & ~F.pad(wanted[:, :-1], (1, 0))  # (B, T-1), one a row
+            weight = torch.where(first, outcome[:, None], 1.0)[wanted]  # (N,)
+            each = F.cross_entropy(self.logits(hidden[wanted]).float(), following[wanted], reduction="none")
+            written = (weight * each).mean()
         if not read:
             return written, written
         given = (following != 0) & ~wanted

@@ -1,30 +1,35 @@
-"""Optimising a network: batches, their order, AdamW with its learning rate, checkpoints and a log.
+"""Optimising a network: batches, their order, AdamW with its learning rate, checkpoints, a log and its curves.
 
 The order of the data is a function of seed and epoch alone and a checkpoint holds the optimiser too, so a run that
-was killed ends in the same bytes as one that was not.
+was killed ends in the same bytes as one that was not. Several processes share out each batch (`worldmodel.team`).
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from envsim.cli.common import progress
 from envsim.rng import Rng
-from worldmodel import render
+from worldmodel import balance, curves, render
 from worldmodel.checkpoint import load_checkpoint, save_checkpoint
 from worldmodel.model import WorldModel
+from worldmodel.team import ALONE, Team, sum_gradients
+from worldmodel.watch import EVERY, Measured, Watch, open_log
 
 READ_WEIGHT = 0.25
 """Weight of the loss on contexts beside that on answers."""
+OVERHEAD = 0.05
+"""Share of the time that measuring on held-out examples may take."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Pace:
     lr: float = 2e-3
     seed: int = 0
     checkpoint_s: float = 60.0
+    balance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Example:
 
     context: list[int]
     answer: list[int]
+    changes: int = 0
+    """Edits of the draft, or changes of the state, whichever are more."""
 
     def __len__(self) -> int:
         return len(self.context) + len(self.answer)
@@ -54,7 +62,8 @@ class Example:
 def batches(examples: Sequence[Example], pace: Pace, epoch: int) -> list[list[int]]:
     """Example numbers by batch, for one epoch: shuffled, of similar lengths, at most `batch_tokens` padded."""
     rng = Rng(pace.seed, "epoch", epoch)
-    order = rng.shuffled(range(len(examples)))
+    drawn = balance.drawn([e.changes for e in examples], pace.balance, Rng(pace.seed, "balance", epoch))
+    order = rng.shuffled(drawn)
     out: list[list[int]] = []
     for start in range(0, len(order), 256):
         window = sorted(order[start : start + 256], key=lambda i: len(examples[i]))
@@ -68,7 +77,7 @@ def batches(examples: Sequence[Example], pace: Pace, epoch: int) -> list[list[in
     return rng.shuffled(out)
 
 
-def collate(examples: Sequence[Example], device: str) -> tuple[Tensor, Tensor]:
+def collate(examples: Sequence[Example], device: str | torch.device) -> tuple[Tensor, Tensor]:
     """Tokens (B, T), padded at the end, and which of them are answers (B, T)."""
     width = max(map(len, examples))
     tokens = torch.full((len(examples), width), render.PAD)
@@ -79,49 +88,92 @@ def collate(examples: Sequence[Example], device: str) -> tuple[Tensor, Tensor]:
     return tokens.to(device), answer.to(device)
 
 
-def optimise(network: WorldModel, examples: Sequence[Example], pace: Pace, out: Path, key: str) -> dict[str, Any]:
-    """Run AdamW (Loshchilov & Hutter 2019) with a short warm-up and a cosine down to a tenth."""
-    device = network.embed.weight.device.type
-    per_epoch = len(batches(examples, pace, 0))
+def optimise(
+    network: WorldModel,
+    examples: Sequence[Example],
+    pace: Pace,
+    out: Path,
+    key: str,
+    held_out: Sequence[Example] = (),
+    team: Team = ALONE,
+) -> dict[str, Any]:
+    """Run AdamW (Loshchilov & Hutter 2019) with a short warm-up and a cosine down to a twentieth.
+
+    Args:
+        network: Trained in place.
+        examples: What on; the same in every process of `team`, as are the other arguments.
+        pace: How far and how fast.
+        out: Run directory: checkpoints, ``log.jsonl`` and ``curves.svg``.
+        key: What the result depends on; a checkpoint made under another one is not gone on from.
+        held_out: A small fixed set to measure on now and then.
+        team: The processes that train it together.
+
+    Returns:
+        ``steps``, ``loss`` (smoothed, nats per answer token), ``tokens``, ``seconds``, and the fields of the last
+        `Measured` where there is something held out.
+    """
+    per_epoch = len(first := batches(examples, pace, 0))
     total = max(1, round(pace.epochs * per_epoch))
     total = min(total, pace.steps) if pace.steps else total
     decay = [p for p in network.parameters() if p.ndim > 1]
     optimizer = torch.optim.AdamW(decay, lr=pace.lr, betas=(0.9, 0.95), weight_decay=0.05)
     step, spent = load_checkpoint(out, network, optimizer, key)
-    first, saved = step, time.monotonic()
-    started = saved - spent
-    seen, smooth = 0, 0.0
+    watch = Watch(total, step, spent, pace.minutes)
+    weights = _outcome_weights(examples, pace, first)
+    every = _every(held_out, pace)
     network.train()
-    with (
-        progress("training", total) as advance,
-        (out / "log.jsonl").open("a", buffering=1, encoding="utf-8") as log,
-    ):
+    bar = progress("training", total) if team.main else nullcontext(lambda steps, told="": None)
+    with bar as advance, open_log(out, step) if team.main else nullcontext() as log:
         advance(step)
         epoch, order = -1, []
-        while step < total:
+        share = _spent(watch, pace, team)
+        while step < total and share <= 1.0:
             if step // per_epoch != epoch:
                 epoch = step // per_epoch
                 order = batches(examples, pace, epoch)
-            batch = [examples[i] for i in order[step % per_epoch]] if step % per_epoch < len(order) else []
-            done = max(step / total, (time.monotonic() - started) / (60 * pace.minutes) if pace.minutes else 0.0)
+            batch = order[step % per_epoch] if step % per_epoch < len(order) else []
+            rate = learning_rate(pace.lr, step, max(step / total, share))
             if batch:
-                loss = update(network, optimizer, collate(batch, device), learning_rate(pace.lr, step, done))
-                seen += sum(map(len, batch))
-                smooth = loss if not smooth else 0.9 * smooth + 0.1 * loss
+                loss = _learn(network, optimizer, examples, batch, rate, weights, team)
+                watch.stepped(loss, sum(len(examples[i]) for i in batch))
             step += 1
-            now = time.monotonic()
-            left = (now - started - spent) / (step - first) * (total - step)
-            advance(1, f"training  loss {smooth:.3f}  {seen / (now - started - spent):,.0f} tok/s  {left:,.0f} s left")
-            if step % 20 == 0 or step == total:
-                log.write(
-                    json.dumps({"step": step, "loss": round(smooth, 4), "seconds": round(now - started, 1)}) + "\n"
-                )
-            if pace.minutes and now - started > 60 * pace.minutes:
-                break
-            if now - saved > pace.checkpoint_s:
-                save_checkpoint(out, step, now - started, network, optimizer, key)
-                saved = now
-    return {"steps": step, "loss": round(smooth, 4), "tokens": seen, "seconds": round(time.monotonic() - started, 1)}
+            share = _spent(watch, pace, team)
+            last = step == total or share > 1.0
+            if log is None:
+                continue
+            measured = (
+                measure(network, held_out, pace.batch_tokens) if held_out and (last or step % every == 0) else None
+            )
+            watch.measured = measured or watch.measured
+            advance(1, watch.line(step))
+            if measured or last or step % EVERY == 0:
+                watch.write(log, step, rate, measured)
+                curves.draw(out)
+            if not last and time.monotonic() - watch.saved > pace.checkpoint_s:
+                save_checkpoint(out, step, watch.seconds(), network, optimizer, key)
+                watch.saved = time.monotonic()
+    return watch.report(step)
+
+
+def _outcome_weights(examples: Sequence[Example], pace: Pace, order: Sequence[Sequence[int]]) -> list[float] | None:
+    """Of each example's outcome token, for each answer token of its batch; None without balance.
+
+    A batch's loss is a mean over its tokens, so outcomes that come with long answers would count for less.
+    """
+    weights = balance.weights([e.changes for e in examples], pace.balance)
+    usual = sum(len(examples[i].answer) for batch in order for i in batch) / max(1, len(order))
+    return None if weights is None else [weight / usual for weight in weights]
+
+
+def _every(held_out: Sequence[Example], pace: Pace) -> int:
+    """Steps between two measurements: reading is a third of learning, and may take `OVERHEAD` of the time."""
+    steps = sum(map(len, held_out)) / (3 * pace.batch_tokens)
+    return EVERY * max(1, math.ceil(steps / OVERHEAD / EVERY))
+
+
+def _spent(watch: Watch, pace: Pace, team: Team) -> float:
+    """How much of the time is spent, by one clock for all processes."""
+    return team.told(watch.share()) if pace.minutes else 0.0
 
 
 def learning_rate(peak: float, step: int, done: float) -> float:
@@ -130,15 +182,110 @@ def learning_rate(peak: float, step: int, done: float) -> float:
     return peak * warm * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done))))
 
 
-def update(network: WorldModel, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor], lr: float) -> float:
-    """One optimiser step; its loss in nats per answer token."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    tokens, answer = batch
-    with torch.autocast(tokens.device.type, torch.bfloat16, enabled=tokens.device.type == "cuda"):
-        written, loss = network.loss(tokens, answer, READ_WEIGHT)
+def _learn(
+    network: WorldModel,
+    optimizer: torch.optim.Optimizer,
+    examples: Sequence[Example],
+    batch: Sequence[int],
+    lr: float,
+    weights: Sequence[float] | None,
+    team: Team,
+) -> float:
+    """One step on a batch of example numbers, this process's part of it."""
+    device = network.embed.weight.device
+    part = team.part(batch)
+    mine, whole = ([examples[i] for i in numbers] for numbers in (part, batch))
+    rows = collate(mine, device) if mine else None
+    answers = sum(len(e.answer) for e in whole)
+    outcome = torch.tensor([answers * weights[i] for i in part], device=device) if weights is not None else None
+    if team.count > 1:
+        written = sum(len(e.answer) for e in mine) / answers
+        given = sum(len(e.context) - 1 for e in mine) / sum(len(e.context) - 1 for e in whole)
+        return _update_together(network, optimizer, rows, lr, outcome, (written, given), team)
+    assert rows is not None
+    return update(network, optimizer, rows, lr, outcome)
+
+
+def update(
+    network: WorldModel,
+    optimizer: torch.optim.Optimizer,
+    batch: tuple[Tensor, Tensor],
+    lr: float,
+    outcome: Tensor | None = None,
+) -> float:
+    """One optimiser step; its loss in nats per answer token.
+
+    Args:
+        network: Trained in place.
+        optimizer: Of its parameters.
+        batch: As `collate` gives it.
+        lr: Learning rate.
+        outcome: (B,) weight of each row's outcome token; None: all are 1.
+    """
+    written, loss = _losses(network, batch, outcome)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    _descend(network, optimizer, lr)
+    return float(written.detach())
+
+
+def _update_together(
+    network: WorldModel,
+    optimizer: torch.optim.Optimizer,
+    batch: tuple[Tensor, Tensor] | None,
+    lr: float,
+    outcome: Tensor | None,
+    shares: tuple[float, float],
+    team: Team,
+) -> float:
+    """The step that one process would do on the whole batch: each mean counts for its `shares` of the tokens."""
+    optimizer.zero_grad(set_to_none=True)
+    told = 0.0
+    if batch is not None:
+        written, loss = _losses(network, batch, outcome)
+        (shares[0] * written + shares[1] * (loss - written)).backward()  # type: ignore[no-untyped-call]
+        told = shares[0] * float(written.detach())
+    told = sum_gradients(network, told, team)
+    _descend(network, optimizer, lr)
+    return told
+
+
+def _losses(network: WorldModel, batch: tuple[Tensor, Tensor], outcome: Tensor | None) -> tuple[Tensor, Tensor]:
+    tokens, answer = batch
+    with torch.autocast(tokens.device.type, torch.bfloat16, enabled=tokens.device.type == "cuda"):
+        if outcome is None:
+            return network.loss(tokens, answer, READ_WEIGHT)
+        return network.loss(tokens, answer, READ_WEIGHT, outcome)
+
+
+def _descend(network: WorldModel, optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
-    return float(written.detach())
+
+
+@torch.inference_mode()
+def measure(network: WorldModel, examples: Sequence[Example], batch_tokens: int = 2048) -> Measured:
+    """How well a network does on examples, each token given those before it."""
+    device = network.embed.weight.device
+    training = network.training
+    network.eval()
+    loss, tokens_right, outcomes, answers, count = 0.0, 0, 0, 0, 0
+    ordered = sorted(examples, key=len)
+    while ordered:
+        room = max(1, batch_tokens // len(ordered[-1]))
+        part, ordered = ordered[-room:], ordered[:-room]
+        tokens, answer = collate(part, device)
+        positions = torch.arange(tokens.shape[1], device=device).expand(tokens.shape)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            hidden = network.hidden(tokens, positions)[:, :-1]
+            logits = network.logits(hidden[answer[:, 1:]]).float()  # (N, V)
+        following = tokens[:, 1:][answer[:, 1:]]
+        loss += float(F.cross_entropy(logits, following, reduction="sum"))
+        right = (logits.argmax(-1) == following).cpu()
+        tokens_right, count = tokens_right + int(right.sum()), count + len(right)
+        for row in torch.split(right, [len(e.answer) for e in part]):
+            outcomes, answers = outcomes + int(row[0]), answers + int(row.all())
+    network.train(training)
+    return Measured(loss / count, tokens_right / count, outcomes / len(examples), answers / len(examples))

@@ -6,22 +6,25 @@ checkpoint holds the optimiser too, so a run that was killed ends in the same by
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from envsim.cli.common import progress
 from envsim.errors import ModelError, load_optional
+from envsim.rng import Rng
 from envsim.state import state_hash
-from worldmodel import dataset, render
+from worldmodel import dataset, phases, render
 from worldmodel.calibrate import calibrate
-from worldmodel.checkpoint import load_model, pick_device, save_model
+from worldmodel.checkpoint import load_model, pick_device, read_vocabulary, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.examples import choose_draft, is_of, outcome_of, survival, write_answer, write_context
 from worldmodel.model import Config, Transformer, WorldModel
@@ -30,13 +33,17 @@ from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, Vocabulary
 from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
+from worldmodel.rollouts import Taught
 from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample
 from worldmodel.support import Support, track_record
+from worldmodel.team import Team, join
 from worldmodel.trust import ALPHA
 from worldmodel.weigh import weigh
 
 BPE_SIZE = 2048
+WATCHED = 48
+"""Held-out samples that are measured on while a network learns."""
 PEAKS = {(False, False): 2e-3, (True, False): 2e-4, (True, True): 1e-3}
 """Peak learning rate by (from a base, with LoRA)."""
 
@@ -67,59 +74,135 @@ class Args:
     held_out: float = 0.1
     alpha: float = ALPHA
     """Share of wrong answers that the trust region may hold."""
+    balance: float = 0.0
+    """How far examples are drawn evenly by size of change, 0 (as recorded) to 1 (as many of each size)."""
     seed: int = 0
     device: str = "auto"
     checkpoint_s: float = 60.0
     """Seconds between checkpoints."""
+    rollouts: int = 0
+    """Training sessions that are run again on the model's own answers, and learned from; 0: no such phase."""
+    reinforce: int = 0
+    """Policy-gradient steps on the F1 of changed elements; 0: no such phase."""
 
     def pace(self) -> Pace:
         """The part that is about optimising."""
-        return Pace(**{field.name: getattr(self, field.name) for field in fields(Pace)})
+        given = Pace(**{field.name: getattr(self, field.name) for field in fields(Pace)})
+        return replace(given, lr=self.lr or PEAKS[self.base is not None, self.lora > 0])
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that one process makes of the traces, before any network learns."""
+
+    data: Dataset
+    vocabulary: Vocabulary
+    memory: Memory
+    examples: list[Example]
+    watched: list[Example]
+    """Of held-out samples, to measure on meanwhile."""
+    stable: frozenset[str]
+    record: dict[str, list[int]]
 
 
 def train(args: Args) -> Path:
     """Train a model; returns its directory. Reuses a finished model of the same input and arguments.
 
+    Of several processes (`worldmodel.team`) the first prepares, calibrates and saves, the others help to optimise.
+
     Raises:
         TraceError: The traces cannot be used.
         ModelError: `args` do not describe a network.
     """
-    key = run_key(args)
-    if finished(args.out, key):
-        return args.out
-    args = replace(args, lr=args.lr or PEAKS[args.base is not None, args.lora > 0])
+    team = join(args.device)
+    try:
+        (_lead if team.main else _help)(args, team)
+    finally:
+        team.leave()
+    return args.out
+
+
+def _lead(args: Args, team: Team) -> None:
+    key, found = "", None
+    try:
+        key = run_key(args)
+        if finished(args.out, key):
+            return
+        found = prepare(args)
+        network = start(args, found.vocabulary, team.device)
+    finally:
+        # Whatever comes between, nobody is left waiting.
+        if team.count > 1:
+            team.send(_message(key, found))
+    log = optimise(network, found.examples, args.pace(), args.out, key, found.watched, team)
+    taught = Taught(
+        found.vocabulary, found.memory, found.stable, found.data.part(TRAIN), found.data.manifest["bugs"], args.seed
+    )  # fmt: skip
+    log |= phases.later(
+        network, found.examples, taught, args.pace(), args.out, key, log["steps"], args.rollouts, args.reinforce
+    )  # fmt: skip
+    network.settle()
+    network.eval()
+    finish(args, key, found, network, log)
+
+
+def _help(args: Args, team: Team) -> None:
+    told = json.loads(team.receive())
+    if told is None:
+        return
+    network = start(args, read_vocabulary(told["vocabulary"]), team.device)
+    examples = [Example(*fields) for fields in told["examples"]]
+    optimise(network, examples, args.pace(), args.out, told["key"], team=team)
+
+
+def _message(key: str, found: Prepared | None) -> bytes:
+    """What helpers need to know; null where there is nothing to do."""
+    if found is None:
+        return b"null"
+    examples = [[e.context, e.answer, e.changes] for e in found.examples]
+    return json.dumps({"key": key, "vocabulary": found.vocabulary.state(), "examples": examples}).encode()
+
+
+def prepare(args: Args) -> Prepared:
+    """Traces to examples, with all that is learned on the way."""
     data = dataset.build(args.traces, args.out / "dataset", held_out=args.held_out, seed=args.seed)
-    torch.manual_seed(args.seed)
-    device = pick_device(args.device)
     with progress("preparing") as tell:
         vocabulary, memory = learn_vocabulary(data, args.seed)
         tell(description="choosing drafts")
         examples, stable, record = encode(data.part(TRAIN), vocabulary, memory)
-    network = start(args, vocabulary).to(device)
-    log = optimise(network, examples, args.pace(), args.out, key)
-    network.settle()
-    network.eval()
-    support = Support(memory, record)
-    bugs = data.manifest["bugs"]
-    fitted = calibrate(network, vocabulary, support, stable, data.part(HELD_OUT), bugs, args.alpha)
+        watched = encode(watched_of(data), vocabulary, memory, stable)[0]
+    return Prepared(data, vocabulary, memory, examples, watched, stable, record)
+
+
+def watched_of(data: Dataset) -> list[Sample]:
+    """`WATCHED` held-out samples, the same every time."""
+    found = data.part(HELD_OUT)
+    return [found[i] for i in sorted(Rng(0, "watched").sample(range(len(found)), WATCHED))]
+
+
+def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict[str, Any]) -> None:
+    """Fit what is fitted on held-out tasks, and save the model."""
+    args = replace(args, lr=args.pace().lr)
+    support = Support(found.memory, found.record)
+    manifest, held_out = found.data.manifest, found.data.part(HELD_OUT)
+    fitted = calibrate(network, found.vocabulary, support, found.stable, held_out, manifest["bugs"], args.alpha)
     extra = {
         "key": key,
-        "app": data.manifest["app"],
-        "interfaces": data.manifest["interfaces"],
+        "app": manifest["app"],
+        "interfaces": manifest["interfaces"],
         "args": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(args).items()},
         "parameters": network.parameters_count(),
-        "examples": len(examples),
+        "examples": len(found.examples),
         "training": log,
         "calibration": fitted.report,
         "trust": fitted.trust.to_json(),
-        "record": record,
+        "record": found.record,
         "accept": fitted.accept,
-        **memory.programs(),
+        **found.memory.programs(),
     }
-    save_model(args.out, network, vocabulary, stable, extra)
-    for path in args.out.glob("checkpoint-*"):
+    save_model(args.out, network, found.vocabulary, found.stable, extra)
+    for path in (*args.out.glob("checkpoint-*"), *args.out.glob("phase-*")):
         shutil.rmtree(path)
-    return args.out
 
 
 def fit(traces: Path, model: Path, *, minutes: float = 0.0, seed: int = 0) -> Path:
@@ -127,19 +210,21 @@ def fit(traces: Path, model: Path, *, minutes: float = 0.0, seed: int = 0) -> Pa
     return train(Args(traces, model, minutes=minutes, seed=seed))
 
 
-def start(args: Args, vocabulary: Vocabulary) -> WorldModel:
-    """A network that has not been trained on anything, or not on traces.
+def start(args: Args, vocabulary: Vocabulary, device: str | None = None) -> WorldModel:
+    """A network that has not been trained on anything, or not on traces; equal in every process.
 
     Raises:
         ModelError: `args` do not describe one, or the base cannot be used.
         PrerequisiteError: Packages that a base needs are not installed.
     """
+    device = device or pick_device(args.device)
+    torch.manual_seed(args.seed)
     if args.base is not None:
         load = load_optional("worldmodel.base:warm_start", "base")
         warm: WorldModel = load(args.base, vocabulary, rank=args.lora, seed=args.seed)
-        return warm
+        return warm.to(device)
     try:
-        return Transformer(Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads))
+        return Transformer(Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads)).to(device)
     except ValueError as error:
         raise ModelError(f"{error}. Choose other sizes.") from None
 
@@ -230,5 +315,6 @@ def encode(
         context = write_context(vocabulary, sample.situation, draft, stable)
         answer = write_answer(vocabulary, context, sample.target, known_only=True)
         if answer is not None:
-            out.append(Example(context.tokens, answer))
+            changes = sum(line[:1] == "!" for line in sample.target)
+            out.append(Example(context.tokens, answer, max(changes, answer.count(render.EDIT))))
     return out, stable, track_record(zip(usual, found, strict=True), memory)

@@ -22,6 +22,7 @@ from envsim.rng import Rng
 from worldmodel import dataset, train
 from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import Model, load_model, save_model
+from worldmodel.curves import LOG, PICTURE
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.document import to_lines
 from worldmodel.model import WorldModel
@@ -30,13 +31,14 @@ from worldmodel.predict import ModelPredictor
 from worldmodel.retrieval import Memory
 from worldmodel.session import Sample
 from worldmodel.support import Support, comparable, same_answer
+from worldmodel.team import refuse
 
 BASE = "base"
 """Where, in a model's directory, the model is kept that it was updated from."""
 CURVE = (0.0, 0.25, 0.5, 0.75, 1.0)
 MOST = 120
 """Held-out requests of each side that before and after are measured on."""
-_PARTS = ("config.json", "model.safetensors", "dataset", "log.jsonl", BASE)
+_PARTS = ("config.json", "model.safetensors", "dataset", LOG, PICTURE, BASE)
 _SCRATCH = ".update"
 
 
@@ -71,6 +73,7 @@ def update(args: Args) -> dict[str, Any]:
         ModelError: No such model, or a mix outside [0, 1].
         TraceError: The traces cannot be used, are of another app, or hold nothing new.
     """
+    refuse("worldmodel update")
     if not 0.0 <= args.mix <= 1.0:
         raise ModelError(f"--mix {args.mix} is no share. Give 0 (the base's weights) to 1 (the updated ones).")
     base = load_model(args.model, device=args.device)
@@ -84,8 +87,9 @@ def update(args: Args) -> dict[str, Any]:
     had = base.memory.over(base.data.part(TRAIN))
     before = _measured(replace(base, memory=had, support=Support(had, base.support.record)), old, new)
     fresh = [s for s in data.part(TRAIN) if s.session not in base.data.manifest["split"]]
-    network, log, record = _continue(args, base, fresh, memory)
     sides = [train.encode(side, base.vocabulary, memory, base.stable)[0] for side in (old, new)]
+    watched = [example for side in sides for example in side[: train.WATCHED // 2]]
+    network, log, record = _continue(args, base, fresh, memory, watched)
     curve = [_point(mix, base.network, network, *sides) for mix in sorted({*CURVE, args.mix})]
     mixed = mix_networks(base.network, network, args.mix)
     support = Support(memory, record)
@@ -145,7 +149,7 @@ def mix_networks(base: WorldModel, updated: WorldModel, share: float) -> WorldMo
 
 
 def _continue(
-    args: Args, base: Model, fresh: Sequence[Sample], memory: Memory
+    args: Args, base: Model, fresh: Sequence[Sample], memory: Memory, watched: Sequence[Example]
 ) -> tuple[WorldModel, dict[str, Any], dict[str, list[int]]]:
     """The network after the new requests and as many old ones, its log, and the track record of drafts."""
     old = base.data.part(TRAIN)
@@ -158,7 +162,7 @@ def _continue(
         record[key] = [known[0] + right, known[1] + total]
     network = copy.deepcopy(base.network)
     pace = Pace(args.epochs, args.steps, args.minutes, args.batch_tokens, args.lr, args.seed, checkpoint_s=1e9)
-    log = optimise(network, examples, pace, args.model / _SCRATCH, "update")
+    log = optimise(network, examples, pace, args.model / _SCRATCH, "update", watched)
     return network.eval(), log, dict(sorted(record.items()))
 
 

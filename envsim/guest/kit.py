@@ -246,15 +246,16 @@ class Kit:
     def _table(self, name: str, collection: Collection) -> None:
         columns, rows = self._query(collection.sql)
         known, table = self._tables.get(name, ([], {}))
-        if rows == known and table:
+        changed = [(old, new) for old, new in zip(known, rows, strict=False) if old != new]
+        if not changed and len(rows) == len(known) and table:
             return
         at = columns.index(collection.key)
         names = columns[:at] + columns[at + 1 :]
-        if len(known) == len(table) and _grown(known, rows, at):
+        if len(known) == len(table) and len(rows) >= len(known) and all(old[at] == new[at] for old, new in changed):
             # Most steps change or add a few rows of many: the others keep their objects and their places.
             fresh = dict(table)
-            changed = [new for old, new in zip(known, rows, strict=False) if old != new] + rows[len(known) :]
-            fresh |= {str(row[at]): dict(zip(names, row[:at] + row[at + 1 :], strict=True)) for row in changed}
+            others = [new for _, new in changed] + rows[len(known) :]
+            fresh |= {str(row[at]): dict(zip(names, row[:at] + row[at + 1 :], strict=True)) for row in others}
         else:
             before = {row[at]: row for row in known}
             fresh = {
@@ -284,11 +285,6 @@ class Kit:
     def _hash_meta(self) -> bytes:
         memory = [self.seed, self.bugs, self._start.isoformat(), self.ticks, self.counters, self.cache]
         return canonical(memory).encode()
-
-
-def _grown(known: list[tuple[Any, ...]], rows: list[tuple[Any, ...]], at: int) -> bool:
-    """Whether `rows` have the keys of `known`, column `at`, in the same order, and then perhaps some more."""
-    return len(rows) >= len(known) and [row[at] for row in known] == [row[at] for row in rows[: len(known)]]
 
 
 Db = TypeVar("Db", bound=sqlite3.Connection)

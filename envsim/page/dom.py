@@ -112,13 +112,21 @@ class Element:
 
 
 class Document:
-    """A parsed page. `elements` holds all of its elements in document order, the root first."""
+    """A parsed page. `elements` holds all of its elements in document order, the root first.
+
+    Whoever asks an element for what is around it holds the document, too: the links to parents end with it.
+    """
 
     def __init__(self, elements: list[Element]) -> None:
         self.root = elements[0]
         self.elements = elements
         self._ids: dict[str, Element] | None = None
         self._labels: dict[str, list[Element]] = {}
+
+    def __del__(self) -> None:
+        # A tree whose children know their parents would wait for the garbage collector, and be most of what it finds.
+        for element in self.elements:
+            element.parent = None
 
     @property
     def body(self) -> Element:

@@ -40,7 +40,7 @@ class Page:
         url: Path and query (no host, no fragment).
         title: The document's title.
         lines: The elements, in order.
-        elements: What each ref refers to, for the driver; not part of equality.
+        elements: What each ref refers to, for the driver, in `document`; not part of equality.
         lives: By ref, the live state each line was read with, for `refreshed`.
     """
 
@@ -49,6 +49,7 @@ class Page:
     lines: tuple[Line, ...] = ()
     elements: Mapping[str, Element] = field(default_factory=dict, compare=False, repr=False)
     lives: Mapping[str, Lives] = field(default_factory=dict, compare=False, repr=False)
+    document: Document | None = field(default=None, compare=False, repr=False)
 
 
 def snapshot(source: str | Document, url: str = "/") -> Page:
@@ -65,7 +66,7 @@ def snapshot(source: str | Document, url: str = "/") -> Page:
     lines = tuple(_line(row, name_ref(row.role, row.name, row.url)) for row in rows)
     elements = {line.ref: row.element for line, row in zip(lines, rows, strict=True) if line.ref and row.element}
     lives = {ref: _lives(element) for ref, element in elements.items()}
-    return Page(url=without_fragment(url), title=document.title, lines=lines, elements=elements, lives=lives)
+    return Page(without_fragment(url), document.title, lines, elements, lives, document)
 
 
 def refreshed(page: Page, document: Document) -> Page:
@@ -112,8 +113,7 @@ class _Row:
 
 
 def _line(row: _Row, ref: str) -> Line:
-    states = tuple(row.states.items()) if row.states else ()
-    return shared_line(row.role, row.name, row.depth, ref, row.url, row.value, states)
+    return shared_line(row.role, row.name, row.depth, ref, row.url, row.value, tuple((row.states or {}).items()))
 
 
 _LANDMARKS = frozenset({"banner", "navigation", "main", "contentinfo", "complementary", "search", "dialog"})

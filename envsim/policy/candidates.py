@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from envsim.page.lines import Line, split_options
-from envsim.types import Action, JsonValue
+from envsim.types import Action
 
-_TYPED = frozenset({"textbox", "searchbox", "spinbutton", "slider"})
-_CHOSEN = frozenset({"combobox", "listbox"})
+TYPED = frozenset({"textbox", "searchbox", "spinbutton", "slider"})
+CHOSEN = frozenset({"combobox", "listbox"})
 _MOST_OPTIONS = 40
 _MOST_AMOUNTS = 24
 _AMOUNT = re.compile(r"\$(\d[\d,]*(?:\.\d{2})?)")
@@ -39,14 +40,21 @@ class Span:
     Attributes:
         text: As it would be typed.
         kind: ``"quote"``, ``"amount"``, ``"date"``, ``"number"``, ``"code"`` or ``"name"``.
-        before: The two words before it, lower case.
+        before: The two words before it, lower case; ``*`` for one that is part of another value.
+        shown: How a page may write it.
     """
 
     text: str
     kind: str
     before: str
+    shown: tuple[str, ...] = ()
+
+    def within(self, text: str) -> bool:
+        """Whether a text of a page mentions it; what is as short as "3" stands everywhere and is never mentioned."""
+        return len(self.text) > 2 and any(form in text for form in self.shown)
 
 
+@lru_cache(maxsize=1024)
 def spans(goal: str) -> tuple[Span, ...]:
     """The values that a goal mentions, in its order, each once."""
     found: list[tuple[int, str, str]] = [(m.start(1), m[1], "quote") for m in _QUOTED.finditer(goal)]
@@ -65,13 +73,31 @@ def spans(goal: str) -> tuple[Span, ...]:
         if m[0].isalpha() and goal[: m.start()].rstrip()[-1:] in ("", ".", "?", "!"):
             continue  # the first word of a sentence
         found += [(m.start(), text, _kind(text)) for text in _readings(m[0])]
+    held = bytearray(len(goal))
     seen: set[str] = set()
     out = []
     for at, text, kind in sorted(found, key=lambda entry: entry[0]):
         if text not in seen:
             seen.add(text)
-            out.append(Span(text, kind, " ".join(re.findall(r"[a-z]+|\d+", goal[:at].lower())[-2:])))
+            out.append(Span(text, kind, _before(goal, at, held), _shown(text, kind)))
+        held[at : at + len(text)] = b"\1" * len(held[at : at + len(text)])
     return tuple(out)
+
+
+def _before(goal: str, at: int, held: bytearray) -> str:
+    """The two words before a place; what stands in another value says nothing of this one but that it is one."""
+    words = list(re.finditer(r"[A-Za-z]+|\d+", goal[:at]))[-2:]
+    return " ".join("*" if held[word.start()] else word[0].lower() for word in words)
+
+
+def _shown(text: str, kind: str) -> tuple[str, ...]:
+    if kind == "date":
+        year, month, day = text.split("-")
+        name = _MONTHS[int(month) - 1].capitalize() if 1 <= int(month) <= len(_MONTHS) else month
+        return (text, *(f"{int(day)} {month} {year}" for month in (name, name[:3])))
+    if kind == "amount" and len(text.partition(".")[0]) > 3:
+        return (text, f"{float(text):,.2f}")
+    return (text,)
 
 
 def _readings(run: str) -> list[str]:
@@ -91,7 +117,7 @@ def _kind(text: str) -> str:
         return "date"
     if _FIGURE.fullmatch(text):
         return "number"
-    return "code" if text.isupper() and len(text) > 2 else "name"
+    return "code" if text.isupper() and len(text) > 1 else "name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +133,7 @@ class Candidate:
 
     action: Action
     line: int = -1
-    value: JsonValue = None
+    value: str | None = None
     span: Span | None = None
 
 
@@ -120,31 +146,40 @@ def candidates(lines: Sequence[Line], goal: Sequence[Span], url: str = "") -> li
         url: Of the page, so that it can be loaded again; "" for none.
     """
     out: list[Candidate] = []
-    amounts: dict[str, None] = {}
+    amounts: dict[str, int] = {}
     for number, line in enumerate(lines):
         if line.ref and "disabled" not in line.states:
             out += _about(number, line, goal)
-        amounts |= dict.fromkeys(_AMOUNT.findall(line.name)[:2])
+        for text in _AMOUNT.findall(line.name)[:2]:
+            amounts.setdefault(text, number)
     out.append(Candidate(Action.call("go_back")))
     out += [Candidate(Action.call("goto", url=url))] if url else []
     out.append(Candidate(Action.answer()))
-    out += [Candidate(Action.answer(f"${text}"), value=text) for text in list(amounts)[:_MOST_AMOUNTS]]
+    for text, number in list(amounts.items())[:_MOST_AMOUNTS]:
+        out.append(Candidate(Action.answer(f"${text}"), number, text))
     return out
 
 
 def _about(number: int, line: Line, goal: Sequence[Span]) -> list[Candidate]:
-    if line.role in _TYPED:
+    if line.role in TYPED:
         return [
-            Candidate(Action.call("fill", bid=line.ref, value=span.text), number, span.text, span)
+            Candidate(_action("fill", line.ref, span.text), number, span.text, span)
             for span in goal
             if span.text != line.value and (line.role in ("textbox", "searchbox") or span.kind in ("number", "amount"))
         ]
-    if line.role in _CHOSEN:
+    if line.role in CHOSEN:
         options = [option for option in split_options(line.states.get("options", "")) if option != line.value]
         return [
-            Candidate(Action.call("select_option", bid=line.ref, options=option), number, option)
-            for option in options[:_MOST_OPTIONS]
+            Candidate(_action("select_option", line.ref, option), number, option) for option in options[:_MOST_OPTIONS]
         ]
     if line.role == "file" or "checked" in line.states:
         return []
-    return [Candidate(Action.call("click", bid=line.ref), number)]
+    return [Candidate(_action("click", line.ref), number)]
+
+
+@lru_cache(maxsize=8192)
+def _action(name: str, ref: str, value: str = "") -> Action:
+    """One object if it is asked for again: pages of one app share most of what can be done on them."""
+    if name == "click":
+        return Action.call("click", bid=ref)
+    return Action.call(name, **{"bid": ref, "value" if name == "fill" else "options": value})

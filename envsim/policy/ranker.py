@@ -19,7 +19,7 @@ from envsim.rng import Rng
 from envsim.task import Task
 from envsim.types import Action, Observation
 
-VERSION = 1
+VERSION = 2
 Weights = NDArray[np.float32]
 
 
@@ -36,6 +36,8 @@ class RankerPolicy:
     def __init__(self, weights: Weights | None = None, temperature: float = 0.0) -> None:
         self.weights = np.zeros(COLUMNS, np.float32) if weights is None else weights
         self.temperature = temperature
+        self.squares = np.full(COLUMNS, 1e-4, np.float32)
+        """Of the gradients so far, by which training scales its steps; shape (COLUMNS,)."""
         self.keep = False
         """Whether `taken` is filled, for training."""
         self.taken: list[tuple[Choice, int]] = []
@@ -56,10 +58,22 @@ class RankerPolicy:
             self._reader = Reader(observation.goal)
         choice = self._reader.choice(observation)
         number = self._pick(choice)
-        self._reader.took(choice, number, observation.page)
+        self._reader.took(number)
         if self.keep:
             self.taken.append((choice, number))
         return choice.options[number].action
+
+    def copy(self) -> RankerPolicy:
+        """A policy that has learned the same and goes on alone."""
+        other = self.twin()
+        other.weights, other.squares = self.weights.copy(), self.squares.copy()
+        return other
+
+    def twin(self) -> RankerPolicy:
+        """A policy over the same weights, for another episode at the same time."""
+        other = RankerPolicy(self.weights, self.temperature)
+        other.squares, other.keep = self.squares, self.keep
+        return other
 
     def _pick(self, choice: Choice) -> int:
         scores = choice.scores(self.weights)

@@ -1,27 +1,29 @@
 """Training of `RankerPolicy`: first by imitation of recorded sessions, then by its own successes in any world.
 
 Both raise the log-probability of decisions: of what a demonstrator did (behaviour cloning), or of what the policy
-itself did in the best episode of a group, weighted by how much better that was than the group's mean: self-imitation
-(Oh et al. 2018, arXiv:1806.05635) with the group's mean for a value (Shao et al. 2024, arXiv:2402.03300). Steps are
-scaled per weight by AdaGrad (Duchi et al. 2011), as suits features of which most are rare.
+itself did in episodes that ended well, weighted by how rarely the others of their group did: self-imitation (Oh et al.
+2018, arXiv:1806.05635) with the group's mean for a value (Shao et al. 2024, arXiv:2402.03300). What is known of a task
+is rehearsed with every step, alike much of each, so that a task that is learned early does not overwrite the others.
+Steps are scaled per weight by AdaGrad (Duchi et al. 2011), as suits features of which most are rare.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from envsim.policy.features import COLUMNS, Choice, Reader
-from envsim.policy.ranker import RankerPolicy, Weights, probabilities
+from envsim.policy.ranker import RankerPolicy, probabilities
 from envsim.rng import Rng
 from envsim.trace import Trace
 
 BATCH = 32
 """Decisions of one step."""
+REHEARSED = 24
+"""Decisions of each task that are gone through again after each iteration."""
 Decision = tuple[Choice, int]
 """What could be done, and the position of what was."""
 
@@ -38,73 +40,88 @@ def decisions(trace: Trace) -> list[Decision]:
         number = next((n for n, option in enumerate(choice.options) if option.action.to_call() == done), None)
         if number is not None:
             out.append((choice, number))
-            reader.took(choice, number, before.observation.page)
+            reader.took(number)
     return out
 
 
-@dataclass
-class Ascent:
-    """Steps along the gradient over the weights of a policy, scaled per weight by AdaGrad.
+def _learn(policy: RankerPolicy, data: Sequence[tuple[Decision, float]], rate: float, rng: Rng) -> float:
+    """Step along the gradient through `data`, decisions with their weights, once and in random order.
 
-    Attributes:
-        weights: Changed in place, shape (COLUMNS,).
-        rate: Step size.
+    Returns:
+        Mean log-probability of what was done, in nats, before each step.
     """
-
-    weights: Weights
-    rate: float
-    _squares: NDArray[np.float32] = field(default_factory=lambda: np.full(COLUMNS, 1e-6, np.float32))
-
-    def learn(self, data: Sequence[tuple[Decision, float]], rng: Rng) -> float:
-        """Go through `data`, decisions with their weights, once and in random order.
-
-        Returns:
-            Mean log-probability of what was done, in nats, before each step.
-        """
-        total = 0.0
-        order = rng.shuffled(range(len(data)))
-        for start in range(0, len(order), BATCH):
-            part = [data[i] for i in order[start : start + BATCH]]
-            total += self._step(part)
-        return total / max(1, len(data))
-
-    def _step(self, part: Sequence[tuple[Decision, float]]) -> float:
-        likely = 0.0
-        columns, values = [], []
-        for (choice, number), weight in part:
-            share = probabilities(choice.scores(self.weights))
-            likely += math.log(share[number] + 1e-300)
-            toward = -share
-            toward[number] += 1.0
-            columns.append(choice.columns)
-            values.append(weight * toward[choice.owner])
-        used, where = np.unique(np.concatenate(columns), return_inverse=True)
-        gradient = np.bincount(where, np.concatenate(values), minlength=len(used)) / len(part)
-        self._squares[used] += gradient**2
-        self.weights[used] += self.rate * gradient / np.sqrt(self._squares[used])
-        return likely
+    total = 0.0
+    order = rng.shuffled(range(len(data)))
+    for start in range(0, len(order), BATCH):
+        total += _step(policy, [data[i] for i in order[start : start + BATCH]], rate)
+    return total / max(1, len(data))
 
 
-def imitate(policy: RankerPolicy, shown: Sequence[Decision], *, epochs: int = 12, seed: int = 0) -> float:
+def _step(policy: RankerPolicy, part: Sequence[tuple[Decision, float]], rate: float) -> float:
+    likely = 0.0
+    columns, values = [], []
+    for (choice, number), weight in part:
+        pairs, own = choice.columns()
+        share = probabilities(choice.scores(policy.weights))
+        likely += math.log(share[number] + 1e-300)
+        toward = -weight * share
+        toward[number] += weight
+        columns += [pairs.ravel(), own]
+        values += [np.repeat(toward, pairs.shape[1]), toward[choice.owner]]
+    gradient = np.bincount(np.concatenate(columns), np.concatenate(values), minlength=COLUMNS) / len(part)
+    used = np.flatnonzero(gradient)
+    policy.squares[used] += gradient[used] ** 2
+    policy.weights[used] += rate * gradient[used] / np.sqrt(policy.squares[used])
+    return likely
+
+
+def imitate(
+    policy: RankerPolicy, shown: Sequence[Decision], *, epochs: int = 8, rate: float = 0.05, seed: int = 0
+) -> float:
     """Behaviour cloning, in place.
 
     Args:
         policy: Changed.
         shown: From `decisions`.
-        epochs: Passes over them.
+        epochs: Passes over them; many teach it the demonstrators' slips.
+        rate: Step size.
         seed: Of their order.
 
     Returns:
         Mean log-probability of what the demonstrators did, in nats per decision, over the last epoch.
     """
-    ascent, rng, mean = Ascent(policy.weights, 0.1), Rng("imitate", seed), math.nan
+    rng, mean = Rng("imitate", seed), math.nan
     for _ in range(epochs):
-        mean = ascent.learn([(decision, 1.0) for decision in shown], rng)
+        mean = _learn(policy, [(decision, 1.0) for decision in shown], rate, rng)
     return mean
 
 
-Episode = Callable[[RankerPolicy, str, int, int], "tuple[float | None, int]"]
-"""Plays the policy once: (policy, task, task seed, seed) -> (reward, steps); None where nobody can score it."""
+@dataclass(frozen=True)
+class Trial:
+    """An episode to play: the instance `instance` of a task, and the seed of everything else."""
+
+    task: str
+    instance: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Played:
+    """A trial that was played.
+
+    Attributes:
+        reward: None where nobody can score it.
+        steps: Of the environment.
+        taken: What the policy did, `RankerPolicy.taken`.
+    """
+
+    reward: float | None
+    steps: int
+    taken: Sequence[Decision] = ()
+
+
+Play = Callable[[RankerPolicy, Sequence[Trial]], Sequence[Played]]
+"""Plays the policy, in any order or all at once; results in the order of the trials."""
 
 
 @dataclass(frozen=True)
@@ -126,27 +143,27 @@ class Progress:
 
 def reinforce(
     policy: RankerPolicy,
-    play: Episode,
+    play: Play,
     tasks: Sequence[str],
-    demonstrations: Sequence[Decision] = (),
+    demonstrations: Mapping[str, Sequence[Decision]] | None = None,
     *,
     iterations: int,
-    groups: int = 8,
+    groups: int = 9,
     group: int = 6,
-    rate: float = 0.03,
-    temperature: float = 0.4,
+    rate: float = 0.05,
+    temperature: float = 0.6,
     seed: int = 0,
     told: Callable[[Progress], None] = lambda progress: None,
 ) -> int:
-    """Self-imitation, in place: what led to a better end than the others of its group came to is done more often.
+    """Self-imitation, in place: what led to a good end is done more often, the more so the rarer that was in its group.
 
     Deterministic for a deterministic world.
 
     Args:
         policy: Changed.
-        play: Runs one episode.
+        play: Runs the episodes of one iteration.
         tasks: Templates, taken in turn.
-        demonstrations: Kept in mind all along, so that what they taught is not forgotten.
+        demonstrations: By task; rehearsed all along, so that what they taught is not forgotten.
         iterations: How often to play and learn.
         groups: Task instances per iteration.
         group: Episodes of each.
@@ -159,36 +176,35 @@ def reinforce(
     Returns:
         Environment steps taken.
     """
-    ascent, rng = Ascent(policy.weights, rate), Rng("reinforce", seed)
-    known: list[tuple[Decision, float]] = [(decision, 1.0) for decision in demonstrations]
+    rng = Rng("reinforce", seed)
+    known: dict[str, list[Decision]] = {task: [*(demonstrations or {}).get(task, ())] for task in tasks}
     before, policy.temperature, policy.keep = policy.temperature, temperature, True
     steps = 0
     for iteration in range(iterations):
-        won: list[tuple[Decision, float]] = []
-        rewards: list[float] = []
-        for number in range(groups):
-            task = tasks[(iteration * groups + number) % len(tasks)]
-            instance = rng.integer(2**31)
-            played: list[tuple[float, list[Decision]]] = []
-            for _ in range(group):
-                reward, length = play(policy, task, instance, rng.integer(2**31))
-                steps += length
-                if reward is not None:
-                    played.append((reward, policy.taken))
-            rewards += [reward for reward, _ in played]
-            won += _advantages(played)
-        ascent.learn([*won, *rng.sample(known, max(len(won), BATCH))], rng)
-        known += won
+        names = [tasks[(iteration * groups + number) % len(tasks)] for number in range(groups)]
+        instances = [rng.integer(2**31) for _ in names]
+        trials = [Trial(*pair, rng.integer(2**31)) for pair in zip(names, instances, strict=True) for _ in range(group)]
+        played = play(policy, trials)
+        steps += sum(one.steps for one in played)
+        data: list[tuple[Decision, float]] = []
+        for number, name in enumerate(names):
+            good, bad = _told_apart(played[number * group : (number + 1) * group])
+            data += good + bad
+            known[name] += [decision for decision, _ in good]
+        for task in tasks:
+            data += [(decision, 1.0) for decision in rng.sample(known[task], min(REHEARSED, len(known[task])))]
+        _learn(policy, data, rate, rng)
+        rewards = [one.reward for one in played if one.reward is not None]
         mean = float(np.mean(rewards)) if rewards else math.nan
-        told(Progress(iteration + 1, mean, steps, groups * group - len(rewards)))
+        told(Progress(iteration + 1, mean, steps, len(played) - len(rewards)))
     policy.temperature, policy.keep = before, False
     return steps
 
 
-def _advantages(played: Sequence[tuple[float, list[Decision]]]) -> list[tuple[Decision, float]]:
-    """The decisions of the shortest of a group's best episodes, each with how much better it was than the mean."""
-    if not played:
-        return []
-    mean = sum(reward for reward, _ in played) / len(played)
-    reward, taken = max(played, key=lambda entry: (entry[0], -len(entry[1])))
-    return [(decision, reward - mean) for decision in taken] if reward > mean else []
+def _told_apart(group: Sequence[Played]) -> tuple[list[tuple[Decision, float]], list[tuple[Decision, float]]]:
+    """The decisions of a group's better and worse episodes, weighted; where all end alike, none is worse."""
+    scored = [(one.reward, one.taken) for one in group if one.reward is not None]
+    mean = sum(reward for reward, _ in scored) / max(1, len(scored))
+    good = [(decision, 1.0 - 0.7 * mean) for reward, taken in scored if reward >= 1.0 for decision in taken]
+    bad = [(decision, -0.3 * mean) for reward, taken in scored if reward < mean for decision in taken]
+    return good, bad

@@ -80,7 +80,8 @@ class _Facts:
 
 def _missing_from(one: StateView, other: StateView) -> dict[str, list[Any]]:
     return {
-        name: rows({key: row for key, row in table.items() if key not in one.get(name, {})})
+        # Most collections are the very same before and after.
+        name: [] if table is one.get(name) else rows({k: row for k, row in table.items() if k not in one.get(name, {})})
         for name, table in other.items()
         if isinstance(table, dict)
     }

@@ -20,7 +20,7 @@ ALL = sorted(
 )
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "rng", "state", "linear"),
+    ("errors", "rng", "state", "linear", "plot"),
     ("types", "content", "expressions", "toml", "chat", "pretrained"),
     ("chat_local",),
     ("goal", "trace", "spaces"),
@@ -56,6 +56,7 @@ WORLDMODEL_MAY_USE = {
     "state",
     "page",
     "reward",
+    "plot",
     "cli",
     "pretrained",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 
 import pytest
@@ -255,3 +256,29 @@ def test_any_text_gives_a_readable_page(html: str) -> None:
 def test_depth_has_no_bottom() -> None:
     page = snapshot("<div>" * 5_000 + "<ul><li>" * 3_000 + '<a href="/x">deep</a>')
     assert any(line.name == "deep" for line in page.lines)
+
+
+def test_what_is_around_an_element_lasts_as_long_as_its_page() -> None:
+    page = snapshot("<form id=f><p><input name=q aria-label=Query></p></form>")
+    gc.collect()
+    (field,) = page.elements.values()
+    form = field.closest("form")
+    assert form is not None
+    assert form.attrs["id"] == "f"
+
+
+def test_a_page_that_was_left_needs_no_garbage_collector() -> None:
+    def count() -> int:
+        return sum(isinstance(found, Element) for found in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = count()
+        for number in range(5):
+            page = snapshot(f"<main><form action=/{number}><button>Go</button></form></main>")
+        assert count() - before == 6  # of the last page alone: html, head, body, main, form, button
+        del page
+        assert count() == before
+    finally:
+        gc.enable()

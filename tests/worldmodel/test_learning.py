@@ -150,7 +150,7 @@ def test_nothing_on_disk_can_execute(model: Path) -> None:
     for path in model.rglob("*"):
         if path.is_file():
             head = path.read_bytes()[:4]
-            assert path.suffix in (".json", ".jsonl", ".safetensors") or path.parent.name == "blobs"
+            assert path.suffix in (".json", ".jsonl", ".safetensors", ".svg") or path.parent.name == "blobs"
             assert not head.startswith((b"\x80", b"PK")), f"{path} looks like a pickle or torch archive"
 
 

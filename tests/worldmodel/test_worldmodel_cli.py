@@ -44,8 +44,11 @@ def test_eval_warns_about_sessions_it_was_trained_on(cli: Cli, model: Path, tiny
     assert "nearest-neighbour" in done.stdout
 
 
-def test_info_names_the_app(cli: Cli, model: Path) -> None:
-    assert json.loads(cli("worldmodel", "info", str(model), "--json").stdout)["app"] == "tiny"
+def test_info_names_the_app_and_the_picture_of_the_run(cli: Cli, model: Path) -> None:
+    told = json.loads(cli("worldmodel", "info", str(model), "--json").stdout)
+    assert told["app"] == "tiny"
+    assert told["training"]["held_out"] > 0
+    assert Path(told["curves"]).read_text().startswith("<svg xmlns=")
 
 
 @pytest.mark.parametrize("case", ["no traces", "corrupt trace", "no model", "corrupt model"])
