@@ -41,12 +41,17 @@ def train_command(
         typer.Option(help="Start from this causal language model: a Hugging Face directory, or a .gguf file."),
     ] = None,
     lora: Annotated[int, typer.Option(help="With --base: train adapters of this rank; 0: all weights.")] = 0,
+    engine: Annotated[
+        str, typer.Option(help="Train no network; ask this model, served at $OPENAI_BASE_URL, about every draft.")
+    ] = "",
     held_out: Annotated[float, typer.Option(help="Share of tasks kept from training, for calibration.")] = 0.1,
     alpha: Annotated[float, typer.Option(help="Share of wrong answers the trust region may hold.")] = 0.05,
     balance: Annotated[float, typer.Option(help="Draw examples evenly by size of change: 0 not, 1 wholly.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     checkpoint_s: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 60.0,
+    rollouts: Annotated[int, typer.Option(min=0, help="Then learn from so many sessions on its own answers.")] = 0,
+    reinforce: Annotated[int, typer.Option(min=0, help="Then so many policy-gradient steps on changed elements.")] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Train a world model on TRACES. Resumes after a kill; does nothing where it is already done."""

@@ -139,6 +139,14 @@ def write(
     return found
 
 
+class Remote(WorldModel):
+    """A network that is not here: it has no hidden states to decode from, and writes whole answers."""
+
+    def answers(self, vocabulary: Vocabulary, contexts: Sequence[Context]) -> list[Answer]:
+        """What `decode` gives; the likeliest, of the outcome too where it is not settled."""
+        raise NotImplementedError
+
+
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
     """One step of a small model is shorter than waking a second thread, and on a shared machine far shorter."""
@@ -154,7 +162,8 @@ def _one_thread() -> Iterator[None]:
 @torch.inference_mode()
 def decode(
     model: WorldModel, vocabulary: Vocabulary, contexts: Sequence[Context],
-    keys: Sequence[tuple[int | str, ...] | None], rooms: Sequence[int] | None = None,
+    keys: Sequence[tuple[int | str, ...] | None], rooms: Sequence[int] | None = None, *,
+    outcomes: Sequence[str] | None = None, every: bool = False,
 ) -> list[Answer]:  # fmt: skip
     """Answers for a batch of contexts, greedy but for the outcome token.
 
@@ -164,9 +173,14 @@ def decode(
         contexts: What to answer; any lengths.
         keys: Per context the RNG key its outcome is drawn with (temperature 1), or None for greedy.
         rooms: The most tokens of each; None: `MAX_ANSWER`.
+        outcomes: Per context the outcome, where it is known what happened; None: as the drafts say, or the network.
+        every: Every token is drawn, not the outcome alone: answers as likely as the network finds them.
     """
     if not contexts:
         return []
+    if isinstance(model, Remote):
+        whole = model.answers(vocabulary, contexts)
+        return whole if rooms is None else [one.first(most) for one, most in zip(whole, rooms, strict=True)]
     device = model.embed.weight.device
     lengths = [len(c.tokens) for c in contexts]
     width = max(lengths)
@@ -181,12 +195,16 @@ def decode(
     mask = causal[None, None] & (seen[:, None, None] | torch.eye(width, dtype=torch.bool, device=device))
     cache = Cache(model.config.layers)
     hidden = model.hidden(tokens.to(device), positions, mask if min(lengths) < width else None, cache)[:, -1]  # (B, C)
-    grammars = [Grammar(vocabulary, len(c.slots.texts), len(c.draft.lines), c.draft.label) for c in contexts]
+    settled = [c.draft.label for c in contexts] if outcomes is None else outcomes
+    grammars = [
+        Grammar(vocabulary, len(c.slots.texts), len(c.draft.lines), outcome)
+        for c, outcome in zip(contexts, settled, strict=True)
+    ]
     answers = [Answer() for _ in contexts]
     alive = list(range(len(contexts)))
     for step in range(MAX_ANSWER):
         logits = model.logits(hidden).float()  # (B, V)
-        picked = _pick(logits, [grammars[i] for i in alive], [keys[i] if step == 0 else None for i in alive])
+        picked = _pick(logits, [grammars[i] for i in alive], [_key(keys[i], step, every) for i in alive])
         keep = []
         for row, (i, (token, logprob, entropy)) in enumerate(zip(alive, picked, strict=True)):
             answer = answers[i]
@@ -207,6 +225,13 @@ def decode(
         where = (seen.shape[1] - 1 - pads)[:, None]  # (B, 1)
         hidden = model.hidden(last, where, seen[:, None, None], cache)[:, -1]
     return answers
+
+
+def _key(key: tuple[int | str, ...] | None, step: int, every: bool) -> tuple[int | str, ...] | None:
+    """The key that token `step` of an answer is drawn with; None: it is the most probable one."""
+    if step == 0 or key is None:
+        return key
+    return (*key, step) if every else None
 
 
 def _pick(

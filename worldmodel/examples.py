@@ -41,6 +41,8 @@ class Draft:
     """How far to believe what code put into it, in [0, 1]: the support of its least sure part."""
     outcome: Outcome | None = None
     """What the rules say follows, and the draft was chosen for; None without rules, or for an operation never seen."""
+    rival: int | None = None
+    """Lines in which what it was preferred to differs from it; None where there was nothing else."""
 
     @property
     def label(self) -> str | None:
@@ -79,6 +81,9 @@ def choose_draft(
     found = candidates(situation, memory, without=without, point=point, told=told)
     neighbour = found.page is None or (found.case is not None and not memory.worth.prefers(found.case))
     draft = found.other if neighbour or found.page is None else found.page
+    if found.page is not None and found.other.source != "current":
+        mine, theirs = Counter(found.page.lines), Counter(found.other.lines)
+        draft = replace(draft, rival=((mine - theirs) + (theirs - mine)).total())
     return replace(draft, lines=restore(draft.lines, situation.restored)) if situation.restored else draft
 
 

@@ -6,7 +6,7 @@ States share the tables that no step changed, so what was found of a table holds
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from envsim.state import StateView
@@ -40,6 +40,16 @@ class StateIndex:
                     found.words.setdefault(text, []).append(key)
         return found.words
 
+    def named(self, state: StateView, text: str) -> Sequence[tuple[str, list[str]]]:
+        """(collection, keys of its rows that hold the text), for all that have some."""
+        known = self.of(state)
+        found: list[tuple[str, list[str]]] | None = known.get((text,))
+        if found is None:
+            tables = ((name, table) for name, table in state.items() if isinstance(table, dict))
+            found = [(name, keys) for name, table in tables if (keys := self.words(table).get(text))]
+            known[text,] = found
+        return found
+
     def keys(self, table: Table, field: str) -> Mapping[str, str]:
         """Text in `field` -> key of the last row that has it there."""
         found = self._tables.of(table)
@@ -47,6 +57,10 @@ class StateIndex:
             rows = ((key, row.get(field)) for key, row in table.items() if isinstance(row, dict))
             found.fields[field] = {value: key for key, value in rows if isinstance(value, str)}
         return found.fields[field]
+
+    def texts(self, table: Table) -> dict[str, str]:
+        """Where to keep how rows of it read."""
+        return self._tables.of(table).texts
 
     def tally(self, table: Table) -> Tally:
         """(field, type, value) -> rows that have it."""
@@ -87,3 +101,4 @@ class _Found:
         self.words: dict[str, list[str]] | None = None
         self.fields: dict[str, dict[str, str]] = {}
         self.tally: Tally | None = None
+        self.texts: dict[str, str] = {}

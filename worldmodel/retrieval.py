@@ -280,7 +280,7 @@ def _by_collection(facts: Lines) -> dict[str, list[str]]:
 
 def _align(lexicon: Lexicon, a: str, b: str, mapping: dict[str, str]) -> bool:
     left, right = lexicon.pieces(a), lexicon.pieces(b)
-    if [p if not p[0] else None for p in left] != [p if not p[0] else None for p in right]:
+    if len(left) != len(right) or any(p != q and not (p[0] and q[0]) for p, q in zip(left, right, strict=True)):
         return False
     for (is_value, x), (_, y) in zip(left, right, strict=True):
         if is_value:

@@ -178,13 +178,15 @@ def relevant_facts(state: StateView, request: Request, touched: Sequence[str], l
         rows[path] = _row(path, table.get(key) if isinstance(table, dict) else table)
     words = {part for text in _STRINGS.findall(request.key) for part in (text, *re.split(r"[/?&=]", text))}
     for wanted in (words, {login}):
-        for collection, table in state.items():
-            if isinstance(table, dict):
-                known = index.words(table)
-                keys = sorted({key for word in wanted if len(word) > 2 for key in known.get(word, ())})
-                rows.update(
-                    {path: _row(path, table[key]) for key in keys if (path := f"{collection}/{key}") not in rows}
-                )
+        found: dict[str, set[str]] = {}
+        for word in wanted:
+            for collection, keys in index.named(state, word) if len(word) > 2 else ():
+                found.setdefault(collection, set()).update(keys)
+        for collection in state if found else ():
+            for key in sorted(found.get(collection, ())):
+                if (path := f"{collection}/{key}") not in rows:
+                    texts = index.texts(state[collection])
+                    rows[path] = texts.get(path) or texts.setdefault(path, _row(path, state[collection][key]))
     return (f"login {dump(login)}", *list(rows.values())[:MAX_FACTS])
 
 

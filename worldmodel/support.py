@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import accumulate, islice
 
 from worldmodel.decode import Answer
 from worldmodel.document import Lines, body, meta
 from worldmodel.examples import Draft
-from worldmodel.render import KINDS, values
+from worldmodel.render import KINDS, skeleton, values
 from worldmodel.retrieval import Memory
 from worldmodel.rules.branches import operation
 from worldmodel.session import Sample, Situation
@@ -21,17 +21,27 @@ FEATURES = (
     *(f"draft_{kind}" for kind in KINDS), "context", "draft_sure", "branch_sure", "no_rule", "no_delta",
     "recorded", "never_recorded", "new_entities", "record", "unsupported", "past", "drift",
     "same_request", "closest_answer", "mean_answer", "equal_answers", "various_answers",
+    "probable", "bug", "page_record", "least_line", "all_lines", "made_lines", "new_wording", "changes",
+    "alone", "rival",
 )  # fmt: skip
 """In the order of `Support.features`."""
 
 Record = Mapping[str, Sequence[int]]
-"""Operation, or operation and kind of draft -> (right, all): how drafts did on training requests, their task hidden."""
+"""How drafts did on training requests, their task hidden, as (right, all): by operation; by operation and kind of
+draft; and, behind `_PAGE` and `_LINE`, by kind of answer and by kind of line."""
 
 _LEAST_LOGPROB = -5.0
 _SHRINK = 4.0
 """Requests that a share counts for before any was seen, at the share of the wider class."""
 _LATEST = 12
 """Records of one page that are looked at."""
+_PAGE, _LINE = "\npage\n", "\nline\n"
+_SHOWN, _RECORDED, _MADE = "shown", "recorded", "made"
+"""Where a line is from: this session has seen it; records of the page or request have; programs or mixing made it."""
+_OFTEN = 2
+"""A kind of line that was written less often says nothing."""
+_LEAST_SHARE = 0.02
+_MOST_LOSS = 12.0
 
 
 class Support:
@@ -79,6 +89,7 @@ class Support:
         count = self.recorded(situation)
         share = self.share(situation, draft.kind)
         outcome = draft.outcome
+        written = origins(lines, situation, self.memory)
         return [
             1.0,
             max(answer.mean, _LEAST_LOGPROB),
@@ -95,13 +106,49 @@ class Support:
             math.log1p(count) / 5.0,
             float(count == 0),
             self._new(situation),
-            math.log(share / (1.0 - share)),
-            math.log1p(self._unsupported(situation, lines)),
+            _logit(share),
+            math.log1p(self._unsupported(situation, written)),
             # Some things happen at the third look at an app, or when nothing has been asked of it yet.
             math.log1p(len(situation.past)),
             math.log1p(situation.drift),
             *self._agreement(situation, lines),
+            outcome.p if outcome is not None else 0.0,
+            float(outcome is not None and bool(outcome.events)),
+            _logit(self._share((_PAGE, *pages_of(lines, draft, self.memory)))),
+            *self._lines(situation, written),
+            # What was recorded of an app is older than what this session did to it.
+            math.log1p(sum(line[:1] == "!" for _, past in situation.past for line in past)),
+            float(draft.rival is None),
+            math.log1p(draft.rival or 0),
         ]
+
+    def _share(self, keys: Iterable[str]) -> float:
+        """The share that was right, each class shrunk towards the one before it."""
+        share, key = self._overall, ""
+        for part in keys:
+            key += part
+            right, total = self.record.get(key, (0, 0))
+            share = (right + _SHRINK * share) / (total + _SHRINK)
+        return share
+
+    def _lines(self, situation: Situation, written: Sequence[tuple[str, str]]) -> tuple[float, float, float, float]:
+        """How often lines like those that an answer brings in were right.
+
+        The least share (as log-odds); the logarithm of their product, as if they were independent; how many no record
+        shows; how many are worded as none ever was.
+        """
+        shares: list[float] = []
+        new = 0
+        for kind, (_, origin) in kinds_of(written, situation, self.memory).items():
+            right, total = self.record.get(f"{_LINE}{origin}\n{kind}", (0, 0))
+            new += total == 0
+            wide = self.record.get(f"{_LINE}{origin}", (1, 2))
+            usual = (wide[0] + 1.0) / (wide[1] + 2.0)
+            shares.append((right + _SHRINK * usual) / (total + _SHRINK))
+        made = sum(origin == _MADE for _, origin in written)
+        least = min(shares, default=1.0 - _LEAST_SHARE / 4)
+        loss = math.fsum(math.log(max(share, _LEAST_SHARE)) for share in shares)
+        return _logit(least), max(loss, -_MOST_LOSS), math.log1p(made), math.log1p(new)
 
     def _agreement(self, situation: Situation, lines: Lines) -> tuple[float, float, float, float, float]:
         """How recorded answers to this very request compare with ours, and with each other.
@@ -126,19 +173,55 @@ class Support:
         asked = set(values(self.memory.lexicon, situation.request.lines))
         return len(asked - self._values) / len(asked) if asked else 0.0
 
-    def _unsupported(self, situation: Situation, lines: Lines) -> int:
+    def _unsupported(self, situation: Situation, written: Sequence[tuple[str, str]]) -> int:
         """Lines of an answer for which nothing speaks.
 
         Neither this session showed them nor a record of the same page or request, and they hold a value that
         nothing known here holds.
         """
-        shown = {line for _, past in situation.past for line in past}
-        shown.update(situation.current)
-        for sample in islice(self.memory.at(situation, meta(lines, "url")), _LATEST):
-            shown.update(sample.target)
         lexicon = self.memory.lexicon
         given = set(values(lexicon, (*situation.request.lines, *situation.facts, *situation.current)))
-        return sum(line not in shown and not given.issuperset(values(lexicon, (line,))) for line in body(lines))
+        return sum(origin == _MADE and not given.issuperset(values(lexicon, (line,))) for line, origin in written)
+
+
+def _logit(share: float) -> float:
+    share = min(max(share, 1e-4), 1.0 - 1e-4)
+    return math.log(share / (1.0 - share))
+
+
+def origins(
+    lines: Lines, situation: Situation, memory: Memory, without: str | None = None
+) -> list[tuple[str, str]]:  # fmt: skip
+    """Every line of an answer's page or result with where it is from; records of the group `without` are not asked."""
+    shown = {line for _, past in situation.past for line in past}
+    shown.update(situation.current)
+    recorded: set[str] = set()
+    there = (sample for sample in memory.at(situation, meta(lines, "url")) if sample.group != without)
+    for sample in islice(there, _LATEST):
+        recorded.update(sample.target)
+    return [(line, _SHOWN if line in shown else _RECORDED if line in recorded else _MADE) for line in body(lines)]
+
+
+def kinds_of(
+    written: Sequence[tuple[str, str]], situation: Situation, memory: Memory
+) -> dict[str, tuple[str, str]]:  # fmt: skip
+    """The kinds of lines that an answer brings in (wording without values) -> the first of each, and its origin."""
+    here = set(situation.current)
+    found: dict[str, tuple[str, str]] = {}
+    for line, origin in written:
+        if line not in here:
+            found.setdefault(f"{origin} {skeleton(memory.lexicon, (line.strip(),))}", (line, origin))
+    return found
+
+
+def pages_of(lines: Lines, draft: Draft, memory: Memory) -> tuple[str, ...]:
+    """What kind of answer one is, from the widest: its page, what it announces, what kind of draft it is from."""
+    url = meta(lines, "url")
+    if memory.rules is None or not url:
+        return ()
+    place = memory.rules.known.address(url).partition("?")[0]
+    said = draft.outcome.branch.partition(" ")[2] if draft.outcome is not None else ""
+    return (place, f"\n{said}", f"\n{draft.kind}")
 
 
 def operation_of(memory: Memory, situation: Situation) -> str:
@@ -153,16 +236,23 @@ def _by_kind(name: str, kind: str) -> str:
 
 
 def track_record(pairs: Iterable[tuple[Draft, Sample]], memory: Memory) -> dict[str, list[int]]:
-    """How often drafts made without a sample's own task were right, by operation and by operation and kind."""
+    """How often drafts made without a sample's own task were right: by operation, kind of answer and kind of line."""
     right: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for draft, sample in pairs:
         good = same_answer(draft.lines, sample.target)
         name = operation_of(memory, sample.situation)
-        for key in (name, _by_kind(name, draft.kind)):
+        for key in (name, _by_kind(name, draft.kind), *accumulate((_PAGE, *pages_of(draft.lines, draft, memory)))):
             total[key] += 1
             right[key] += good
-    return {key: [right[key], total[key]] for key in sorted(total)}
+        target = set(sample.target)
+        written = origins(draft.lines, sample.situation, memory, sample.group)
+        for kind, (line, origin) in kinds_of(written, sample.situation, memory).items():
+            for key in (f"{_LINE}{origin}", f"{_LINE}{origin}\n{kind}"):
+                total[key] += 1
+                right[key] += line in target
+    often = (key for key, count in total.items() if count >= _OFTEN or not key.startswith(_LINE))
+    return {key: [right[key], total[key]] for key in sorted(often)}
 
 
 def same_answer(lines: Lines, target: Lines) -> bool:

@@ -22,10 +22,11 @@ from envsim.cli.common import progress
 from envsim.errors import ModelError, load_optional
 from envsim.rng import Rng
 from envsim.state import state_hash
-from worldmodel import dataset, render
+from worldmodel import dataset, phases, render
 from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import load_model, pick_device, read_vocabulary, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
+from worldmodel.engine import Engine
 from worldmodel.examples import choose_draft, is_of, outcome_of, survival, write_answer, write_context
 from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.optimise import Example, Pace, optimise
@@ -33,6 +34,7 @@ from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon, Vocabulary
 from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
+from worldmodel.rollouts import Taught
 from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample
 from worldmodel.support import Support, track_record
@@ -70,6 +72,8 @@ class Args:
     """A pretrained causal language model to start from, which then gives the sizes; see `worldmodel.base`."""
     lora: int = 0
     """Rank of low-rank adapters on the base; 0 trains all of its weights."""
+    engine: str = ""
+    """Name of a served model to ask instead of training a network; see `worldmodel.engine`."""
     held_out: float = 0.1
     alpha: float = ALPHA
     """Share of wrong answers that the trust region may hold."""
@@ -79,6 +83,10 @@ class Args:
     device: str = "auto"
     checkpoint_s: float = 60.0
     """Seconds between checkpoints."""
+    rollouts: int = 0
+    """Training sessions that are run again on the model's own answers, and learned from; 0: no such phase."""
+    reinforce: int = 0
+    """Policy-gradient steps on the F1 of changed elements; 0: no such phase."""
 
     def pace(self) -> Pace:
         """The part that is about optimising."""
@@ -129,15 +137,26 @@ def _lead(args: Args, team: Team) -> None:
         # Whatever comes between, nobody is left waiting.
         if team.count > 1:
             team.send(_message(key, found))
-    log = optimise(network, found.examples, args.pace(), args.out, key, found.watched, team)
+    log = {"steps": 0} if args.engine else _learn(args, key, found, network, team)
     network.settle()
     network.eval()
     finish(args, key, found, network, log)
 
 
+def _learn(args: Args, key: str, found: Prepared, network: WorldModel, team: Team) -> dict[str, Any]:
+    """All phases of training, and their log."""
+    log = optimise(network, found.examples, args.pace(), args.out, key, found.watched, team)
+    taught = Taught(
+        found.vocabulary, found.memory, found.stable, found.data.part(TRAIN), found.data.manifest["bugs"], args.seed
+    )  # fmt: skip
+    return log | phases.later(
+        network, found.examples, taught, args.pace(), args.out, key, log["steps"], args.rollouts, args.reinforce
+    )  # fmt: skip
+
+
 def _help(args: Args, team: Team) -> None:
     told = json.loads(team.receive())
-    if told is None:
+    if told is None or args.engine:
         return
     network = start(args, read_vocabulary(told["vocabulary"]), team.device)
     examples = [Example(*fields) for fields in told["examples"]]
@@ -190,7 +209,7 @@ def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict
         **found.memory.programs(),
     }
     save_model(args.out, network, found.vocabulary, found.stable, extra)
-    for path in args.out.glob("checkpoint-*"):
+    for path in (*args.out.glob("checkpoint-*"), *args.out.glob("phase-*")):
         shutil.rmtree(path)
 
 
@@ -208,6 +227,8 @@ def start(args: Args, vocabulary: Vocabulary, device: str | None = None) -> Worl
     """
     device = device or pick_device(args.device)
     torch.manual_seed(args.seed)
+    if args.engine:
+        return Engine(args.engine)
     if args.base is not None:
         load = load_optional("worldmodel.base:warm_start", "base")
         warm: WorldModel = load(args.base, vocabulary, rank=args.lora, seed=args.seed)
@@ -226,6 +247,11 @@ def run_key(args: Args) -> str:
     """
     if args.lora < 0 or (args.lora and args.base is None):
         raise ModelError("--lora RANK adapts a pretrained model: give one with --base PATH, and a rank above 0.")
+    if args.engine and (args.base is not None or args.rollouts or args.reinforce):
+        raise ModelError(
+            "--engine asks a model served elsewhere; --base, --rollouts and --reinforce train one here. "
+            "Give one or the others."
+        )
     settings = {k: v for k, v in asdict(args).items() if k not in ("traces", "out", "checkpoint_s")}
     if args.base is not None:
         settings["base"] = load_optional("worldmodel.base:digest", "base")(args.base, args.lora)

@@ -20,7 +20,7 @@ from envsim.rng import Rng, uniform
 from worldmodel.conformal import Curve, figures, region
 from worldmodel.session import WINDOW
 from worldmodel.support import FEATURES
-from worldmodel.trees import NONE, Trees, boost
+from worldmodel.trees import NONE, Trees, boost, together
 
 HEADS = 10
 LEAST = 8
@@ -193,7 +193,8 @@ def _logits(heads: Sequence[Trees], rows: Sequence[Sequence[float]]) -> NDArray[
     """(K, N)."""
     x = np.asarray(rows, dtype=np.float64)
     prior = x @ np.asarray(PRIOR)
-    return np.stack([prior + head(x) for head in heads])
+    logits: NDArray[np.float64] = prior + together(tuple(heads), x)
+    return logits
 
 
 def _moderated(logits: NDArray[np.float64]) -> NDArray[np.float64]:

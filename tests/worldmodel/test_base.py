@@ -334,9 +334,9 @@ def test_without_peft_the_command_that_adds_it_is_told(
 
 
 def test_the_command(cli: Cli, tiny_traces: Path, tmp_path: Path) -> None:
-    done = cli("worldmodel", "train", tiny_traces, "-o", tmp_path / "m", "--lora", "4")
+    done = cli("worldmodel", "train", tiny_traces, "-o", tmp_path / "m", "--lora", "4", timeout_s=180)
     assert (done.returncode, "--base PATH" in done.stderr) == (2, True), done.stderr
-    done = cli("worldmodel", "train", tiny_traces, "-o", tmp_path / "m", "--base", tmp_path / "none")
+    done = cli("worldmodel", "train", tiny_traces, "-o", tmp_path / "m", "--base", tmp_path / "none", timeout_s=180)
     assert (done.returncode, "There is no model at" in done.stderr) == (2, True), done.stderr
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -10,13 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from envsim.page.lines import Line, assign_refs, format_lines, parse_line
-from envsim.state import canonical
+from envsim.state import StateView, canonical
 from envsim.trace import write_blob
 from worldmodel import calibrate as calibration
 from worldmodel import dataset
@@ -24,15 +27,17 @@ from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import Model, load_model
 from worldmodel.dataset import HELD_OUT, Dataset
 from worldmodel.decode import room, write
-from worldmodel.document import page_text
+from worldmodel.document import Lines, page_text
 from worldmodel.examples import ACCEPT_ALL, MAX_ANSWER, Draft, choose_draft, read_answer
 from worldmodel.index import StateIndex
 from worldmodel.model import Config, WorldModel
 from worldmodel.predict import answer_batch
 from worldmodel.render import KINDS, Vocabulary
+from worldmodel.requests import Request
 from worldmodel.retrieval import MAX_RANKED, Memory, context_of
-from worldmodel.session import Situation
+from worldmodel.session import Situation, relevant_facts
 from worldmodel.support import FEATURES
+from worldmodel.trees import Trees, together
 from worldmodel.trust import Answered, Trust
 
 NONE = dict.fromkeys(KINDS, 1.0)
@@ -268,3 +273,48 @@ def test_what_was_found_of_a_state_is_of_that_state(monkeypatch: pytest.MonkeyPa
     for _ in range(2000):
         index.of({"a": {}})
     assert index.of(one) == {}, "it was let go of"
+
+
+def rendered(state: StateView, request: Request, touched: tuple[str, ...], login: str) -> Lines:
+    """`relevant_facts` by looking at every row of every table."""
+    words = {part for text in re.findall(r'"([^"]*)"', request.key) for part in (text, *re.split(r"[/?&=]", text))}
+    rows = {path: path for path in reversed(touched)}
+    for wanted in (words, {login}):
+        for collection, table in state.items():
+            for key, row in sorted(table.items()):
+                texts = {key, *(value for value in row.values() if isinstance(value, str))}
+                if any(word in texts for word in wanted if len(word) > 2):
+                    rows.setdefault(f"{collection}/{key}", "")
+    return tuple(rows)
+
+
+ROW = st.fixed_dictionaries({"name": st.sampled_from(["oak", "Oak pan", "x"])})
+ROWS = st.dictionaries(st.sampled_from(["oak", "pan-1", "pan-2"]), ROW)
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), ROWS), st.lists(st.sampled_from(["/p/oak", "Oak pan", "x=pan-1"])))
+def test_rows_that_are_named_are_found_as_by_reading_all_of_them(state: StateView, said: list[str]) -> None:
+    request = Request(tuple(f'get "{text}"' for text in said) or ("get",))
+    touched = tuple(f"{name}/{key}" for name, table in state.items() for key in table)[:1]
+    index = StateIndex()
+    for _ in range(2):  # anew, and as known
+        lines = relevant_facts(state, request, touched, "pan-2", index)
+        assert lines[0] == 'login "pan-2"'
+        assert [line.partition('" ')[0][1:] for line in lines[1:]] == list(rendered(state, request, touched, "pan-2"))
+        for line in lines[1:]:
+            collection, key = line.partition('" ')[0][1:].split("/")
+            assert json.loads(line.partition('" ')[2]) == state[collection][key]
+
+
+@pytest.mark.parametrize("sizes", [(3, 3, 3), (2, 0, 1), (0, 0)])
+def test_trees_say_together_what_they_say_alone(sizes: tuple[int, ...]) -> None:
+    numbers = np.random.default_rng(5)
+
+    def trees(count: int) -> Trees:
+        return Trees(
+            numbers.integers(0, 4, (count, 3)), numbers.normal(size=(count, 3)), numbers.normal(size=(count, 4))
+        )
+
+    forests = tuple(map(trees, sizes))
+    for rows in (numbers.normal(size=(1, 4)), numbers.normal(size=(9, 4))):
+        assert np.array_equal(together(forests, rows), np.stack([forest(rows) for forest in forests]))

@@ -155,6 +155,7 @@ def _values(row: JsonValue) -> list[JsonValue]:
     return list(row.values()) if isinstance(row, dict) else [row]
 
 
+@lru_cache(maxsize=16384)
 def plain(text: str) -> str:
     """Lower case, without accents, signs as spaces: what searches compare."""
     decomposed = unicodedata.normalize("NFKD", text.lower().replace("ø", "o"))

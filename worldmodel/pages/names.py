@@ -108,6 +108,7 @@ def row_names(names: Names, collection: str, key: str, number: int) -> Names:
 # -- figures -------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=65536)
 def _is_made(name: str) -> bool:
     return name.startswith("sum ") or _TIMES in name or _PLUS in name or _PERCENT in name
 
@@ -228,14 +229,19 @@ def printed(texts: Iterable[tuple[str, str]], prefix: str) -> dict[str, JsonValu
     out: dict[str, JsonValue] = {}
     unclear = set()
     for wording, text in texts:
-        for number, found in enumerate(_FIGURE.findall(text)):
+        for number, figure in enumerate(_figures(text)):
             name = f"{prefix} {label(wording)} {number}"
-            digits = re.sub(r"[$¢,.]", "", found)
-            if out.setdefault(name, int(digits)) != int(digits):
+            if out.setdefault(name, figure) != figure:
                 unclear.add(name)
     return {name: value for name, value in out.items() if name not in unclear}
 
 
+@lru_cache(maxsize=16384)
+def _figures(text: str) -> tuple[int, ...]:
+    return tuple(int(re.sub(r"[$¢,.]", "", found)) for found in _FIGURE.findall(text))
+
+
+@lru_cache(maxsize=16384)
 def label(wording: str) -> str:
     """A wording as part of a name."""
     return re.sub(r"[*+:\s\x00-\x1f]+", "#", wording)[:60]

@@ -50,6 +50,11 @@ def walk(nodes: Iterable[Node]) -> Iterator[Node]:
 
 def read(lines: Sequence[str], interface: str) -> tuple[Node, ...]:
     """The nodes of a document, changes and events left out."""
+    return _read(tuple(lines), interface)
+
+
+@lru_cache(maxsize=512)
+def _read(lines: Lines, interface: str) -> tuple[Node, ...]:
     out = [_url(meta(lines, "url"))] if any(line.startswith("@url ") for line in lines) else []
     out += [Node(f"@{key}", line[len(key) + 2 :]) for key in _META for line in lines if line.startswith(f"@{key} ")]
     shown = [line for line in lines if line[:1] not in ("!", "@")]
@@ -63,7 +68,7 @@ def _nest(flat: Sequence[tuple[int, Node]]) -> tuple[Node, ...]:
     def close(depth: int) -> None:
         while open_[-1][0] >= depth:
             _, node, kids = open_.pop()
-            open_[-1][2].append(Node(node.role, node.text, (*node.kids, *kids)))
+            open_[-1][2].append(Node(node.role, node.text, (*node.kids, *kids)) if kids else node)
 
     for depth, node in flat:
         close(depth)
@@ -132,7 +137,7 @@ def _lines(node: Node, depth: int, interface: str) -> Iterator[str]:
         yield node.text
         return
     if interface == "browser":
-        yield _format(node, depth)
+        yield _format(node.role, node.text, tuple(kid.text for kid in node.kids if kid.role == OPTION), depth)
         kids = [kid for kid in node.kids if kid.role != OPTION]
     else:
         yield "  " * depth + node.role + node.text
@@ -141,14 +146,14 @@ def _lines(node: Node, depth: int, interface: str) -> Iterator[str]:
         yield from _lines(kid, depth + 1, interface)
 
 
-def _format(node: Node, depth: int) -> str:
-    name, url, value, rest = [*node.text.split(SEP), "", "", _NONE, ""][:4]
-    labels = [kid.text for kid in node.kids if kid.role == OPTION]
+@lru_cache(maxsize=16384)
+def _format(role: str, text: str, labels: tuple[str, ...], depth: int) -> str:
+    name, url, value, rest = [*text.split(SEP), "", "", _NONE, ""][:4]
     states = dict(_state(part) for part in rest.split(_AND) if part)
     if labels:
         states["options"] = join_options(labels)
         value = labels[0] if value == _FIRST else value
-    return Line(node.role, name, depth, "", url, None if value == _NONE else value, states).format()
+    return Line(role, name, depth, "", url, None if value == _NONE else value, states).format()
 
 
 def _state(text: str) -> tuple[str, str]:

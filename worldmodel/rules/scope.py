@@ -25,6 +25,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlsplit
 
 from envsim.state import StateView
@@ -258,13 +259,18 @@ def _shown(page: Lines, known: Known) -> dict[str, JsonValue]:
     values: dict[str, JsonValue] = {}
     unclear = set()
     for line in page:
-        figures = _FIGURE.findall(_STATES.sub("", line))
-        wording = known.mask(_STATES.sub("", line).strip())[:_MAX_NAME] if figures else ""
-        for number, figure in enumerate(figures):
-            name = f"page {wording} {number}"
+        for name, figure in _figures(line, known):
             if values.setdefault(name, figure) != figure:
                 unclear.add(name)
     return {name: value for name, value in values.items() if name not in unclear}
+
+
+@lru_cache(maxsize=16384)
+def _figures(line: str, known: Known) -> tuple[tuple[str, str], ...]:
+    """The figures of one line, by name."""
+    figures = _FIGURE.findall(_STATES.sub("", line))
+    wording = known.mask(_STATES.sub("", line).strip())[:_MAX_NAME] if figures else ""
+    return tuple((f"page {wording} {number}", figure) for number, figure in enumerate(figures))
 
 
 def unquoted(quoted: str) -> str:
