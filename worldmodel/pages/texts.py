@@ -111,7 +111,7 @@ def learn_text(examples: Sequence[TextExample]) -> TextRule:
         rest = [one for one in left if template.render(one.names) != one.text]
         if len(left) - len(rest) < min(2, len(examples)):
             break
-        alone = not template.holes and len({o.about for o in left} - {o.about for o in rest}) == 1
+        alone = not template.holes and len({o.about for o in left if template.wording[0] == o.text}) == 1
         if not alone or things < MANY_THINGS:
             ways.append(template)
         # Else it is what one thing says of itself: that is for memory.
