@@ -210,7 +210,7 @@ def _train(
         policy.weights[:] = best[1]
         seconds, trials = time.perf_counter() - began, sandbox.steps - tried
         instances = max(1, size.final // 4)
-        at_home = home.solved(policy, instances, "home")
+        at_home = home.solved(policy, instances, "final")
     right = sandbox.solved(policy, size.final, "final")
     there = trials + (steps if world == "sandbox" else 0)
     return _arm(

@@ -94,6 +94,7 @@ class ChatEndpoint:
         api_key: Default: ``$OPENAI_API_KEY``; local servers take any.
         timeout_s: Longest wait for one reply to begin or go on.
         attempts: Tries per reply, with growing waits, where the endpoint is overloaded or down.
+        logprobs: Ask for log-probabilities too: replies have those of their tokens as ``logprobs``, where they came.
         sleep: Waits; replaced in tests.
     """
 
@@ -107,6 +108,7 @@ class ChatEndpoint:
         api_key: str | None = None,
         timeout_s: float = 120.0,
         attempts: int = 5,
+        logprobs: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.model = model
@@ -115,6 +117,7 @@ class ChatEndpoint:
         self._key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
         self._timeout = timeout_s
         self._attempts = attempts
+        self._logprobs = logprobs
         self._sleep = sleep
         self._takes_schemas = True
         # Reading the certificates takes longer than asking a server on this machine.
@@ -138,6 +141,8 @@ class ChatEndpoint:
         body: dict[str, Any] = {
             "model": self.model, "messages": list(messages), "temperature": temperature, "seed": seed
         }  # fmt: skip
+        if self._logprobs:
+            body["logprobs"] = True
         if tools:
             body["tools"] = [{"type": "function", "function": tool} for tool in tools]
         if schema is None or not self._takes_schemas:
@@ -189,12 +194,14 @@ class ChatEndpoint:
                 "Use a model with a longer context, or shorter texts."
             )
         try:
-            message = reply.raise_for_status().json()["choices"][0]["message"]
+            choice = reply.raise_for_status().json()["choices"][0]
+            message = choice["message"]
         except (httpx.HTTPStatusError, ValueError, LookupError, TypeError, RecursionError):
             raise self._unusable(f"answered HTTP {reply.status_code}: {reply.text[:200]}") from None
         if not isinstance(message, dict):
             raise self._unusable("answered without a message")
-        return _as_documented(message)
+        found = _as_documented(message)
+        return {**found, "logprobs": _logprobs(choice)} if self._logprobs else found
 
     def _unusable(self, what: str) -> PrerequisiteError:
         return PrerequisiteError(
@@ -213,6 +220,16 @@ def _as_documented(message: dict[str, Any]) -> ChatMessage:
     raw = message.get("tool_calls")
     calls = [_call(call) for call in raw] if isinstance(raw, list) else []
     return {**found, "tool_calls": calls} if calls else found
+
+
+def _logprobs(choice: dict[str, Any]) -> list[float]:
+    """Of each token of a reply; empty where the server told none, or no numbers."""
+    found = choice.get("logprobs")
+    content = found.get("content") if isinstance(found, dict) else None
+    each = [token.get("logprob") for token in content if isinstance(token, dict)] if isinstance(content, list) else []
+    numbers = [float(one) for one in each if isinstance(one, int | float)]
+    # The API writes the least likely tokens as -9999; an infinity would make every mean one.
+    return [one if one >= -9999.0 else -9999.0 for one in numbers] if len(numbers) == len(each) else []
 
 
 def _call(raw: Any) -> dict[str, Any]:

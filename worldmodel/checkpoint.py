@@ -21,6 +21,7 @@ from envsim.errors import ModelError, load_optional
 from envsim.state import canonical
 from worldmodel import dataset
 from worldmodel.dataset import TRAIN, Dataset, read_json, write_json
+from worldmodel.engine import Engine, at
 from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.pages.pages import Pages
 from worldmodel.pages.worth import Worth
@@ -83,13 +84,14 @@ def pick_device(name: str) -> str:
     return name
 
 
-def load_model(root: Path, *, app: str | None = None, device: str = "auto") -> Model:
+def load_model(root: Path, *, app: str | None = None, device: str = "auto", engine: str | None = None) -> Model:
     """Read a model directory.
 
     Args:
         root: The directory.
         app: Refuse a model of another app.
         device: As `pick_device` reads it.
+        engine: Address of the endpoint that serves it, where it is served; default: ``$OPENAI_BASE_URL``.
 
     Raises:
         ModelError: Missing, damaged, of another version, or trained for another app than `app`.
@@ -124,6 +126,8 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto") -> M
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0][:160]
         raise ModelError(f"{root} is damaged ({reason}). Train the model again.") from None
+    if engine is not None:
+        network = at(network, engine)
     network.to(pick_device(device)).eval()
     # Sessions held out for calibration were never trained on, but are as good to retrieve from as any.
     memory = Memory(data.samples, vocabulary.lexicon, rules, results, pages, worth)
@@ -138,6 +142,8 @@ def build(sizes: dict[str, Any]) -> WorldModel:
         KeyError, TypeError, ValueError: They tell of none.
         PrerequisiteError: It was warm-started, and the packages for that are not installed.
     """
+    if "engine" in sizes:
+        return Engine(str(sizes["engine"]))
     if "base" not in sizes:
         return Transformer(Config(**sizes))
     network: WorldModel = load_optional("worldmodel.base:rebuild", "base")(sizes)

@@ -41,6 +41,9 @@ def train_command(
         typer.Option(help="Start from this causal language model: a Hugging Face directory, or a .gguf file."),
     ] = None,
     lora: Annotated[int, typer.Option(help="With --base: train adapters of this rank; 0: all weights.")] = 0,
+    engine: Annotated[
+        str, typer.Option(help="Train no network; ask this model, served at $OPENAI_BASE_URL, about every draft.")
+    ] = "",
     held_out: Annotated[float, typer.Option(help="Share of tasks kept from training, for calibration.")] = 0.1,
     alpha: Annotated[float, typer.Option(help="Share of wrong answers the trust region may hold.")] = 0.05,
     balance: Annotated[float, typer.Option(help="Draw examples evenly by size of change: 0 not, 1 wholly.")] = 0.0,

@@ -26,6 +26,7 @@ from worldmodel import dataset, phases, render
 from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import load_model, pick_device, read_vocabulary, save_model
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
+from worldmodel.engine import Engine
 from worldmodel.examples import choose_draft, is_of, outcome_of, survival, write_answer, write_context
 from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.optimise import Example, Pace, optimise
@@ -71,6 +72,8 @@ class Args:
     """A pretrained causal language model to start from, which then gives the sizes; see `worldmodel.base`."""
     lora: int = 0
     """Rank of low-rank adapters on the base; 0 trains all of its weights."""
+    engine: str = ""
+    """Name of a served model to ask instead of training a network; see `worldmodel.engine`."""
     held_out: float = 0.1
     alpha: float = ALPHA
     """Share of wrong answers that the trust region may hold."""
@@ -134,21 +137,26 @@ def _lead(args: Args, team: Team) -> None:
         # Whatever comes between, nobody is left waiting.
         if team.count > 1:
             team.send(_message(key, found))
-    log = optimise(network, found.examples, args.pace(), args.out, key, found.watched, team)
-    taught = Taught(
-        found.vocabulary, found.memory, found.stable, found.data.part(TRAIN), found.data.manifest["bugs"], args.seed
-    )  # fmt: skip
-    log |= phases.later(
-        network, found.examples, taught, args.pace(), args.out, key, log["steps"], args.rollouts, args.reinforce
-    )  # fmt: skip
+    log = {"steps": 0} if args.engine else _learn(args, key, found, network, team)
     network.settle()
     network.eval()
     finish(args, key, found, network, log)
 
 
+def _learn(args: Args, key: str, found: Prepared, network: WorldModel, team: Team) -> dict[str, Any]:
+    """All phases of training, and their log."""
+    log = optimise(network, found.examples, args.pace(), args.out, key, found.watched, team)
+    taught = Taught(
+        found.vocabulary, found.memory, found.stable, found.data.part(TRAIN), found.data.manifest["bugs"], args.seed
+    )  # fmt: skip
+    return log | phases.later(
+        network, found.examples, taught, args.pace(), args.out, key, log["steps"], args.rollouts, args.reinforce
+    )  # fmt: skip
+
+
 def _help(args: Args, team: Team) -> None:
     told = json.loads(team.receive())
-    if told is None:
+    if told is None or args.engine:
         return
     network = start(args, read_vocabulary(told["vocabulary"]), team.device)
     examples = [Example(*fields) for fields in told["examples"]]
@@ -219,6 +227,8 @@ def start(args: Args, vocabulary: Vocabulary, device: str | None = None) -> Worl
     """
     device = device or pick_device(args.device)
     torch.manual_seed(args.seed)
+    if args.engine:
+        return Engine(args.engine)
     if args.base is not None:
         load = load_optional("worldmodel.base:warm_start", "base")
         warm: WorldModel = load(args.base, vocabulary, rank=args.lora, seed=args.seed)
@@ -237,6 +247,11 @@ def run_key(args: Args) -> str:
     """
     if args.lora < 0 or (args.lora and args.base is None):
         raise ModelError("--lora RANK adapts a pretrained model: give one with --base PATH, and a rank above 0.")
+    if args.engine and (args.base is not None or args.rollouts or args.reinforce):
+        raise ModelError(
+            "--engine asks a model served elsewhere; --base, --rollouts and --reinforce train one here. "
+            "Give one or the others."
+        )
     settings = {k: v for k, v in asdict(args).items() if k not in ("traces", "out", "checkpoint_s")}
     if args.base is not None:
         settings["base"] = load_optional("worldmodel.base:digest", "base")(args.base, args.lora)

@@ -24,6 +24,7 @@ from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import Model, load_model, save_model
 from worldmodel.curves import LOG, PICTURE
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
+from worldmodel.decode import Remote
 from worldmodel.document import to_lines
 from worldmodel.model import WorldModel
 from worldmodel.optimise import Example, Pace, collate, optimise
@@ -77,6 +78,11 @@ def update(args: Args) -> dict[str, Any]:
     if not 0.0 <= args.mix <= 1.0:
         raise ModelError(f"--mix {args.mix} is no share. Give 0 (the base's weights) to 1 (the updated ones).")
     base = load_model(args.model, device=args.device)
+    if isinstance(base.network, Remote):
+        raise ModelError(
+            f"{args.model} asks a served model, and an update trains a network. "
+            "Train it again on all traces: worldmodel train TRACES -o MODEL --engine NAME"
+        )
     scratch = args.model / _SCRATCH
     shutil.rmtree(scratch, ignore_errors=True)
     data = dataset.extend(base.data, args.traces, scratch / "dataset", held_out=args.held_out, seed=args.seed)

@@ -162,7 +162,7 @@ def reinforce(
     Args:
         policy: Changed.
         play: Runs the episodes of one iteration.
-        tasks: Templates, taken in turn.
+        tasks: Templates, taken in turn; one whose whole group ended well is passed over once.
         demonstrations: By task; rehearsed all along, so that what they taught is not forgotten.
         iterations: How often to play and learn.
         groups: Task instances per iteration.
@@ -180,8 +180,11 @@ def reinforce(
     known: dict[str, list[Decision]] = {task: [*(demonstrations or {}).get(task, ())] for task in tasks}
     before, policy.temperature, policy.keep = policy.temperature, temperature, True
     steps = 0
+    solved: set[str] = set()
     for iteration in range(iterations):
         names = [tasks[(iteration * groups + number) % len(tasks)] for number in range(groups)]
+        names = [name for name in names if name not in solved] or names
+        solved = set()
         instances = [rng.integer(2**31) for _ in names]
         trials = [Trial(*pair, rng.integer(2**31)) for pair in zip(names, instances, strict=True) for _ in range(group)]
         played = play(policy, trials)
@@ -191,6 +194,7 @@ def reinforce(
             good, bad = _told_apart(played[number * group : (number + 1) * group])
             data += good + bad
             known[name] += [decision for decision, _ in good]
+            solved |= {name} if _whole(played[number * group : (number + 1) * group]) else set()
         for task in tasks:
             data += [(decision, 1.0) for decision in rng.sample(known[task], min(REHEARSED, len(known[task])))]
         _learn(policy, data, rate, rng)
@@ -199,6 +203,10 @@ def reinforce(
         told(Progress(iteration + 1, mean, steps, len(played) - len(rewards)))
     policy.temperature, policy.keep = before, False
     return steps
+
+
+def _whole(group: Sequence[Played]) -> bool:
+    return all(one.reward is not None and one.reward >= 1.0 for one in group)
 
 
 def _told_apart(group: Sequence[Played]) -> tuple[list[tuple[Decision, float]], list[tuple[Decision, float]]]:

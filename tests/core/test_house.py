@@ -47,20 +47,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 WORLDMODEL_MAY_USE = {
-    "errors",
-    "types",
-    "trace",
-    "world",
-    "task",
-    "rng",
-    "state",
-    "page",
-    "reward",
-    "plot",
-    "cli",
-    "pretrained",
-}
-"""The values, the protocol, the page grammar, and what its console script shares with the others."""
+    "errors", "types", "trace", "world", "task", "rng", "state", "page", "reward", "plot", "cli", "chat", "pretrained",
+}  # fmt: skip
+"""The values, the protocol, the page grammar, what its console script shares with the others, and how a language
+model is read or asked."""
 
 OPTIONAL = {
     "torch", "safetensors", "tokenizers", "transformers", "gguf", "accelerate", "peft", "docker", "playwright", "PIL",

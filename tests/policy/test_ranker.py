@@ -135,6 +135,21 @@ def test_failures_alone_teach_nothing_and_what_was_shown_is_rehearsed() -> None:
     assert choice.scores(policy.weights).argmax() == number
 
 
+def test_a_task_that_is_solved_is_passed_over_once() -> None:
+    asked: list[set[str]] = []
+
+    def play(policy: RankerPolicy, trials: Sequence[Trial]) -> list[Played]:
+        asked.append({trial.task for trial in trials})
+        return [Played(float(trial.task == "easy"), 1) for trial in trials]
+
+    steps = reinforce(RankerPolicy(), play, ["easy", "hard"], iterations=4, groups=2, group=3)
+    assert asked == [{"easy", "hard"}, {"hard"}] * 2
+    assert steps == 6 + 3 + 6 + 3
+    asked.clear()
+    reinforce(RankerPolicy(), play, ["easy"], iterations=2, groups=1, group=3)
+    assert asked == [{"easy"}] * 2, "where nothing else is left, it is played"
+
+
 def test_copies_learn_alone_and_twins_together() -> None:
     policy = RankerPolicy()
     copy, twin = policy.copy(), policy.twin()

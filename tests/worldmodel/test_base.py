@@ -202,7 +202,8 @@ def test_a_model_needs_its_base_no_more_and_answers_alike_in_a_new_process(
 
 
 def test_what_is_on_disk_cannot_execute(model: Path) -> None:
-    assert {path.name for path in model.iterdir()} == {"config.json", "model.safetensors", "log.jsonl", "dataset"}
+    made = {"config.json", "model.safetensors", "log.jsonl", "curves.svg", "dataset"}
+    assert {path.name for path in model.iterdir()} == made
     config = json.loads((model / "config.json").read_text())
     assert not set(config["sizes"]["base"]) & {"auto_map", "_attn_implementation", "_name_or_path"}
     # And were somebody to write it there, it would not be read.
@@ -334,9 +335,9 @@ def test_without_peft_the_command_that_adds_it_is_told(
 
 
 def test_the_command(cli: Cli, tiny_traces: Path, tmp_path: Path) -> None:
-    done = cli("worldmodel", "train", tiny_traces, "-o", tmp_path / "m", "--lora", "4")
+    done = cli("worldmodel", "train", tiny_traces, "-o", tmp_path / "m", "--lora", "4", timeout_s=180)
     assert (done.returncode, "--base PATH" in done.stderr) == (2, True), done.stderr
-    done = cli("worldmodel", "train", tiny_traces, "-o", tmp_path / "m", "--base", tmp_path / "none")
+    done = cli("worldmodel", "train", tiny_traces, "-o", tmp_path / "m", "--base", tmp_path / "none", timeout_s=180)
     assert (done.returncode, "There is no model at" in done.stderr) == (2, True), done.stderr
 
 
