@@ -202,7 +202,8 @@ def test_a_model_needs_its_base_no_more_and_answers_alike_in_a_new_process(
 
 
 def test_what_is_on_disk_cannot_execute(model: Path) -> None:
-    assert {path.name for path in model.iterdir()} == {"config.json", "model.safetensors", "log.jsonl", "dataset"}
+    made = {"config.json", "model.safetensors", "log.jsonl", "curves.svg", "dataset"}
+    assert {path.name for path in model.iterdir()} == made
     config = json.loads((model / "config.json").read_text())
     assert not set(config["sizes"]["base"]) & {"auto_map", "_attn_implementation", "_name_or_path"}
     # And were somebody to write it there, it would not be read.

@@ -14,6 +14,8 @@ from envsim.page.lines import Line, format_lines, parse_lines
 from envsim.page.transport import Response
 from envsim.types import Action, Observation
 from worldmodel.browser import BrowserState
+from worldmodel.pages.nodes import SEP, Node
+from worldmodel.pages.shape import learn_shape
 from worldmodel.pages.worth import Case, Worth
 from worldmodel.pages.writer import as_seen
 from worldmodel.typed import left_behind, restore, written
@@ -80,6 +82,18 @@ def test_what_was_seen_keeps_its_order_and_the_rest_its_places(keys, seen):
     assert sorted(ordered) == sorted(keys)
     assert [key for key in ordered if key in seen] == [key for key in seen if key in keys]
     assert [key in seen for key in ordered] == [key in seen for key in keys]
+
+
+def test_things_of_which_one_is_chosen_are_a_list_and_parts_of_an_address_are_not():
+    def node(role: str, name: str, *states: str) -> Node:
+        return Node(role, SEP.join((name, "", "", *states)))
+
+    towns = [[node("radio", f"At {n}", "checked" * (n == one)) for n in (1, 2)] for one in (1, 2)]
+    shape = learn_shape(towns, lambda text: text.replace("1", "*").replace("2", "*"))
+    assert [place.many for place in shape.places] == [True]
+    parts = [[Node("?min", value), Node("?max", value)] for value in "123"]
+    shape = learn_shape(parts, lambda text: "*")
+    assert [(place.role, place.many) for place in shape.places] == [("?min", False), ("?max", False)]
 
 
 # -- what a browser fills in again ----------------------------------------------------------------------

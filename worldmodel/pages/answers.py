@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl
 
+from envsim.types import JsonValue
 from worldmodel.document import Lines, meta
 from worldmodel.pages.nodes import URL, Node
 from worldmodel.requests import Request
 from worldmodel.rules.scope import unquoted
 from worldmodel.session import Sample, Situation
+
+_OF_FORMS = ("field.", "choice.", "typed", "button", "group")
 
 
 def words_of(found: Sequence[Sample]) -> frozenset[str]:
@@ -51,6 +55,16 @@ def content(nodes: Sequence[Node]) -> tuple[Node, ...]:
 def page_before(situation: Situation) -> Lines:
     """The answer before this request."""
     return situation.past[-1][1] if situation.past else ()
+
+
+def unless_in_address(asked: Mapping[str, JsonValue], url: str) -> list[tuple[str, JsonValue]]:
+    """What was asked, less the fields of a form where its answer's address holds them: the page follows from that."""
+    fields = {name: value for name, value in asked.items() if name.startswith("field.")}
+    query = parse_qsl(url.partition("?")[2], keep_blank_values=True)
+    same = {str(value) for value in fields.values() if value} & {value for _, value in query}
+    if not fields or not (same or len(query) >= max(2, len(fields))):
+        return list(asked.items())
+    return [(name, value) for name, value in asked.items() if not name.startswith(_OF_FORMS)]
 
 
 def seen_before(situation: Situation, url: str) -> Lines:

@@ -25,6 +25,7 @@ LEAST_LISTS = 4
 MAX_DEPTH = 12
 OWN = "*"
 """Stands for the name of an element: its symbol."""
+_THING = "*"
 MORE = 0.02
 """What figures of the page must add to what names alone explain."""
 _NUMBERS = re.compile(r"[0-9]")
@@ -121,9 +122,11 @@ def learn_level(
 
 
 def _called(shape: Shape, number: int) -> str:
-    """A name for a place that it also has where others come before it: what was seen there is remembered by it."""
-    names = [label(one.name) for one in shape.places]
-    return names[number] if names.count(names[number]) == 1 else f"{names[number]} {number}"
+    """A name for a place that it has on other kinds of pages too, and beside other places: by its wording, if that is
+    always the same, else by its role. What was seen there is remembered by it.
+    """
+    names = [one.role if _THING in one.name or one.name == one.role else label(one.name) for one in shape.places]
+    return f"{names[number]} {names[:number].count(names[number])}"
 
 
 def _lists_of_one(

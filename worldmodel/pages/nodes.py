@@ -17,7 +17,7 @@ from worldmodel.document import Lines, dump, meta
 
 SEP = "\x1f"
 """Between the parts of a node's text."""
-_AND, _IS = "\x1e", "\x1d"
+_AND, STATE = "\x1e", "\x1d"
 """Between states, and between a state and its text."""
 _NONE = "\x00"
 _FIRST = "\x02"
@@ -88,7 +88,7 @@ def _element(text: str) -> tuple[int, Node]:
     value = _NONE if line.value is None else line.value
     if labels and value == labels[0]:
         value = _FIRST
-    rest = _AND.join(f"{key}{_IS}{state}" if state else key for key, state in sorted(states.items()))
+    rest = _AND.join(f"{key}{STATE}{state}" if state else key for key, state in sorted(states.items()))
     node = Node(line.role, SEP.join((line.name, line.url, value, rest)), tuple(Node(OPTION, label) for label in labels))
     return line.depth, node
 
@@ -157,5 +157,5 @@ def _format(role: str, text: str, labels: tuple[str, ...], depth: int) -> str:
 
 
 def _state(text: str) -> tuple[str, str]:
-    key, _, value = text.partition(_IS)
+    key, _, value = text.partition(STATE)
     return key, value

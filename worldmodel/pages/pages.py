@@ -21,6 +21,7 @@ from worldmodel.pages.answers import (
     page_before,
     plain_requests,
     seen_before,
+    unless_in_address,
     without_changes,
     words_of,
 )
@@ -29,7 +30,7 @@ from worldmodel.pages.names import Names, open_names, sums
 from worldmodel.pages.nodes import URL, Node, read, url_of, write
 from worldmodel.pages.shape import Shape
 from worldmodel.pages.sharing import learn_shared
-from worldmodel.pages.writer import Memory, Recorder, Writer
+from worldmodel.pages.writer import VOICES, Memory, Recorder, Writer
 from worldmodel.requests import Request
 from worldmodel.rules.branches import operation
 from worldmodel.rules.known import Known
@@ -232,12 +233,12 @@ class Pages:
         return examples
 
     def _remember(self, found: Sequence[tuple[Sample, str]], kind: str) -> None:
-        """What the latest answers about each thing show."""
-        latest: dict[str, list[int]] = defaultdict(list)
+        """What the latest groups were shown of each thing, when they saw it first: later they may have changed it."""
+        first: dict[str, dict[str, int]] = defaultdict(dict)
         for number, (sample, _) in enumerate(found):
-            latest[about_of(sample.target, sample.situation)].append(number)
+            first[about_of(sample.target, sample.situation)].setdefault(sample.group, number)
         recorder = Recorder(self.memory, self._mask, self.shared)
-        for number in sorted(number for numbers in latest.values() for number in numbers[-2:]):
+        for number in sorted(number for numbers in first.values() for number in list(numbers.values())[-VOICES:]):
             sample, branch = found[number]
             after = apply(sample.situation.state, read_delta(sample.target))
             names = self._names(sample.situation, after, meta(sample.target, "url"), branch)
@@ -282,7 +283,8 @@ class Pages:
 
     def _names(self, situation: Situation, after: StateView, url: str, branch: str = "") -> Names:
         values: dict[str, JsonValue] = {}
-        for name, value in asked(situation.request, situation.state, self.known).items():
+        found = asked(situation.request, situation.state, self.known)
+        for name, value in found.items() if not url else unless_in_address(found, url):
             values[f"asked.{name}" if name.startswith(("url.", "query.")) else name] = value
         if where := asked_url(situation.request):
             values["asked.path"] = where.partition("?")[0]

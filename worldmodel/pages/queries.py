@@ -339,6 +339,7 @@ def _switch(rule: ListRule, full: Sequence[ListExample]) -> tuple[ListRule, floa
         found = {value: _best_order(group, rule.collection) for value, group in groups.items()}
         share = sum(found[value][1] * len(group) for value, group in groups.items() if len(group) >= FEW) / len(full)
         cases = tuple((value, order) for value, (order, _) in sorted(found.items()))
-        if best is None or share > best[1]:
+        # That what is remembered differs is no order.
+        if any(order.by for order, _ in found.values()) and (best is None or share > best[1]):
             best = (replace(rule, order=Order(), switch=name, cases=cases), share)
     return best

@@ -149,7 +149,8 @@ def _same_built(examples: Sequence[Sequence[Node]], rows: Sequence[Symbols]) -> 
             if left in varied and right in varied and (built := _build(a)) is not None and built == _build(b):
                 out |= {left, right}
             # Things of which one is chosen.
-            if left != right and _THING in left and left.rpartition(SEP)[0] == right.rpartition(SEP)[0]:
+            stem = left.rpartition(SEP)[0]
+            if left != right and _THING in stem and stem == right.rpartition(SEP)[0]:
                 out |= {left, right}
     return out
 

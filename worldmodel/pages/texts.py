@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from worldmodel.pages.choices import Choice, grow
 from worldmodel.pages.names import EACH, Names
+from worldmodel.pages.nodes import STATE
 
 _STARTS = re.compile(r"-?[$¢]?\d[\d,]*(?:\.\d+)?|\w+")
 _NUMBER = re.compile(r"-?[$¢]?\d[\d,]*(?:\.\d+)?")
@@ -110,7 +111,7 @@ def learn_text(examples: Sequence[TextExample]) -> TextRule:
         rest = [one for one in left if template.render(one.names) != one.text]
         if len(left) - len(rest) < min(2, len(examples)):
             break
-        alone = not template.holes and len({o.about for o in left} - {o.about for o in rest}) == 1
+        alone = not template.holes and len({o.about for o in left if template.wording[0] == o.text}) == 1
         if not alone or things < MANY_THINGS:
             ways.append(template)
         # Else it is what one thing says of itself: that is for memory.
@@ -215,7 +216,7 @@ def cover(text: str, names: Names) -> tuple[tuple[str, ...], list[tuple[str, lis
     holes: list[tuple[str, list[Hole]]] = []
     for match in matches:
         start = match.start()
-        if start < at:
+        if start < at or text[start - 1 : start] == STATE:
             continue
         found = _longest(text, start, ends, names)
         if found is None and _NUMBER.fullmatch(match[0]):

@@ -13,7 +13,8 @@ from worldmodel.pages.nodes import Node
 from worldmodel.pages.shape import Mask
 
 Memory = dict[str, dict[str, list[tuple[str, list[Instance]]]]]
-"""Name of a place -> what it was about -> what stood there and who saw it, the latest last, of two groups at most."""
+"""Name of a place -> what it was about -> what stood there and who saw it, the latest last, of `VOICES` groups."""
+VOICES = 3
 
 
 def where(names: Names) -> str:
@@ -24,7 +25,7 @@ def where(names: Names) -> str:
 def remember(memory: Memory, place: str, about: str, group: str, instances: list[Instance]) -> None:
     """Take note of what stood there."""
     known = memory.setdefault(place, {}).setdefault(about, [])
-    known[:] = [*[entry for entry in known if entry[0] != group][-1:], (group, instances)]
+    known[:] = [*[entry for entry in known if entry[0] != group][1 - VOICES :], (group, instances)]
 
 
 @dataclass
@@ -168,8 +169,10 @@ class Writer:
         return [node for instance in guess or () for node in instance], 0.3
 
     def _known(self, place: str, about: str) -> list[Instance] | None:
+        """What most saw there, of equals the latest: a session may have changed what it saw."""
         entries = self.memory.get(place, {}).get(about, ())
-        return next((instances for group, instances in reversed(entries) if group != self.without), None)
+        seen = [instances for group, instances in reversed(entries) if group != self.without]
+        return max(seen, key=seen.count, default=None)
 
     def _rows(
         self, query: ListRule, item: Level, names: Names, guess: list[Instance] | None,
