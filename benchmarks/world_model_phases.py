@@ -42,8 +42,8 @@ SIZES = {"width": 96, "layers": 4, "heads": 3, "kv_heads": 1}
 class Judge:
     """Holds networks against the same sessions."""
 
-    def __init__(self, taught: Taught, traces: Path) -> None:
-        data = dataset.build(traces, traces.parent / f"{traces.name}-dataset", held_out=0.0)
+    def __init__(self, taught: Taught, traces: Path, folder: Path) -> None:
+        data = dataset.build(traces, folder, held_out=0.0)
         self.taught = taught
         self.found = [sample for sample in data.samples if sample.index > 0]
         self.contexts = [self._context(sample) for sample in self.found]
@@ -137,7 +137,7 @@ def main() -> None:
     examples, stable, record = train.encode(data.part(TRAIN), vocabulary, memory)
     taught = Taught(vocabulary, memory, stable, data.part(TRAIN), data.manifest["bugs"], args.seed)
     say(args.out, "learned", examples=len(examples), sessions=len({s.session for s in taught.samples}))
-    judge = Judge(taught, args.held)
+    judge = Judge(taught, args.held, args.out / "held")
     torch.manual_seed(args.seed)
     first = Transformer(Config(vocabulary.size, **SIZES))
     pace = Pace(1e9, args.steps, 0.0, args.batch_tokens, args.lr, args.seed, checkpoint_s=30.0)

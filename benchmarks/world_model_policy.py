@@ -30,8 +30,10 @@ from envsim.policy.ranker import RankerPolicy
 from envsim.policy.training import Decision, Played, Progress, Trial, decisions, imitate, reinforce
 from envsim.rng import draw
 from envsim.rollout import plan, run_jobs, run_together
+from envsim.state import state_hash
 from envsim.task_template import load_tasks
 from envsim.trace import TraceReader
+from worldmodel.checkpoint import load_model
 
 APP = "shop"
 REPO = Path(__file__).resolve().parents[1]
@@ -152,13 +154,15 @@ def run(place: Place) -> list[Arm]:
             ("model", {"world": "model", "model": place.model, "members": size.members}),
         ):
             saved = root / f"{world}.json"
-            if saved.exists():
-                arms.append(Arm(**json.loads(saved.read_text("utf-8"))))
+            key = state_hash([asdict(size), SEED, load_model(place.model).config["key"]])
+            known = json.loads(saved.read_text("utf-8")) if saved.exists() else {}
+            if known.get("key") == key:
+                arms.append(Arm(**known["arm"]))
                 continue
             policy = start.copy()
             arms.append(_train(policy, shown, world, options, sandbox, size))
             policy.save(root / f"{world}.npz")
-            saved.write_text(json.dumps(asdict(arms[-1])), encoding="utf-8")
+            saved.write_text(json.dumps({"key": key, "arm": asdict(arms[-1])}), encoding="utf-8")
     return arms
 
 

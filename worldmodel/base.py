@@ -176,6 +176,10 @@ def rebuild(sizes: dict[str, Any]) -> BaseNetwork:
         raise ValueError(f"base: {error}") from None
 
 
+_UNREAD = (".bin", ".pt", ".md")
+"""Endings of files that lie in model directories and are never read."""
+
+
 def digest(path: Path, rank: int = 0) -> str:
     """SHA-256 over names and bytes of what `warm_start` would read at `path`.
 
@@ -185,7 +189,7 @@ def digest(path: Path, rank: int = 0) -> str:
     """
     if rank:
         load_optional("peft", "base")
-    files = [path] if path.is_file() else sorted(p for p in path.glob("*") if p.suffix in (".json", ".safetensors"))
+    files = [path] if path.is_file() else sorted(p for p in path.glob("*") if p.is_file() and p.suffix not in _UNREAD)
     if not files:
         raise ModelError(f"There is no model at {path}. Give a directory with config.json, or a .gguf file, to --base.")
     found = hashlib.sha256(path.name.encode())

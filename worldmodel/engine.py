@@ -53,6 +53,7 @@ class Engine(Remote):
     def __init__(self, model: str, url: str | None = None, **options: Any) -> None:
         super().__init__()
         self.model, self._url, self._options = model, url, options
+        self._endpoint: ChatEndpoint | None = None
 
     def sizes(self) -> dict[str, Any]:
         """See `WorldModel.sizes`."""
@@ -65,7 +66,8 @@ class Engine(Remote):
             ModelError: A context is too long for the model.
             PrerequisiteError: There is no endpoint, or none that can be used.
         """
-        endpoint = self._endpoint()
+        # Kept, as it remembers what the server cannot do.
+        endpoint = self._endpoint = self._endpoint or self._connect()
 
         def answer(context: Context) -> Answer:
             messages = [{"role": "system", "content": _TASK}, {"role": "user", "content": text_of(vocabulary, context)}]
@@ -77,7 +79,7 @@ class Engine(Remote):
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(answer, contexts))
 
-    def _endpoint(self) -> ChatEndpoint:
+    def _connect(self) -> ChatEndpoint:
         url = self._url or os.environ.get("OPENAI_BASE_URL")
         if not url:
             raise PrerequisiteError(

@@ -13,6 +13,8 @@ from envsim.state import StateView
 
 MOST = 512
 """Tables that are remembered, and states."""
+MOST_TEXTS = 4096
+"""Texts of which it is remembered what they name in one state."""
 
 Table = dict[str, Any]
 Tally = Counter[tuple[str, type[str] | type[int], str | int]]
@@ -27,7 +29,10 @@ class StateIndex:
 
     def of(self, state: StateView) -> dict[Any, Any]:
         """Where to keep what was found of a whole state."""
-        return self._states.of(state)
+        found = self._states.of(state)
+        if len(found) >= MOST_TEXTS:
+            found.clear()  # texts come from whoever acts, without end
+        return found
 
     def words(self, table: Table) -> Mapping[str, list[str]]:
         """Text -> keys of the rows that hold it as their key or as a field."""

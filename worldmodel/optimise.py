@@ -19,6 +19,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from envsim.cli.common import progress
+from envsim.errors import ModelError
 from envsim.rng import Rng
 from worldmodel import balance, curves, render
 from worldmodel.checkpoint import load_checkpoint, save_checkpoint
@@ -111,7 +112,12 @@ def optimise(
     Returns:
         ``steps``, ``loss`` (smoothed, nats per answer token), ``tokens``, ``seconds``, and the fields of the last
         `Measured` where there is something held out.
+
+    Raises:
+        ModelError: There are no examples.
     """
+    if not examples:
+        raise ModelError("Nothing to learn from: every answer was held out or is too long. Give more sessions.")
     per_epoch = len(first := batches(examples, pace, 0))
     total = max(1, round(pace.epochs * per_epoch))
     total = min(total, pace.steps) if pace.steps else total
@@ -223,7 +229,8 @@ def update(
         outcome: (B,) weight of each row's outcome token; None: all are 1.
     """
     written, loss = _losses(network, batch, outcome)
-    optimizer.zero_grad(set_to_none=True)
+    # Of the network: what the optimiser leaves alone has gradients too, and they would add up in the clipped norm.
+    network.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     _descend(network, optimizer, lr)
     return float(written.detach())
@@ -239,7 +246,7 @@ def _update_together(
     team: Team,
 ) -> float:
     """The step that one process would do on the whole batch: each mean counts for its `shares` of the tokens."""
-    optimizer.zero_grad(set_to_none=True)
+    network.zero_grad(set_to_none=True)
     told = 0.0
     if batch is not None:
         written, loss = _losses(network, batch, outcome)

@@ -20,6 +20,8 @@ from worldmodel.optimise import Example, Pace
 from worldmodel.reinforce import reinforce
 from worldmodel.rollouts import Taught, learn_from_rollouts
 
+NAMES = ("rollouts", "reinforce")
+
 Phase = Callable[[Path], dict[str, Any]]
 """Changes a network in its place, with a folder for what it goes on from when it is killed; returns its log."""
 
@@ -45,10 +47,8 @@ def later(
         The logs of those that ran, under ``rollouts`` and ``reinforce``.
 
     Raises:
-        ModelError: A number below 0, or what a killed run left is damaged.
+        ModelError: What a killed run left is damaged.
     """
-    if min(rollouts, policy_steps) < 0:
-        raise ModelError("Fewer than 0 rollouts or policy-gradient steps cannot be made. Give 0 for none.")
     log: dict[str, Any] = {}
     if rollouts:
         log["rollouts"] = _kept(

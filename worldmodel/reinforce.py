@@ -143,7 +143,7 @@ def objective(network: WorldModel, before: WorldModel, vocabulary: Vocabulary, d
     allowed = torch.cat([_allowed(vocabulary, attempt) for attempt in drawn]).to(device)  # (N, V)
     first = torch.tensor([at == 0 for a in drawn for at in range(len(a.tokens))], device=device)  # (N,)
     advantage = torch.tensor([a.advantage for a in drawn for _ in a.tokens], device=device)  # (N,)
-    tokens, answer = collate([attempt.example for attempt in drawn], device.type)
+    tokens, answer = collate([attempt.example for attempt in drawn], device)
     ours = _logits(network, tokens, answer)  # (N, V)
     with torch.no_grad():
         theirs = _logits(before, tokens, answer)
@@ -194,7 +194,7 @@ def reinforce(
     """
     before = copy.deepcopy(network).eval()
     # Adam without weight decay: the penalty says what to stay near.
-    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=LR)
+    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad and p.ndim > 1], lr=LR)
     step, spent = load_checkpoint(folder, network, optimizer, key)
     started = saved = time.monotonic()
     asked = problems(taught, min(MOST, steps * CONTEXTS))
@@ -206,7 +206,7 @@ def reinforce(
             chosen = Rng(taught.seed, "reinforce", step).sample(asked, CONTEXTS)
             drawn, rewards = attempts(network, taught.vocabulary, chosen, (taught.seed, "reinforce", step))
             if drawn:
-                optimizer.zero_grad(set_to_none=True)
+                network.zero_grad(set_to_none=True)
                 objective(network, before, taught.vocabulary, drawn).backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step()

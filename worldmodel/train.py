@@ -126,17 +126,18 @@ def train(args: Args) -> Path:
 
 
 def _lead(args: Args, team: Team) -> None:
-    key, found = "", None
+    message = b"null"
     try:
         key = run_key(args)
         if finished(args.out, key):
             return
         found = prepare(args)
         network = start(args, found.vocabulary, team.device)
+        message = _message(key, found) if team.count > 1 else message
     finally:
         # Whatever comes between, nobody is left waiting.
         if team.count > 1:
-            team.send(_message(key, found))
+            team.send(message)
     log = {"steps": 0} if args.engine else _learn(args, key, found, network, team)
     network.settle()
     network.eval()
@@ -163,10 +164,8 @@ def _help(args: Args, team: Team) -> None:
     optimise(network, examples, args.pace(), args.out, told["key"], team=team)
 
 
-def _message(key: str, found: Prepared | None) -> bytes:
-    """What helpers need to know; null where there is nothing to do."""
-    if found is None:
-        return b"null"
+def _message(key: str, found: Prepared) -> bytes:
+    """What helpers need to know; null in its place means that there is nothing to do."""
     examples = [[e.context, e.answer, e.changes] for e in found.examples]
     return json.dumps({"key": key, "vocabulary": found.vocabulary.state(), "examples": examples}).encode()
 
@@ -209,8 +208,9 @@ def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict
         **found.memory.programs(),
     }
     save_model(args.out, network, found.vocabulary, found.stable, extra)
-    for path in (*args.out.glob("checkpoint-*"), *args.out.glob("phase-*")):
-        shutil.rmtree(path)
+    mine = [path.parent for path in args.out.glob("checkpoint-*/state.json")]
+    for path in (*mine, *(args.out / f"phase-{name}" for name in phases.NAMES)):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def fit(traces: Path, model: Path, *, minutes: float = 0.0, seed: int = 0) -> Path:
@@ -240,11 +240,15 @@ def start(args: Args, vocabulary: Vocabulary, device: str | None = None) -> Worl
 
 
 def run_key(args: Args) -> str:
-    """What a result depends on: the traces, the base, and every argument but paths and pace.
+    """What a result depends on: the traces, the base, and every argument but paths and how often to save.
 
     Raises:
-        ModelError: There is no base where there should be one, or a rank without one.
+        ModelError: There is no base where there should be one, a rank without one, or a number that means nothing.
     """
+    if not 0.0 <= args.balance <= 1.0:
+        raise ModelError(f"--balance {args.balance:g} is no share. Give 0 (as recorded) to 1 (as many of each size).")
+    if min(args.rollouts, args.reinforce) < 0:
+        raise ModelError("Fewer than 0 rollouts or policy-gradient steps cannot be made. Give 0 for none.")
     if args.lora < 0 or (args.lora and args.base is None):
         raise ModelError("--lora RANK adapts a pretrained model: give one with --base PATH, and a rank above 0.")
     if args.engine and (args.base is not None or args.rollouts or args.reinforce):

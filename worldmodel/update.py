@@ -201,7 +201,7 @@ def _point(
 ) -> dict[str, float | None]:
     """Held-out loss of a mix, in nats per answer token."""
     network = mix_networks(base, updated, mix)
-    device = network.embed.weight.device.type
+    device = network.embed.weight.device
     point: dict[str, float | None] = {"mix": mix}
     for name, side in (("old", old), ("new", new)):
         losses: list[float] = []

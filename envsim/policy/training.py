@@ -26,6 +26,8 @@ BATCH = 32
 """Decisions of one step."""
 REHEARSED = 24
 """Decisions of each task that are gone through again after each iteration."""
+KEPT = 2000
+"""Own decisions of each task that are remembered for that."""
 Decision = tuple[Choice, int]
 """What could be done, and the position of what was."""
 
@@ -194,7 +196,8 @@ def reinforce(
         Environment steps taken.
     """
     rng = Rng("reinforce", seed)
-    known: dict[str, list[Decision]] = {task: [*(demonstrations or {}).get(task, ())] for task in tasks}
+    shown = {task: [*(demonstrations or {}).get(task, ())] for task in tasks}
+    own: dict[str, list[Decision]] = {task: [] for task in tasks}
     before, policy.temperature, policy.keep = policy.temperature, temperature, True
     steps = 0
     solved: set[str] = set()
@@ -210,10 +213,11 @@ def reinforce(
         for number, name in enumerate(names):
             good, bad = _told_apart(played[number * group : (number + 1) * group])
             data += good + bad
-            known[name] += [decision for decision, _ in good]
+            own[name] = [*own[name], *(decision for decision, _ in good)][-KEPT:]
             solved |= {name} if _whole(played[number * group : (number + 1) * group]) else set()
         for task in tasks:
-            data += [(decision, 1.0) for decision in rng.sample(known[task], min(REHEARSED, len(known[task])))]
+            known = shown[task] + own[task]
+            data += [(decision, 1.0) for decision in rng.sample(known, min(REHEARSED, len(known)))]
         _learn(policy, data, rate, rng)
         rewards = [one.reward for one in played if one.reward is not None]
         mean = float(np.mean(rewards)) if rewards else math.nan

@@ -269,7 +269,7 @@ def test_what_is_around_an_element_lasts_as_long_as_its_page() -> None:
 
 def test_a_page_that_was_left_needs_no_garbage_collector() -> None:
     def count() -> int:
-        return sum(isinstance(found, Element) for found in gc.get_objects())
+        return sum(type(found) is Element for found in gc.get_objects())
 
     gc.collect()
     gc.disable()

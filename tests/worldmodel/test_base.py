@@ -241,12 +241,13 @@ class KilledError(Exception):
     """Stands for a kill between two steps."""
 
 
+@pytest.mark.parametrize("lora", [0, 2])
 def test_a_killed_run_resumes_to_the_same_bytes(
-    tiny_traces: Path, bases: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_traces: Path, bases: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lora: int
 ) -> None:
-    """Also from a base that was pretrained with dropout."""
+    """Also from a base that was pretrained with dropout, and where gains have gradients that nobody uses."""
     args = Args(
-        tiny_traces, tmp_path / "whole", steps=4, base=bases("gpt2"), lora=2, held_out=0.0, device="cpu",
+        tiny_traces, tmp_path / "whole", steps=4, base=bases("gpt2"), lora=lora, held_out=0.0, device="cpu",
         checkpoint_s=0.0,
     )  # fmt: skip
     weights = train.train(args) / "model.safetensors"
@@ -322,6 +323,37 @@ def test_code_and_pickles_of_a_base_are_never_run(
     with pytest.raises(ModelError, match="Cannot load"):
         warm_start(folder, learned[0])
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation", "_experts_implementation_internal"])
+@pytest.mark.parametrize("inner", [False, True])
+def test_a_base_does_not_choose_the_code_it_is_computed_with(
+    bases: Callable[[str], Path], learned: tuple[Vocabulary, list[Context]], tmp_path: Path, key: str, inner: bool
+) -> None:
+    folder = shutil.copytree(bases("llama"), tmp_path / "base")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {key: "eager"}))
+    warm_start(folder, learned[0])
+    evil: dict[str, Any] = {key: "evil/kernels"}
+    (folder / "config.json").write_text(json.dumps(config | ({"text_config": evil} if inner else evil)))
+    with pytest.raises(ModelError, match="names kernels"):
+        warm_start(folder, learned[0])
+
+
+def test_a_base_with_an_adapter_beside_it_is_refused(
+    bases: Callable[[str], Path], learned: tuple[Vocabulary, list[Context]], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(bases("llama"), tmp_path / "base")
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="holds an adapter"):
+        warm_start(folder, learned[0])
+
+
+def test_a_base_with_another_tokenizer_is_another(bases: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(bases("llama"), tmp_path / "base")
+    before = base.digest(folder)
+    (folder / "tokenizer.model").write_bytes(b"other")
+    assert base.digest(folder) != before
 
 
 def test_without_peft_the_command_that_adds_it_is_told(

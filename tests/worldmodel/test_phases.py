@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -345,9 +346,13 @@ def test_phases_that_are_off_leave_no_trace(lesson: Lesson, tmp_path: Path) -> N
     assert plain != more
 
 
-def test_fewer_than_none_is_refused(lesson: Lesson, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="Give 0 for none"):
-        trained(lesson, tmp_path, rollouts=-1)
+@pytest.mark.parametrize(("given", "says"), [({"rollouts": -1}, "0 for none"), ({"balance": float("nan")}, "no share")])
+def test_numbers_that_mean_nothing_are_refused_before_any_work(
+    tmp_path: Path, given: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ModelError, match=says):
+        train.train(train.Args(tmp_path / "traces", tmp_path / "model", **given))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -240,7 +240,7 @@ def test_small_counts_are_no_references():
 def test_names_are_masked():
     known = Known.learn(DATA)
     assert known.mask("Remove Oak Lamp, Moss: $10.00") == "Remove *, *: *"
-    assert known.cut("Remove Oak Lamp, Moss")[1] == ["Oak Lamp", "Moss"]
+    assert known.cut("Remove Oak Lamp, Moss")[1] == ("Oak Lamp", "Moss")
     assert known.address("/p/oak-lamp?notice=added&q=Oak+Lamp") == "/p/*?notice=added"
     request = Request(('click button "Remove" on "/cart?x=1"', 'in "Quantity of Tin Rug"'))
     assert operation(request, known) == operation(Request((request.lines[0], 'in "Quantity of Oak Lamp"')), known)
