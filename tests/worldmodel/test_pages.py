@@ -19,13 +19,16 @@ from worldmodel.document import meta, observation_lines, read_delta, to_lines
 from worldmodel.pages.answers import without_changes
 from worldmodel.pages.choices import grow
 from worldmodel.pages.forms import shown
+from worldmodel.pages.levels import Example
 from worldmodel.pages.lists import ListExample, Order, merge_ranks
 from worldmodel.pages.names import open_names
 from worldmodel.pages.nodes import Node, read, write
 from worldmodel.pages.pages import Pages
 from worldmodel.pages.queries import learn_list
+from worldmodel.pages.sharing import _contrasts
 from worldmodel.pages.texts import TextExample, learn_text
 from worldmodel.requests import Request
+from worldmodel.rules.known import Known
 from worldmodel.rules.programs import Outcome, Programs
 from worldmodel.rules.relations import Relations
 from worldmodel.session import Sample, Situation
@@ -78,11 +81,42 @@ def test_results_come_back_as_they_were(value):
     assert write(read(target, "tools"), "tools") == target
 
 
+# -- examples ------------------------------------------------------------------------------------------
+
+
+def test_wording_that_is_seldom_and_everywhere_is_heard():
+    """Of a hundred searches four find one thing alone; of a hundred things each says something of itself."""
+    pages = Pages(NONE, Known.learn({}))
+
+    def found(number: int) -> tuple[Sample, str]:
+        count = "1 thing" if number % 25 == 7 else f"{number + 2} things"
+        lines = (f'@url "/search?q={number}"', f'text "{count}"', f'text "{string.ascii_letters[number % 52]}x"')
+        return Sample(f"s{number}", "g", 1, Situation("browser", Request(('click button "Search"',))), lines), "/search"
+
+    searches = [found(number) for number in range(100)]
+    order = list(range(100))
+    picked = [number for number in order if number % 25 != 7][:40]
+    seldom = pages._seldom(searches, picked, order)
+    assert seldom == [7, 32, 57, 82]
+    assert not pages._seldom(searches, [*picked, *seldom], order)
+
+
+def test_a_shared_level_hears_who_was_asked_the_same_and_shows_it_otherwise():
+    def example(query: dict[str, Any]) -> Example:
+        return Example(names({f"query.{name}": value for name, value in query.items()}), (), "")
+
+    kinds = {"/search": [example({"q": str(n)}) for n in range(300)], "/admin": [example({}), example({"q": "lamp"})]}
+    chosen = _contrasts(kinds)
+    assert chosen[:4] == [kinds["/admin"][0], kinds["/admin"][1], kinds["/search"][0], kinds["/search"][1]]
+    assert len(chosen) == 4
+
+
 # -- texts and choices ---------------------------------------------------------------------------------
 
 
 def test_amounts_dates_and_words_are_told_apart():
     assert ("amount", "$1,234.50") in shown(123450)
+    assert ("plain amount", "1234.50") in shown(123450), "as a field to type in has it"
     assert ("less", "-$5.00") in shown(500)
     assert ("day month", "2 Mar 2026") in shown("2026-03-02T21:00:00Z")
     assert ("first word", "Ada") in shown("Ada Lovelace")

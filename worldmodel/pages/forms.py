@@ -42,6 +42,7 @@ def _figure(value: int) -> tuple[tuple[str, str], ...]:
     sign, cents = "-" if value < 0 else "", abs(value)
     out = [("number", str(value)), ("amount", f"{sign}${cents // 100:,}.{cents % 100:02d}")]
     out.append(("cents", f"¢{cents // 100:,}.{cents % 100:02d}"))
+    out.append(("plain amount", f"{sign}{cents // 100}.{cents % 100:02d}"))
     if value > 0:
         out.append(("less", f"-${cents // 100:,}.{cents % 100:02d}"))
     if cents >= 1000:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -48,6 +48,10 @@ MOST_CHECKS = 30
 """Further examples that a kind is tried on."""
 PER_ADDRESS = 3
 """Of these, about the same address."""
+HEARD = 4
+"""Examples with wording that several addresses have, for it to count as heard."""
+MOST_SELDOM = 24
+"""Examples more, for wording that would hardly be heard."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +216,27 @@ class Pages:
             seen[key] += 1
             seen[kind, ""] += 1
             ranked.append((seen[key] > PER_ADDRESS, seen[kind, ""], len(ranked), at))
-        return sorted(at for *_, at in sorted(ranked)[:MOST])
+        picked = [at for *_, at in sorted(ranked)[:MOST]]
+        return sorted([*picked, *self._seldom(found, picked, order)])
+
+    def _seldom(self, found: Sequence[tuple[Sample, str]], picked: Sequence[int], order: Sequence[int]) -> list[int]:
+        """Places of answers with wording that several addresses have, and hardly one of those picked."""
+        lines = [{self._mask(line.strip()) for line in body(sample.target)} for sample, _ in found]
+        heard = Counter(line for at in picked for line in lines[at])
+        addresses: dict[str, set[str]] = defaultdict(set)
+        for at, (sample, _) in enumerate(found):
+            for line in lines[at]:
+                addresses[line].add(meta(sample.target, "url"))
+        out: list[int] = []
+        known = set(picked)
+        left = [at for at in order if at not in known]
+        for at in left:
+            if len(out) < MOST_SELDOM and any(
+                heard[line] < HEARD and len(addresses[line]) >= HEARD for line in lines[at]
+            ):
+                out.append(at)
+                heard.update(lines[at])
+        return out
 
     def _learn_page(self, kind: str, examples: Sequence[Example]) -> None:
         checked = self.pages[kind].checked if kind in self.pages else {}

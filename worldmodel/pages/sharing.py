@@ -13,6 +13,7 @@ from worldmodel.pages.shape import Mask, symbol
 LEAST_KINDS = 3
 MOST_SHARED = 100
 """Examples of a shared level."""
+MOST_CONTRASTS = 150
 _FRAME = ("banner", "contentinfo")
 _THING = "*"
 
@@ -39,8 +40,9 @@ def learn_shared(examples: Mapping[str, Sequence[Example]], mask: Mask) -> dict[
     names = {name for name in names if _alike(found[name], mask)}
     out = {}
     for name in sorted(names):
-        spread = _spread(_in_turn(found[name].values()), mask)[:MOST_SHARED]
-        out[name] = learn_level(spread, mask, f"shared {name}", frozenset(names - {name}), 1)
+        chosen = _spread(_in_turn(found[name].values()), mask)[:MOST_SHARED] + _contrasts(found[name])
+        chosen = list({id(one): one for one in chosen}.values())
+        out[name] = learn_level(chosen, mask, f"shared {name}", frozenset(names - {name}), 1)
     return out
 
 
@@ -55,6 +57,16 @@ def _spread(found: Iterable[Example], mask: Mask) -> list[Example]:
     for one in found:
         built[tuple(symbol(node, mask) for node in one.kids)][repr(one.kids)].append(one)
     return _in_turn([_in_turn(list(contents.values())) for contents in built.values()])
+
+
+def _contrasts(kinds: Mapping[str, Sequence[Example]]) -> list[Example]:
+    """Two of every kind of page for every set of things asked: a search box shows what was searched for there alone."""
+    groups: dict[tuple[str, ...], list[Example]] = defaultdict(list)
+    for kind, members in sorted(kinds.items()):
+        for one in members:
+            asked = sorted(name for name, value in one.names.items() if name.startswith("query.") and value)
+            groups[kind, *asked].append(one)
+    return _in_turn([members[:2] for members in groups.values()])[:MOST_CONTRASTS]
 
 
 def _alike(kinds: Mapping[str, Sequence[Example]], mask: Mask) -> bool:
