@@ -118,7 +118,7 @@ def learn_shape(examples: Sequence[Sequence[Node]], mask: Mask) -> Shape:
     rows = [[symbol(kid, mask) for kid in kids] for kids in examples]
     repeated = {name for row in rows for name, n in Counter(row).items() if n > 1}
     repeated |= _same_built(examples, rows)
-    repeated = _joined(rows, repeated)
+    repeated = _joined(rows, repeated | _heads(rows, repeated))
     rows = _without_rare(rows, repeated)
     repeated |= {name for row in rows for name, n in Counter(row).items() if n > 1}
     singles = [[name for name in row if name not in repeated] for row in rows]
@@ -152,6 +152,27 @@ def _same_built(examples: Sequence[Sequence[Node]], rows: Sequence[Symbols]) -> 
             stem = left.rpartition(SEP)[0]
             if left != right and _THING in stem and stem == right.rpartition(SEP)[0]:
                 out |= {left, right}
+    return out
+
+
+def _heads(rows: Sequence[Symbols], repeated: set[str]) -> set[str]:
+    """Symbols right before what repeats, wherever it is, in one role: each row of such a list begins with one.
+
+    Their wording may part them (the first of a list says that it is the default), so that none comes twice.
+    """
+    before: dict[str, Counter[str]] = defaultdict(Counter)
+    twice: set[str] = set()
+    for row in rows:
+        for head, name in zip(["", *row], row, strict=False):
+            before[name][head] += 1
+        twice |= {name for name, n in Counter(row).items() if n > 1}
+    out: set[str] = set()
+    for name in sorted(twice & repeated):
+        heads = before[name]
+        things = sum(n for head, n in heads.items() if _THING in head)
+        # What mostly reads the same is no row's own.
+        if len({head.partition("\n")[0] for head in heads}) == 1 and 2 * things > heads.total():
+            out |= set(heads)
     return out
 
 
