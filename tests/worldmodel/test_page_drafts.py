@@ -193,3 +193,10 @@ def test_labels_before_equal_links_are_no_list():
     labels = [Node("text", "Name"), Node("link", "Change"), Node("text", "Password"), Node("link", "Change")]
     shape = learn_shape([labels, labels], lambda text: text)
     assert {"text\nName", "text\nPassword"} <= set(shape.singles)
+
+
+def test_what_stands_above_a_list_is_no_row_of_it():
+    table = [Node("row", text) for text in ("Article | Price", "* | *", "* | *")]
+    cards = [Node("text", "* products"), *[Node("link", f"*{SEP}/p/*"), Node("text", "* · *")] * 2]
+    for kids, above in ((table, "row\nArticle | Price"), (cards, "text\n* products")):
+        assert above in learn_shape([kids, kids], lambda text: text).singles

@@ -162,18 +162,30 @@ def _heads(rows: Sequence[Symbols], repeated: set[str]) -> set[str]:
     """
     before: dict[str, Counter[str]] = defaultdict(Counter)
     twice: set[str] = set()
+    ends: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        for head, name in zip(["", *row], row, strict=False):
-            before[name][head] += 1
-        twice |= {name for name, n in Counter(row).items() if n > 1}
+        places: dict[str, list[int]] = defaultdict(list)
+        for at, name in enumerate(row):
+            before[name][row[at - 1] if at else ""] += 1
+            places[name].append(at)
+        for name, found in places.items():
+            if len(found) > 1:
+                twice.add(name)
+                end = 2 * found[-1] - found[-2] - 1
+                ends[name].add(_role(row[end]) if end < len(row) else "")
     out: set[str] = set()
     for name in sorted(twice & repeated):
         heads = before[name]
+        roles = {_role(head) for head in heads}
         things = sum(n for head, n in heads.items() if _THING in head)
-        # What mostly reads the same is no row's own.
-        if len({head.partition("\n")[0] for head in heads}) == 1 and 2 * things > heads.total():
+        # What mostly reads the same is no row's own, and what the last row ends with too is no row's beginning.
+        if len(roles) == 1 and not roles & ends[name] and 2 * things > heads.total():
             out |= set(heads)
     return out
+
+
+def _role(name: str) -> str:
+    return name.partition("\n")[0]
 
 
 def _build(node: Node) -> tuple[object, ...] | None:
