@@ -175,3 +175,28 @@ def test_a_control_that_is_there_twice_is_left_as_it_comes():
     typed = written(left_behind(came, now))
     assert typed == ('textbox "Town" = "b"',)
     assert restore(("@url /x", "main", '  textbox "Town" {placeholder: Where}'), typed)[2] == '  textbox "Town" = "b"'
+
+
+def test_rows_of_a_list_begin_alike_though_one_of_them_says_more():
+    def page(*rows: str) -> list[Node]:
+        kids = [node for row in rows for node in (Node("text", row), Node("link", f"Edit{SEP}/a/*"), Node("form", "x"))]
+        return [Node("heading", "Yours"), *kids, Node("heading", "Add one")]
+
+    found = [page("* default", "*"), page("* default"), page("* default", "A stranger's"), page()]
+    shape = learn_shape(found, lambda text: text)
+    assert [place.role for place in shape.places] == ["heading", "text", "heading"]
+    (rows,) = (number for number, place in enumerate(shape.places) if place.many)
+    assert [len(one) for one in shape.divide(page("* default", "*", "* too"), lambda text: text)[rows]] == [3, 3, 3]
+
+
+def test_labels_before_equal_links_are_no_list():
+    labels = [Node("text", "Name"), Node("link", "Change"), Node("text", "Password"), Node("link", "Change")]
+    shape = learn_shape([labels, labels], lambda text: text)
+    assert {"text\nName", "text\nPassword"} <= set(shape.singles)
+
+
+def test_what_stands_above_a_list_is_no_row_of_it():
+    table = [Node("row", text) for text in ("Article | Price", "* | *", "* | *")]
+    cards = [Node("text", "* products"), *[Node("link", f"*{SEP}/p/*"), Node("text", "* · *")] * 2]
+    for kids, above in ((table, "row\nArticle | Price"), (cards, "text\n* products")):
+        assert above in learn_shape([kids, kids], lambda text: text).singles

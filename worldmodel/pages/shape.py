@@ -118,7 +118,7 @@ def learn_shape(examples: Sequence[Sequence[Node]], mask: Mask) -> Shape:
     rows = [[symbol(kid, mask) for kid in kids] for kids in examples]
     repeated = {name for row in rows for name, n in Counter(row).items() if n > 1}
     repeated |= _same_built(examples, rows)
-    repeated = _joined(rows, repeated)
+    repeated = _joined(rows, repeated | _heads(rows, repeated))
     rows = _without_rare(rows, repeated)
     repeated |= {name for row in rows for name, n in Counter(row).items() if n > 1}
     singles = [[name for name in row if name not in repeated] for row in rows]
@@ -153,6 +153,39 @@ def _same_built(examples: Sequence[Sequence[Node]], rows: Sequence[Symbols]) -> 
             if left != right and _THING in stem and stem == right.rpartition(SEP)[0]:
                 out |= {left, right}
     return out
+
+
+def _heads(rows: Sequence[Symbols], repeated: set[str]) -> set[str]:
+    """Symbols right before what repeats, wherever it is, in one role: each row of such a list begins with one.
+
+    Their wording may part them (the first of a list says that it is the default), so that none comes twice.
+    """
+    before: dict[str, Counter[str]] = defaultdict(Counter)
+    twice: set[str] = set()
+    ends: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        places: dict[str, list[int]] = defaultdict(list)
+        for at, name in enumerate(row):
+            before[name][row[at - 1] if at else ""] += 1
+            places[name].append(at)
+        for name, found in places.items():
+            if len(found) > 1:
+                twice.add(name)
+                end = 2 * found[-1] - found[-2] - 1
+                ends[name].add(_role(row[end]) if end < len(row) else "")
+    out: set[str] = set()
+    for name in sorted(twice & repeated):
+        heads = before[name]
+        roles = {_role(head) for head in heads}
+        things = sum(n for head, n in heads.items() if _THING in head)
+        # What mostly reads the same is no row's own, and what the last row ends with too is no row's beginning.
+        if len(roles) == 1 and not roles & ends[name] and 2 * things > heads.total():
+            out |= set(heads)
+    return out
+
+
+def _role(name: str) -> str:
+    return name.partition("\n")[0]
 
 
 def _build(node: Node) -> tuple[object, ...] | None:
