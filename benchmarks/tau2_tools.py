@@ -14,7 +14,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +269,12 @@ def goals(results: Mapping[str, Any]) -> list[Goal]:
     ]
 
 
+def keep_goals(out: Path, found: Mapping[str, list[Goal]]) -> None:
+    """For `benchmarks/world_model.py`, which shows them beside its own."""
+    rows = [{**asdict(goal), "what": f"{domain}, {goal.what}"} for domain, some in found.items() for goal in some]
+    (out / "results.json").write_text(json.dumps({"goals": rows}, indent=2) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=REPO / "runs" / "tau2_tools")
@@ -287,8 +293,10 @@ def main() -> None:
         found = run(domain, options)
         kept[domain].write_text(json.dumps(found, indent=2) + "\n")
     if all(path.exists() for path in kept.values()):
-        text = section({domain: json.loads(path.read_text()) for domain, path in kept.items()}, options)
+        results = {domain: json.loads(path.read_text()) for domain, path in kept.items()}
+        text = section(results, options)
         update_section("tau2_tools", text)
+        keep_goals(options.out, {domain: goals(found) for domain, (found, _) in results.items()})
         print(text)
 
 

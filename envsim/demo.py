@@ -41,7 +41,7 @@ class Demo:
     held_out: int = 12
     recorded: tuple[str, ...] = ("oracle", "noisy", "noisy:0.5", "random")
     policies: tuple[str, ...] = ("oracle", "noisy", "random")
-    minutes: float = 5.0
+    minutes: float = 1.5
     seed: int = 0
     workers: int = 2
 

@@ -19,7 +19,7 @@ def demo(
     ),
     episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Training episodes per policy.")] = 300,
     held_out: Annotated[int, typer.Option(min=1, help="Held-out episodes per policy and world.")] = 12,
-    minutes: Annotated[float, typer.Option(min=0.1, help="Time for training the world model.")] = 5.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Time for training the world model.")] = 1.5,
     seed: Annotated[int, typer.Option()] = 0,
     workers: Annotated[int, typer.Option("--workers", "-j", min=1, help="Processes for rollouts.")] = 2,
 ) -> None:
