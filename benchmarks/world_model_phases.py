@@ -78,7 +78,7 @@ class Judge:
         by_session: dict[str, list[Sample]] = {}
         for sample in self.found:
             by_session.setdefault(sample.session, []).append(sample)
-        live = [(_stand(todo[0]), todo, 0) for todo in by_session.values()]
+        live = [(Session.at(todo[0].situation), todo, 0) for todo in by_session.values()]
         out: list[Lifetime] = []
         while live:
             asked = [replace(todo[n], situation=s.situation(todo[n].situation.request)) for s, todo, n in live]
@@ -111,11 +111,6 @@ def _score(sample: Sample, lines: Lines) -> Score:
     interface = sample.situation.interface
     real, guess = (to_transition(side, interface) for side in (sample.target, lines))
     return score(interface, sample.situation.current, real, guess)
-
-
-def _stand(sample: Sample) -> Session:
-    at = sample.situation
-    return Session(at.interface, at.state, current=at.current, past=at.past, login=at.login)
 
 
 def main() -> None:

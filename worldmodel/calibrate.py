@@ -132,7 +132,7 @@ def free_running(
     for name in names:
         todo = sorted(by_session[name], key=lambda s: s.index)
         if len(todo) > 1 and budget > 0:
-            live.append((_begin(todo[0].situation), todo))
+            live.append((Session.at(todo[0].situation), todo))
             budget -= len(todo)
     out = Answered()
     while live:
@@ -152,13 +152,6 @@ def free_running(
                 on.append((session, todo[1:]))
         live = on
     return out
-
-
-def _begin(situation: Situation) -> Session:
-    """A session that stands where a recorded one stood."""
-    return Session(
-        situation.interface, situation.state, current=situation.current, past=situation.past, login=situation.login
-    )
 
 
 def _threshold(vocabulary: Vocabulary, decoded: Sequence[Decoded]) -> float:

@@ -81,17 +81,18 @@ def score(
 def changed_elements(before: Lines, truth: Observation, guess: Observation) -> tuple[float | None, float | None]:
     """Precision and recall of changed elements; (None, None) if there are none on either side."""
     old = Counter(body(before))
-    real, predicted = _changes(old, truth), _changes(old, guess)
+    real, predicted = (changes(old, body(observation_lines(seen))) for seen in (truth, guess))
     if not real and not predicted:
         return None, None
     return overlap(predicted, real)
 
 
-def _changes(old: Counter[str], observation: Observation) -> Counter[str]:
-    new = Counter(body(observation_lines(observation)))
-    changes = Counter({f"+{line}": n for line, n in (new - old).items()})
-    changes.update({f"-{line}": n for line, n in (old - new).items()})
-    return changes
+def changes(old: Counter[str], lines: Lines) -> Counter[str]:
+    """Lines that came, marked ``+``, and that went, marked ``-``, with how often."""
+    new = Counter(lines)
+    found = Counter({f"+{line}": n for line, n in (new - old).items()})
+    found.update({f"-{line}": n for line, n in (old - new).items()})
+    return found
 
 
 def overlap(predicted: Counter[str], real: Counter[str]) -> tuple[float, float]:

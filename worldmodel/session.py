@@ -76,6 +76,12 @@ class Session:
     index: StateIndex = field(default_factory=StateIndex, compare=False, repr=False)
     """For finding rows of `state`; forks share it."""
 
+    @classmethod
+    def at(cls, situation: Situation) -> Session:
+        """One that stands where a recorded one stood."""
+        s = situation
+        return cls(s.interface, s.state, current=s.current, past=s.past, login=s.login)
+
     def copy(self) -> Session:
         """A fork; everything inside is immutable or replaced, never edited."""
         return copy.copy(self)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from worldmodel.document import Lines, body
 from worldmodel.examples import candidates
+from worldmodel.metrics import changes
 from worldmodel.pages.answers import without_changes
 from worldmodel.pages.worth import Worth
 from worldmodel.retrieval import Memory
@@ -43,13 +44,7 @@ def weigh(found: Sequence[Sample], memory: Memory) -> Worth:
 
 def _f1(before: Lines, predicted: Lines, real: Lines) -> float:
     """Of changed elements, see `worldmodel.metrics`."""
-    guess, truth = _changes(before, predicted), _changes(before, real)
+    old = Counter(before)
+    guess, truth = changes(old, predicted), changes(old, real)
     total = guess.total() + truth.total()
     return 2 * (guess & truth).total() / total if total else 1.0
-
-
-def _changes(before: Lines, after: Lines) -> Counter[str]:
-    old, new = Counter(before), Counter(after)
-    out = Counter({f"+{line}": n for line, n in (new - old).items()})
-    out.update({f"-{line}": n for line, n in (old - new).items()})
-    return out
