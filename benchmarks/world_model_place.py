@@ -27,7 +27,9 @@ class Place:
         extra: Further episodes per policy in the model alone.
         training: Arguments of `worldmodel.train.Args`.
         steps: Steps of the batched environment that are timed.
-        seed: Of training; held-out sessions have the one after it.
+        seed: Of training.
+        held_out: Seed of held-out sessions. Raised whenever wrong answers to the last ones led to a change: those are
+            development data from then on.
         workers: Processes.
     """
 
@@ -38,6 +40,7 @@ class Place:
     steps: int = 60
     root: Path = Path()
     seed: int = 0
+    held_out: int = 2
     workers: int = 2
 
     def at(self, root: Path) -> Place:

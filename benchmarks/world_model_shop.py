@@ -72,7 +72,7 @@ def run(place: Place) -> Rows:
     for name, split in SPLITS.items():
         out = outs[name]
         setup = Setup(
-            app="shop", model=place.model, held_out=out / "held-out", episodes=place.episodes, seed=place.seed + 1,
+            app="shop", model=place.model, held_out=out / "held-out", episodes=place.episodes, seed=place.held_out,
             split=split, extra=place.extra, workers=place.workers,
         )  # fmt: skip
         print(f"held-out {name}", file=sys.stderr)
