@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -86,6 +86,8 @@ def grow(seen: Sequence[Seen], depth: int = DEPTH) -> tuple[Choice, list[int]]:
     every = list(range(len(ways)))
     if len(set(ways)) <= 1:
         return _grow(ways, [], every, depth), ways
+    if (switch := _switch(seen)) is not None:
+        return switch, ways
     tests = _tests(seen)
     told, turn = list(ways), Counter[int]()
     folds: tuple[list[int], list[int]] = ([], [])
@@ -102,14 +104,37 @@ def grow(seen: Sequence[Seen], depth: int = DEPTH) -> tuple[Choice, list[int]]:
     return _grow(ways, tests, every, depth), told
 
 
-def _grow(ways: Sequence[int], tests: Sequence[tuple[Test, Answers]], rows: Sequence[int], depth: int) -> Choice:
+def _switch(seen: Sequence[Seen]) -> Choice | None:
+    """One of several ways for every value of what was asked, if it alone tells all: each was seen more than once."""
+    kinds = len({way for _, way in seen})
+    names = dict.fromkeys(name for one, _ in seen for name, _ in one.items() if name.startswith(("query.", "url.")))
+    for name in names if kinds > LEAST else ():
+        groups: dict[str | None, Counter[int]] = defaultdict(Counter)
+        for one, way in seen:
+            value = one.value(name)
+            groups[value if isinstance(value, str) and value else None][way] += 1
+        if len(groups) > 2 * kinds or any(len(ways) > 1 or ways.total() < LEAST for ways in groups.values()):
+            continue
+        leaf = Choice(tuple(sorted(groups.pop(None, sum(groups.values(), Counter())).items())))
+        for value, ways in sorted(groups.items(), key=lambda group: str(group[0]), reverse=True):
+            leaf = Choice((), Test(name, "is", value), Choice(tuple(ways.items())), leaf)
+        return leaf
+    return None
+
+
+def _grow(
+    ways: Sequence[int], tests: Sequence[tuple[Test, Answers]], rows: Sequence[int], depth: int, asked: str = ""
+) -> Choice:
+    """The tree for these rows; to ask for another value of what was `asked` last makes it no deeper."""
     counts = Counter(ways[row] for row in rows)
     leaf = Choice(tuple(sorted(counts.items())))
-    if depth == 0 or len(counts) <= 1:
+    if (depth == 0 and not asked) or len(counts) <= 1:
         return leaf
     impurity = _gini(counts) * len(rows)
     gains: list[tuple[float, Test, Answers]] = []
     for test, answers in tests:
+        if depth == 0 and (test.name != asked or test.how != "is"):
+            continue
         yes = Counter(ways[row] for row in rows if answers[row])
         no = counts - yes
         if min(yes.total(), no.total()) >= LEAST:
@@ -119,7 +144,10 @@ def _grow(ways: Sequence[int], tests: Sequence[tuple[Test, Answers]], rows: Sequ
         return leaf
     _, test, answers = min((g for g in gains if g[0] >= NEAR * most), key=lambda g: (_far(g[1]), repr(g[1])))
     yes_rows, no_rows = ([row for row in rows if answers[row]], [row for row in rows if not answers[row]])
-    return Choice((), test, _grow(ways, tests, yes_rows, depth - 1), _grow(ways, tests, no_rows, depth - 1))
+    again = test.how == "is" and test.name == asked
+    deeper = max(0, depth - (not again))
+    other = test.name if test.how == "is" else ""
+    return Choice((), test, _grow(ways, tests, yes_rows, deeper), _grow(ways, tests, no_rows, deeper, other))
 
 
 def _gini(counts: Counter[int]) -> float:

@@ -102,16 +102,23 @@ class TextExample:
     kept: str | None = None
 
 
+Covered = tuple[TextExample, tuple[str, ...], list[tuple[str, list[Hole]]]]
+"""A text, its wording, and what may fill the holes of that (`cover`)."""
+
+
 def learn_text(examples: Sequence[TextExample]) -> TextRule:
     """The rule behind these texts."""
     ways: list[Template] = []
-    left, things = list(examples), len({one.about for one in examples})
+    left = [(one, *cover(one.text, one.names)) for one in examples]
+    things = len({one.about for one in examples})
     while left and len(ways) < MOST_WAYS:
-        template = _best_template(left)
-        rest = [one for one in left if template.render(one.names) != one.text]
+        wording, template = _best_template(left)
+        rest = [entry for entry in left if template.render(entry[0].names) != entry[0].text]
         if len(left) - len(rest) < min(2, len(examples)):
-            break
-        alone = not template.holes and len({o.about for o in left if template.wording[0] == o.text}) == 1
+            # Nothing known explains this wording, however often it was seen; another may well follow from something.
+            left = [entry for entry in left if entry[1] != wording]
+            continue
+        alone = not template.holes and len({o.about for o, *_ in left if template.wording[0] == o.text}) == 1
         if not alone or things < MANY_THINGS:
             ways.append(template)
         # Else it is what one thing says of itself: that is for memory.
@@ -143,11 +150,10 @@ def _remembered(examples: Sequence[TextExample]) -> float:
     return (right + 1) / (seen + 2) * (0.5 if right <= 1.1 * usual else 1.0)
 
 
-def _best_template(examples: Sequence[TextExample]) -> Template:
-    """The template of the most frequent wording, its holes those that most of its texts have."""
+def _best_template(examples: Sequence[Covered]) -> tuple[tuple[str, ...], Template]:
+    """The most frequent wording, and its template, whose holes are those that most of its texts have."""
     groups: dict[tuple[str, ...], list[tuple[TextExample, list[tuple[str, list[Hole]]]]]] = defaultdict(list)
-    for one in examples:
-        wording, holes = cover(one.text, one.names)
+    for one, wording, holes in examples:
         groups[wording].append((one, holes))
     wording = max(groups, key=lambda key: (len(groups[key]), -len(key), key))
     members = groups[wording]
@@ -156,7 +162,7 @@ def _best_template(examples: Sequence[TextExample]) -> Template:
         best = _best_hole([holes[number] for _, holes in members])
         chosen.append(best)
         members = [member for member in members if _fits(best, member[1][number])]
-    return _fold(wording, chosen)
+    return wording, _fold(wording, chosen)
 
 
 def _best_hole(seen: Sequence[tuple[str, list[Hole]]]) -> Hole | str:
@@ -183,7 +189,8 @@ def _far(one: Hole | str, often: int) -> float:
     own = name.startswith(EACH)
     plain = form in ("as is", "number", "amount", "cents", "null", "truth")
     return (
-        1.0 + 0.25 * name.count(">") + 0.05 * name.count(".") - 0.2 * own + 0.2 * (not plain)
+        1.0 + 0.25 * name.count(">") * (not name.startswith("list ")) + 0.05 * name.count(".") - 0.2 * own
+        + 0.2 * (not plain)
         + 0.8 * name.startswith("sum ") + 0.4 * name.count(" * ") + 0.4 * name.count(" + ")
         + 0.3 * name.startswith(("near ", "line "))
         + 0.3 * name.startswith("asked.") + 0.6 * name.startswith("field.") * (not own) + 0.002 * len(name)
