@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from worldmodel.pages.choices import Choice, grow
@@ -28,6 +28,8 @@ LONG = 1500
 HOLDS = 0.97
 NEARLY = 0.1
 """A text that was seen is believed rather than a rule that is right only so much more often."""
+KEYS = 0.8
+"""Share of a row's key in texts that must have a name, for it to be no wording."""
 REMEMBERED, KEPT = -1, -2
 
 Hole = tuple[str, str]
@@ -106,11 +108,16 @@ def learn_text(examples: Sequence[TextExample]) -> TextRule:
     """The rule behind these texts."""
     ways: list[Template] = []
     left, things = list(examples), len({one.about for one in examples})
+    unexplained: set[tuple[str, ...]] = set()
     while left and len(ways) < MOST_WAYS:
-        template = _best_template(left)
+        template, wording = _best_template(left, unexplained)
+        if template is None:
+            break
         rest = [one for one in left if template.render(one.names) != one.text]
         if len(left) - len(rest) < min(2, len(examples)):
-            break
+            # Texts that are seldom may be plain where more frequent ones are not.
+            unexplained.add(wording)
+            continue
         alone = not template.holes and len({o.about for o in left if template.wording[0] == o.text}) == 1
         if not alone or things < MANY_THINGS:
             ways.append(template)
@@ -143,32 +150,45 @@ def _remembered(examples: Sequence[TextExample]) -> float:
     return (right + 1) / (seen + 2) * (0.5 if right <= 1.1 * usual else 1.0)
 
 
-def _best_template(examples: Sequence[TextExample]) -> Template:
-    """The template of the most frequent wording, its holes those that most of its texts have."""
+def _best_template(
+    examples: Sequence[TextExample], without: Set[tuple[str, ...]]
+) -> tuple[Template | None, tuple[str, ...]]:
+    """The template of the most frequent other wording, its holes those that most of its texts have, and the wording."""
     groups: dict[tuple[str, ...], list[tuple[TextExample, list[tuple[str, list[Hole]]]]]] = defaultdict(list)
     for one in examples:
         wording, holes = cover(one.text, one.names)
-        groups[wording].append((one, holes))
+        if wording not in without:
+            groups[wording].append((one, holes))
+    if not groups:
+        return None, ()
     wording = max(groups, key=lambda key: (len(groups[key]), -len(key), key))
     members = groups[wording]
     chosen: list[Hole | str] = []
     for number in range(len(wording) - 1):
-        best = _best_hole([holes[number] for _, holes in members])
+        best = _best_hole([holes[number] for _, holes in members], members[0][0].names)
         chosen.append(best)
         members = [member for member in members if _fits(best, member[1][number])]
-    return _fold(wording, chosen)
+    return _fold(wording, chosen), wording
 
 
-def _best_hole(seen: Sequence[tuple[str, list[Hole]]]) -> Hole | str:
+def _best_hole(seen: Sequence[tuple[str, list[Hole]]], names: Names) -> Hole | str:
     """A name and form, or a constant, for one hole."""
     tally: Counter[Hole | str] = Counter()
     for text, holes in seen:
         tally[text] += 1
         tally.update(list(dict.fromkeys(holes)))
+    if sum(bool(holes) for _, holes in seen) >= KEYS * len(seen):
+        # A row's key that has a name is no wording, though all examples were about the same row.
+        tally = Counter({one: n for one, n in tally.items() if not isinstance(one, str) or not _is_key(one, names)})
     most = max(tally.values())
     # A little less often right, but by a much plainer name.
     fitting = [one for one, count in tally.items() if count >= max(1, 0.999 * most)]
     return min(fitting, key=lambda one: (_far(one, len(seen)), repr(one)))
+
+
+def _is_key(text: str, names: Names) -> bool:
+    """Whether the state has a row of this key; small numbers are many things."""
+    return not text.isdigit() and len(text) > 2 and any(text in t for t in names.state.values() if isinstance(t, dict))
 
 
 def _fits(best: Hole | str, seen: tuple[str, list[Hole]]) -> bool:
