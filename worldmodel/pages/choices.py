@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -100,6 +100,8 @@ def grow(seen: Sequence[Seen], depth: int = DEPTH) -> tuple[Choice, list[int]]:
     every = (1 << len(ways)) - 1
     if len(masks) <= 1:
         return _leaf(masks, every), ways
+    if (switch := _switch(seen)) is not None:
+        return switch, ways
     tests = _tests(seen)
     told = list(ways)
     for part in (0, 1):
@@ -113,6 +115,24 @@ def grow(seen: Sequence[Seen], depth: int = DEPTH) -> tuple[Choice, list[int]]:
     return _tree(masks, tests, every, depth), told
 
 
+def _switch(seen: Sequence[Seen]) -> Choice | None:
+    """One of several ways for every value of what was asked, if it alone tells all: each was seen more than once."""
+    kinds = len({way for _, way in seen})
+    names = dict.fromkeys(name for one, _ in seen for name, _ in one.items() if name.startswith(("query.", "url.")))
+    for name in names if kinds > LEAST else ():
+        groups: dict[str | None, Counter[int]] = defaultdict(Counter)
+        for one, way in seen:
+            value = one.value(name)
+            groups[value if isinstance(value, str) and value else None][way] += 1
+        if len(groups) > 2 * kinds or any(len(ways) > 1 or ways.total() < LEAST for ways in groups.values()):
+            continue
+        leaf = Choice(tuple(sorted(groups.pop(None, sum(groups.values(), Counter())).items())))
+        for value, ways in sorted(groups.items(), key=lambda group: str(group[0]), reverse=True):
+            leaf = Choice((), Test(name, "is", value), Choice(tuple(ways.items())), leaf)
+        return leaf
+    return None
+
+
 def _tree(ways: Mapping[int, Rows], tests: Sequence[tuple[Test, Rows]], rows: Rows, depth: int) -> Choice:
     """The tree that asks what tells most first, or one that asks something else first and is much plainer or surer.
 
@@ -124,7 +144,7 @@ def _tree(ways: Mapping[int, Rows], tests: Sequence[tuple[Test, Rows]], rows: Ro
         return best
     gains = _gains(ways, tests, rows)
     for _, test, answers in sorted(gains, key=lambda g: (-g[0], _far(g[1]), repr(g[1])))[:FIRSTS]:
-        tree = _split(ways, tests, rows, depth, test, answers)
+        tree = _split(ways, tests, rows, depth - 1, test, answers)
         if _cost(tree) <= cost - LEAST:
             best, cost = tree, _cost(tree)
     return best
@@ -158,22 +178,30 @@ def _gains(ways: Mapping[int, Rows], tests: Sequence[tuple[Test, Rows]], rows: R
     return gains
 
 
-def _grow(ways: Mapping[int, Rows], tests: Sequence[tuple[Test, Rows]], rows: Rows, depth: int) -> Choice:
+def _grow(
+    ways: Mapping[int, Rows], tests: Sequence[tuple[Test, Rows]], rows: Rows, depth: int, asked: str = ""
+) -> Choice:
+    """The tree for these rows; to ask for another value of what was `asked` last makes it no deeper."""
     leaf = _leaf(ways, rows)
-    if depth == 0 or len(leaf.counts) <= 1:
+    if (depth == 0 and not asked) or len(leaf.counts) <= 1:
         return leaf
+    if depth == 0:
+        tests = [(test, answers) for test, answers in tests if test.name == asked and test.how == "is"]
     gains = _gains(ways, tests, rows)
     most = max((gain for gain, _, _ in gains), default=0.0)
     if most < LEAST_GAIN:
         return leaf
     _, test, answers = min((g for g in gains if g[0] >= NEAR * most), key=lambda g: (_far(g[1]), repr(g[1])))
-    return _split(ways, tests, rows, depth, test, answers)
+    again = test.how == "is" and test.name == asked
+    return _split(ways, tests, rows, max(0, depth - (not again)), test, answers)
 
 
 def _split(
     ways: Mapping[int, Rows], tests: Sequence[tuple[Test, Rows]], rows: Rows, depth: int, test: Test, answers: Rows
 ) -> Choice:
-    yes, no = (_grow(ways, tests, part, depth - 1) for part in (rows & answers, rows & ~answers))
+    """The tree that asks this, its branches of at most this depth."""
+    other = test.name if test.how == "is" else ""
+    yes, no = _grow(ways, tests, rows & answers, depth), _grow(ways, tests, rows & ~answers, depth, other)
     return Choice((), test, yes, no)
 
 

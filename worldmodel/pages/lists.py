@@ -242,6 +242,8 @@ class ListExample:
     names: Names
     instances: list[Instance]
     keys: list[str] = field(default_factory=list)
+    orders: dict[tuple[str, ...], set[Order]] = field(default_factory=dict)
+    """Those that these rows (collection, keys) are in."""
 
 
 @lru_cache(maxsize=16384)

@@ -195,12 +195,23 @@ def _useful(one: Condition, examples: Sequence[ListExample], collection: str) ->
 
 
 def _finish(rule: ListRule, examples: Sequence[ListExample]) -> ListRule | None:
-    """Bind, find limit, page and order, and measure."""
+    """Bind, and see what the query then gives."""
     rebind(rule, examples)
     asked = [example for example in _full(examples) if rule.applies(example.names)]
     full = [example for example in asked if example.keys]
     if len(full) < HOLDS * len(asked) or not full:
         return None
+    return settle(rule, examples)
+
+
+def with_conditions(rule: ListRule, examples: Sequence[ListExample]) -> ListRule:
+    """The query with the conditions that these lists, keys bound, are found to meet."""
+    return replace(rule, conditions=_conditions([one for one in examples if one.keys], rule.collection))
+
+
+def settle(rule: ListRule, examples: Sequence[ListExample]) -> ListRule:
+    """The query with limit, page and order of these lists, keys bound, and the share of them that it then gives."""
+    full = [example for example in _full(examples) if example.keys and rule.applies(example.names)]
     most = max((len(example.keys) for example in full), default=0)
     if any(len(rule.select(example.names)) > most for example in full):
         known = {name for example in full for name, _ in example.names.items()}
@@ -322,9 +333,10 @@ def _best_order(full: Sequence[ListExample], collection: str) -> tuple[Order, fl
         return Order(), 0.0  # anything is in some order by chance
     tally: Counter[Order] = Counter()
     for example in many:
-        tally.update(_orders(example, collection))
-        table = example.names.state.get(collection)
-        tally[Order(AS_KEPT)] += [key for key in table or () if key in set(example.keys)] == example.keys
+        known = (collection, *example.keys)
+        if known not in example.orders:
+            example.orders[known] = _orders(example, collection)
+        tally.update(example.orders[known])
     if not tally:
         return Order(), 0.0
     best = min(tally, key=lambda o: (-tally[o], len(o.by) if o.by != "@" else 0, o.by, o.down))
@@ -335,7 +347,8 @@ def _best_order(full: Sequence[ListExample], collection: str) -> tuple[Order, fl
 def _orders(example: ListExample, collection: str) -> set[Order]:
     relations: Relations = example.names.scope.relations
     first = relations.attributes(example.names.state, collection, example.keys[0], 1)
-    out = set()
+    table, shown = example.names.state.get(collection), set(example.keys)
+    out = {Order(AS_KEPT)} if [key for key in table or () if key in shown] == example.keys else set()
     for name in first:
         values = [attribute(example.names, collection, key, name) for key in example.keys]
         if any(value is None or isinstance(value, bool) for value in values) or len(set(map(str, values))) < 2:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worldmodel.pages.choices import Choice, grow
@@ -104,21 +104,23 @@ class TextExample:
     kept: str | None = None
 
 
+Covered = tuple[TextExample, tuple[str, ...], list[tuple[str, list[Hole]]]]
+"""A text, its wording, and what may fill the holes of that (`cover`)."""
+
+
 def learn_text(examples: Sequence[TextExample]) -> TextRule:
     """The rule behind these texts."""
     ways: list[Template] = []
-    left, things = list(examples), len({one.about for one in examples})
-    unexplained: set[tuple[str, ...]] = set()
+    left = [(one, *cover(one.text, one.names)) for one in examples]
+    things = len({one.about for one in examples})
     while left and len(ways) < MOST_WAYS:
-        template, wording = _best_template(left, unexplained)
-        if template is None:
-            break
-        rest = [one for one in left if template.render(one.names) != one.text]
+        wording, template = _best_template(left)
+        rest = [entry for entry in left if template.render(entry[0].names) != entry[0].text]
         if len(left) - len(rest) < min(2, len(examples)):
-            # Texts that are seldom may be plain where more frequent ones are not.
-            unexplained.add(wording)
+            # Nothing known explains this wording, however often it was seen; another may well follow from something.
+            left = [entry for entry in left if entry[1] != wording]
             continue
-        alone = not template.holes and len({o.about for o in left if template.wording[0] == o.text}) == 1
+        alone = not template.holes and len({o.about for o, *_ in left if template.wording[0] == o.text}) == 1
         if not alone or things < MANY_THINGS:
             ways.append(template)
         # Else it is what one thing says of itself: that is for memory.
@@ -150,17 +152,11 @@ def _remembered(examples: Sequence[TextExample]) -> float:
     return (right + 1) / (seen + 2) * (0.5 if right <= 1.1 * usual else 1.0)
 
 
-def _best_template(
-    examples: Sequence[TextExample], without: Set[tuple[str, ...]]
-) -> tuple[Template | None, tuple[str, ...]]:
-    """The template of the most frequent other wording, its holes those that most of its texts have, and the wording."""
+def _best_template(examples: Sequence[Covered]) -> tuple[tuple[str, ...], Template]:
+    """The most frequent wording, and its template, whose holes are those that most of its texts have."""
     groups: dict[tuple[str, ...], list[tuple[TextExample, list[tuple[str, list[Hole]]]]]] = defaultdict(list)
-    for one in examples:
-        wording, holes = cover(one.text, one.names)
-        if wording not in without:
-            groups[wording].append((one, holes))
-    if not groups:
-        return None, ()
+    for one, wording, holes in examples:
+        groups[wording].append((one, holes))
     wording = max(groups, key=lambda key: (len(groups[key]), -len(key), key))
     members = groups[wording]
     chosen: list[Hole | str] = []
@@ -168,7 +164,7 @@ def _best_template(
         best = _best_hole([holes[number] for _, holes in members], members[0][0].names)
         chosen.append(best)
         members = [member for member in members if _fits(best, member[1][number])]
-    return _fold(wording, chosen), wording
+    return wording, _fold(wording, chosen)
 
 
 def _best_hole(seen: Sequence[tuple[str, list[Hole]]], names: Names) -> Hole | str:
@@ -203,7 +199,8 @@ def _far(one: Hole | str, often: int) -> float:
     own = name.startswith(EACH)
     plain = form in ("as is", "number", "amount", "cents", "null", "truth")
     return (
-        1.0 + 0.25 * name.count(">") + 0.05 * name.count(".") - 0.2 * own + 0.2 * (not plain)
+        1.0 + 0.25 * name.count(">") * (not name.startswith("list ")) + 0.05 * name.count(".") - 0.2 * own
+        + 0.2 * (not plain)
         + 0.8 * name.startswith("sum ") + 0.4 * name.count(" * ") + 0.4 * name.count(" + ")
         + 0.3 * name.startswith(("near ", "line "))
         + 0.3 * name.startswith("asked.") + 0.6 * name.startswith("field.") * (not own) + 0.002 * len(name)
