@@ -31,6 +31,8 @@ HOLDS = 0.95
 MAX_CASES = 12
 AS_KEPT = "#"
 """Ordered as the state has them: as they came, for what sessions added."""
+AFTER = "+"
+"""As remembered, for what sessions begin with, and after it what they added, as it came."""
 Instance = tuple[Node, ...]
 
 
@@ -76,7 +78,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Order:
-    """By an attribute, from below or from above; ``""``: as remembered; ``"#"``: as the state has them."""
+    """By an attribute, from below or from above; or ``""``, as remembered, `AS_KEPT` or `AFTER`."""
 
     by: str = ""
     down: bool = False
@@ -174,6 +176,8 @@ def arrange(keys: Sequence[str], order: Order, collection: str, names: Names, ra
     """The keys in an order; equals as remembered, else by key."""
     if order.by == AS_KEPT:
         return list(keys)
+    if order.by == AFTER:
+        return sorted(keys, key=lambda key: ranks.get(key, len(ranks)))
     found = sorted(keys, key=lambda key: (ranks.get(key, len(ranks)), _by_key(key)))
     if not order.by:
         return found

@@ -144,9 +144,13 @@ def _make(name: str, names: Names) -> JsonValue:
 
 
 def _share(percent: JsonValue, whole: JsonValue) -> JsonValue:
-    """So many hundredths of an amount, halves up."""
+    """So many hundredths of an amount, halves up. Nothing takes more than all of it: a greater figure, of a row of
+    another kind, is an amount itself.
+    """
     if type(percent) is not int or type(whole) is not int:
         return None
+    if percent > _HUNDRED:
+        return min(percent, whole)
     return (percent * whole + _HUNDRED // 2) // _HUNDRED
 
 

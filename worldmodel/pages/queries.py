@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from envsim.types import JsonValue
 from worldmodel.pages.lists import (
+    AFTER,
     AS_KEPT,
     HOLDS,
     MANY,
@@ -227,6 +228,8 @@ def _order(rule: ListRule, full: Sequence[ListExample]) -> ListRule:
             rule = switched[0]
     if not rule.order.by and not rule.switch and _as_kept(full, rule.collection):
         return replace(rule, order=Order(AS_KEPT))
+    if not rule.order.by and not rule.switch and (found := _as_added(full, rule.collection)):
+        return replace(rule, order=Order(AFTER), ranks=found)
     groups: dict[str, list[ListExample]] = {}
     for example in full:
         if not _order_of(rule, example.names).by:
@@ -252,6 +255,27 @@ def _as_kept(full: Sequence[ListExample], collection: str) -> bool:
             ranks = merge_ranks([one.keys for one in many[1 - at :: 2]])
             told += sum(set(one.keys) <= set(ranks) and _agrees(ranks, one.keys) for one in many[at::2])
     return kept > told
+
+
+def _as_added(full: Sequence[ListExample], collection: str) -> tuple[str, ...]:
+    """The remembered order of what sessions begin with, if what they added is rather after it than in its midst."""
+    tables = [example.names.state.get(collection) for example in full]
+    often = Counter(key for table in tables if isinstance(table, dict) for key in table)
+    usual = {key for key, count in often.items() if 2 * count > len(full)}
+
+    def ranks_of(lists: Sequence[ListExample]) -> tuple[str, ...]:
+        return merge_ranks([[key for key in one.keys if key in usual] for one in lists])
+
+    after = among = 0
+    for half in (0, 1):
+        kept, every = ranks_of(full[1 - half :: 2]), merge_ranks([one.keys for one in full[1 - half :: 2]])
+        for one, table in zip(full[half::2], tables[half::2], strict=True):
+            if len(one.keys) > 1 and not set(one.keys) <= usual and isinstance(table, dict):
+                shown = set(one.keys)
+                keys = [key for key in table if key in shown]
+                after += arrange(keys, Order(AFTER), collection, one.names, _here(kept)) == one.keys
+                among += arrange(keys, Order(), collection, one.names, _here(every)) == one.keys
+    return ranks_of(full) if after > among else ()
 
 
 def _agrees(ranks: Sequence[str], keys: Sequence[str]) -> bool:
