@@ -18,6 +18,7 @@ from worldmodel.pages.lists import (
     ListExample,
     ListRule,
     Order,
+    arrange,
     as_number,
     attribute,
     bind,
