@@ -99,6 +99,7 @@ def _record(item: Scored) -> dict[str, Any]:
         "answered": guess is not None,
         "parsed": guess is not None and parses(guess.observation),
         "trust": guess.trust if guess is not None else 0.0,
+        "odds": item.odds,
         "real": [event.id for event in item.real.events if event.kind == "bug"],
         "predicted": [event.id for event in guess.events if event.kind == "bug"] if guess is not None else [],
     }

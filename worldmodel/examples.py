@@ -109,7 +109,7 @@ def candidates(
     if said is not None:
         kind = said.label
     hits = memory.nearest(situation, 8, without=without, branch=kind)
-    hit = _fitting(hits, outcome.events if outcome is not None else ())
+    hit = _fitting(hits, outcome, memory)
     near = _transfer(situation, memory, hit) if hit is not None else None
     past = _from_past(situation, memory, near, said)
     delta = read_delta(near) if near is not None else ()
@@ -161,11 +161,19 @@ def _seen(lines: Lines) -> Lines:
     return tuple(line for line in without_events(lines) if line[:1] != "!")
 
 
-def _fitting(hits: list[Hit], events: Sequence[str]) -> Hit | None:
-    """The best hit; of those as good by kind, the best where the same bugs fired, most often none."""
+def _fitting(hits: list[Hit], outcome: Outcome | None, memory: Memory) -> Hit | None:
+    """The best hit; of those as good by kind, the best where the same bugs fired, most often none.
+
+    Where none fires for us and all of these are of another kind of page, such as one that broke off: the best of ours.
+    """
     alike = [h for h in hits if h.kind == hits[0].kind]
-    wanted = "+".join(sorted(events)) or "ok"
-    return next((h for h in alike if outcome_of(h.sample.target) == wanted), hits[0] if hits else None)
+    wanted = ("+".join(sorted(outcome.events)) if outcome is not None else "") or "ok"
+    best = next((h for h in alike if outcome_of(h.sample.target) == wanted), None)
+    if best is not None or not hits or outcome is None or outcome.events or memory.pages is None:
+        return best or (hits[0] if hits else None)
+    kind, pages = memory.pages.kind_of(outcome.branch), memory.pages
+    ours = (h for h in hits if kind in (None, pages.kind(h.sample.target, h.sample.situation)))
+    return next(ours, hits[0])
 
 
 def _transfer(situation: Situation, memory: Memory, hit: Hit) -> Lines:

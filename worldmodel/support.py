@@ -272,6 +272,11 @@ def comparable(lines: Lines, target: Lines, rates: Mapping[str, float]) -> bool:
     Whether a bug that fires now and then fires this time is no question of right or wrong: a world that draws it at
     its rate is right about it. A bug of rate 1, or one nobody declared, is.
     """
-    a, b = ({line for line in side if line.startswith("@event ")} for side in (lines, target))
-    names = (line[7:].strip('"').partition(":")[2] for line in a ^ b)
-    return not any(0.0 < rates.get(name, 1.0) < 1.0 for name in names)
+    a, b = (chance_of((line[7:].strip('"') for line in side if line.startswith("@event ")), rates)
+            for side in (lines, target))  # fmt: skip
+    return a == b
+
+
+def chance_of(events: Iterable[str], rates: Mapping[str, float]) -> frozenset[str]:
+    """Of events such as ``bug:slow``, those that fire by chance: declared with a rate between 0 and 1."""
+    return frozenset(event for event in events if 0.0 < rates.get(event.partition(":")[2], 1.0) < 1.0)
