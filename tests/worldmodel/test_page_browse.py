@@ -258,3 +258,24 @@ def test_an_order_is_found_in_all_lists_that_were_recorded():
     assert refit(level, every[:4], plain) == level, "from hardly any lists nothing is found anew"
     before, _ = Writer({}, plain, {}).level(level, listing("f", False).names, "/s/f")
     assert write(before, "browser") != write(listing("f", False).kids, "browser")
+
+
+def test_words_that_find_what_no_row_says_are_not_believed():
+    """A search for a shelf by the name that only its visitors know: the rows do not have it."""
+
+    def search(words: str) -> Example:
+        asked = words if words != "Attic" else "a"
+        keys = [key for key in GOODS if asked in (GOODS[key]["shelf"], GOODS[key]["name"].split()[-1])]
+        shown = page(*(Line("link", GOODS[key]["name"], url=f"/g/{key}") for key in keys))
+        return Example(names({"url.0": "s", "query.q": words}, {"goods": GOODS}), read(shown, "browser")[1:], "/s")
+
+    asked = [str(n) for n in range(10, 36)]
+    level = learn_level([search(words) for words in asked], plain, "s")
+    again = refit(
+        level, [(one.names, one.kids) for one in [*map(search, asked), search("Attic"), search("Attic")]], plain
+    )
+    query = next(part.query for part in again.parts if part.query is not None)
+    assert query.odd == ("Attic",)
+    sures = {words: Writer({}, plain, {}).level(again, search(words).names, "/s")[1] for words in ("12", "Attic")}
+    assert sures["12"] > 0.9
+    assert sures["Attic"] == 0.0
