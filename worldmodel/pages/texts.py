@@ -28,6 +28,8 @@ LONG = 1500
 HOLDS = 0.97
 NEARLY = 0.1
 """A text that was seen is believed rather than a rule that is right only so much more often."""
+KEYS = 0.8
+"""Share of a row's key in texts that must have a name, for it to be no wording."""
 REMEMBERED, KEPT = -1, -2
 
 Hole = tuple[str, str]
@@ -159,22 +161,30 @@ def _best_template(examples: Sequence[Covered]) -> tuple[tuple[str, ...], Templa
     members = groups[wording]
     chosen: list[Hole | str] = []
     for number in range(len(wording) - 1):
-        best = _best_hole([holes[number] for _, holes in members])
+        best = _best_hole([holes[number] for _, holes in members], members[0][0].names)
         chosen.append(best)
         members = [member for member in members if _fits(best, member[1][number])]
     return wording, _fold(wording, chosen)
 
 
-def _best_hole(seen: Sequence[tuple[str, list[Hole]]]) -> Hole | str:
+def _best_hole(seen: Sequence[tuple[str, list[Hole]]], names: Names) -> Hole | str:
     """A name and form, or a constant, for one hole."""
     tally: Counter[Hole | str] = Counter()
     for text, holes in seen:
         tally[text] += 1
         tally.update(list(dict.fromkeys(holes)))
+    if sum(bool(holes) for _, holes in seen) >= KEYS * len(seen):
+        # A row's key that has a name is no wording, though all examples were about the same row.
+        tally = Counter({one: n for one, n in tally.items() if not isinstance(one, str) or not _is_key(one, names)})
     most = max(tally.values())
     # A little less often right, but by a much plainer name.
     fitting = [one for one, count in tally.items() if count >= max(1, 0.999 * most)]
     return min(fitting, key=lambda one: (_far(one, len(seen)), repr(one)))
+
+
+def _is_key(text: str, names: Names) -> bool:
+    """Whether the state has a row of this key; small numbers are many things."""
+    return not text.isdigit() and len(text) > 2 and any(text in t for t in names.state.values() if isinstance(t, dict))
 
 
 def _fits(best: Hole | str, seen: tuple[str, list[Hole]]) -> bool:
