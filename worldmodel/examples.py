@@ -248,8 +248,8 @@ class Context:
 def write_context(vocabulary: Vocabulary, situation: Situation, draft: Draft, stable: frozenset[str]) -> Context:
     """The prompt: request, facts, what the current page has beyond the draft, the marked draft.
 
-    Draft lines known to survive (`stable`) and those that were on screen before and stayed for the neighbour
-    too are left out: they stay where they are unless edited.
+    Draft lines known to survive (`stable`) are left out; all others can be edited, and an edit names lines by marks
+    that have to be seen to be copied.
     """
     slots = Slots()
     parts: list[list[int]] = []
@@ -269,19 +269,19 @@ def write_context(vocabulary: Vocabulary, situation: Situation, draft: Draft, st
     shown = set(draft.lines)
     section(render.CURRENT, (line for line in _seen(situation.current) if line not in shown), 72)
     room = MAX_CONTEXT - sum(map(len, parts)) - 2
-    frame_lines = (
-        frozenset(body(situation.past[-1][1])) if situation.past and situation.interface == "browser" else stable
-    )
-    parts.append(_write_draft(vocabulary, draft, slots, stable | frame_lines, room))
+    parts.append(_write_draft(vocabulary, draft, slots, stable, room))
     return Context([token for part in parts for token in part] + [render.OUT], slots, draft)
 
 
 def _write_draft(vocabulary: Vocabulary, draft: Draft, slots: Slots, stable: frozenset[str], room: int) -> list[int]:
     tokens = [render.DRAFT, vocabulary.kind0 + render.KINDS.index(draft.kind)]
+    shown = True
     for number, line in enumerate(draft.lines[: render.MAX_LINES]):
-        if line in stable:
+        if line in stable and not shown:
             continue
-        written = [vocabulary.line0 + number, *vocabulary.line(line, slots, True)]
+        # An edit of a line is up to the next one: that one's mark is written, where its words are not.
+        shown = line not in stable
+        written = [vocabulary.line0 + number, *(vocabulary.line(line, slots, True) if shown else ())]
         if len(tokens) + len(written) >= room:
             tokens.append(render.SKIP)
             break
