@@ -227,7 +227,7 @@ def on_gpu(network: WorldModel) -> Iterator[WorldModel]:
     torch.cuda.empty_cache()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="captures CUDA graphs, and there is no CUDA")
+@pytest.mark.gpu
 def test_on_a_gpu(
     network: WorldModel, on_gpu: WorldModel, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
