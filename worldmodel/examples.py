@@ -109,7 +109,7 @@ def candidates(
     if said is not None:
         kind = said.label
     hits = memory.nearest(situation, 8, without=without, branch=kind)
-    hit = _fitting(hits, outcome.events if outcome is not None else ())
+    hit = _fitting(hits, outcome, memory)
     near = _transfer(situation, memory, hit) if hit is not None else None
     past = _from_past(situation, memory, near, said)
     delta = read_delta(near) if near is not None else ()
@@ -161,11 +161,19 @@ def _seen(lines: Lines) -> Lines:
     return tuple(line for line in without_events(lines) if line[:1] != "!")
 
 
-def _fitting(hits: list[Hit], events: Sequence[str]) -> Hit | None:
-    """The best hit; of those as good by kind, the best where the same bugs fired, most often none."""
+def _fitting(hits: list[Hit], outcome: Outcome | None, memory: Memory) -> Hit | None:
+    """The best hit; of those as good by kind, the best where the same bugs fired, most often none.
+
+    Where none fires for us and all of these are of another kind of page, such as one that broke off: the best of ours.
+    """
     alike = [h for h in hits if h.kind == hits[0].kind]
-    wanted = "+".join(sorted(events)) or "ok"
-    return next((h for h in alike if outcome_of(h.sample.target) == wanted), hits[0] if hits else None)
+    wanted = ("+".join(sorted(outcome.events)) if outcome is not None else "") or "ok"
+    best = next((h for h in alike if outcome_of(h.sample.target) == wanted), None)
+    if best is not None or not hits or outcome is None or outcome.events or memory.pages is None:
+        return best or (hits[0] if hits else None)
+    kind, pages = memory.pages.kind_of(outcome.branch), memory.pages
+    ours = (h for h in hits if kind in (None, pages.kind(h.sample.target, h.sample.situation)))
+    return next(ours, hits[0])
 
 
 def _transfer(situation: Situation, memory: Memory, hit: Hit) -> Lines:
@@ -240,8 +248,8 @@ class Context:
 def write_context(vocabulary: Vocabulary, situation: Situation, draft: Draft, stable: frozenset[str]) -> Context:
     """The prompt: request, facts, what the current page has beyond the draft, the marked draft.
 
-    Draft lines known to survive (`stable`) and those that were on screen before and stayed for the neighbour
-    too are left out: they stay where they are unless edited.
+    Draft lines known to survive (`stable`) are left out; all others can be edited, and an edit names lines by marks
+    that have to be seen to be copied.
     """
     slots = Slots()
     parts: list[list[int]] = []
@@ -261,19 +269,19 @@ def write_context(vocabulary: Vocabulary, situation: Situation, draft: Draft, st
     shown = set(draft.lines)
     section(render.CURRENT, (line for line in _seen(situation.current) if line not in shown), 72)
     room = MAX_CONTEXT - sum(map(len, parts)) - 2
-    frame_lines = (
-        frozenset(body(situation.past[-1][1])) if situation.past and situation.interface == "browser" else stable
-    )
-    parts.append(_write_draft(vocabulary, draft, slots, stable | frame_lines, room))
+    parts.append(_write_draft(vocabulary, draft, slots, stable, room))
     return Context([token for part in parts for token in part] + [render.OUT], slots, draft)
 
 
 def _write_draft(vocabulary: Vocabulary, draft: Draft, slots: Slots, stable: frozenset[str], room: int) -> list[int]:
     tokens = [render.DRAFT, vocabulary.kind0 + render.KINDS.index(draft.kind)]
+    shown = True
     for number, line in enumerate(draft.lines[: render.MAX_LINES]):
-        if line in stable:
+        if line in stable and not shown:
             continue
-        written = [vocabulary.line0 + number, *vocabulary.line(line, slots, True)]
+        # An edit of a line is up to the next one: that one's mark is written, where its words are not.
+        shown = line not in stable
+        written = [vocabulary.line0 + number, *(vocabulary.line(line, slots, True) if shown else ())]
         if len(tokens) + len(written) >= room:
             tokens.append(render.SKIP)
             break

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,9 @@ class Example:
     context: list[int]
     answer: list[int]
     changes: int = 0
-    """Edits of the draft, or changes of the state, whichever are more."""
+    """Edits of the draft."""
+    settled: bool = False
+    """Whether code says what happened: the outcome token is given where this is served, and not learned."""
 
     def __len__(self) -> int:
         return len(self.context) + len(self.answer)
@@ -162,13 +165,16 @@ def optimise(
 
 
 def _outcome_weights(examples: Sequence[Example], pace: Pace, order: Sequence[Sequence[int]]) -> list[float] | None:
-    """Of each example's outcome token, for each answer token of its batch; None without balance.
+    """Of each example's outcome token, for each answer token of its batch; None: all are 1.
 
     A batch's loss is a mean over its tokens, so outcomes that come with long answers would count for less.
     """
     weights = balance.weights([e.changes for e in examples], pace.balance)
+    if weights is None and not any(e.settled for e in examples):
+        return None
     usual = sum(len(examples[i].answer) for batch in order for i in batch) / max(1, len(order))
-    return None if weights is None else [weight / usual for weight in weights]
+    weights = weights or [1.0] * len(examples)
+    return [0.0 if e.settled else weight / usual for e, weight in zip(examples, weights, strict=True)]
 
 
 def _every(held_out: Sequence[Example], pace: Pace) -> int:
@@ -274,7 +280,7 @@ def _descend(network: WorldModel, optimizer: torch.optim.Optimizer, lr: float) -
 
 @torch.inference_mode()
 def measure(network: WorldModel, examples: Sequence[Example], batch_tokens: int = 2048) -> Measured:
-    """How well a network does on examples, each token given those before it."""
+    """How well a network does on examples, each token given those before it, and outcomes that code settles."""
     device = network.embed.weight.device
     training = network.training
     network.eval()
@@ -289,10 +295,13 @@ def measure(network: WorldModel, examples: Sequence[Example], batch_tokens: int 
             hidden = network.hidden(tokens, positions)[:, :-1]
             logits = network.logits(hidden[answer[:, 1:]]).float()  # (N, V)
         following = tokens[:, 1:][answer[:, 1:]]
-        loss += float(F.cross_entropy(logits, following, reduction="sum"))
+        lengths = [len(e.answer) for e in part]
+        given = torch.zeros(len(following), dtype=torch.bool)
+        given[[start for start, e in zip(accumulate([0, *lengths]), part, strict=False) if e.settled]] = True
+        loss += float(F.cross_entropy(logits, following, reduction="none").cpu()[~given].sum())
         right = (logits.argmax(-1) == following).cpu()
-        tokens_right, count = tokens_right + int(right.sum()), count + len(right)
-        for row in torch.split(right, [len(e.answer) for e in part]):
+        tokens_right, count = tokens_right + int(right[~given].sum()), count + int((~given).sum())
+        for row in torch.split(right | given, lengths):
             outcomes, answers = outcomes + int(row[0]), answers + int(row.all())
     network.train(training)
     return Measured(loss / count, tokens_right / count, outcomes / len(examples), answers / len(examples))

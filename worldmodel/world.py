@@ -238,8 +238,11 @@ class ModelWorld(TraceWorld):
             world._ahead = _Ahead(world._live(), action, after, situation, world._watched(answer))
 
     def _key(self, situation: Situation, step: int) -> tuple[int | str, ...]:
-        """What the outcome of this step is drawn with."""
-        return (self._seed, "outcome", step, len(situation.past))
+        """What the outcome of this step is drawn with.
+
+        The request is part of it: else all policies that run on one seed had a bug at one step, whatever each did.
+        """
+        return (self._seed, "outcome", step, len(situation.past), situation.request.key)
 
     def _answer(self, situation: Situation) -> Transition:
         key = self._key(situation, self._step)

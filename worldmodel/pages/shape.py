@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
-from worldmodel.pages.nodes import OPTION, SEP, Node
+from worldmodel.pages.nodes import OPTION, SEP, Node, below
 
 RARE = 0.04
 OFTEN = 0.3
@@ -190,10 +190,10 @@ def _role(name: str) -> str:
 
 def _build(node: Node) -> tuple[object, ...] | None:
     """How an element is built; None for one that is too plain to tell."""
-    cells = node.text.count(" | ") + 1
-    if node.role == OPTION or (not node.kids and cells < CELLS):
+    cells, kids = node.text.count(" | ") + 1, below(node)
+    if node.role == OPTION or (not kids and cells < CELLS):
         return None
-    return (node.role, cells, tuple(kid.role for kid in node.kids))
+    return (node.role, cells, tuple(kid.role for kid in kids))
 
 
 def _without_rare(rows: Sequence[list[str]], repeated: set[str]) -> list[list[str]]:
