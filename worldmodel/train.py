@@ -192,7 +192,9 @@ def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict
     args = replace(args, lr=args.pace().lr)
     support = Support(found.memory, found.record)
     manifest, held_out = found.data.manifest, found.data.part(HELD_OUT)
-    fitted = calibrate(network, found.vocabulary, support, found.stable, held_out, manifest["bugs"], args.alpha)
+    fitted = calibrate(
+        network, found.vocabulary, support, found.stable, held_out, manifest["bugs"], args.alpha, found.data.part(TRAIN)
+    )
     extra = {
         "key": key,
         "app": manifest["app"],

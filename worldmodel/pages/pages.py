@@ -51,7 +51,7 @@ MOST = 72
 LEAST_CHECKS = 9
 MOST_MASKED = 65_536
 """Texts whose wording is kept at hand."""
-MOST_CHECKS = 30
+MOST_CHECKS = 60
 """Further examples that a kind is tried on."""
 PER_ADDRESS = 3
 """Of these, about the same address."""
