@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worldmodel.index import StateIndex
@@ -14,7 +14,10 @@ from worldmodel.pages import queries
 from worldmodel.pages.lists import AS_KEPT, ListExample, Order, arrange
 from worldmodel.pages.names import Names, open_names, sums
 from worldmodel.pages.nodes import Node
+from worldmodel.rules import search
+from worldmodel.rules.expressions import Switch, evaluate
 from worldmodel.rules.relations import Relations
+from worldmodel.rules.scope import Scope
 
 MAKERS = {f"mk{n}": {"town": town, "age": 40 - n} for n, town in enumerate(("Bern", "Graz", "Como", "Ulm"))}
 ROWS = st.dictionaries(
@@ -33,6 +36,7 @@ def names(rows: dict[str, Any], **values: Any) -> Names:
     return open_names(values, state, Relations(links, {}, {}))
 
 
+@settings(max_examples=40)
 @given(ROWS, st.randoms(use_true_random=False), st.sampled_from(["@", "cents", "tag", "maker>makers.age", ""]))
 def test_the_orders_of_a_list_are_those_that_arranging_it_leaves_as_it_is(rows, shuffled, by):
     here, keys = names(rows), list(rows)
@@ -93,3 +97,29 @@ def test_sums_are_offered_over_the_rows_of_what_was_asked():
     assert "sum things maker login : each.cents" in offered
     assert "sum things maker url.1 : each.cents" in offered
     assert not [name for name in offered if "tag" in name]
+
+
+def test_names_that_divide_the_examples_alike_are_asked_about_once(monkeypatch: pytest.MonkeyPatch):
+    """A form with many boxes, ticked together or not at all, is one question."""
+    calls = 0
+    most_common = search._most_common
+
+    def counted(found: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return most_common(found)
+
+    monkeypatch.setattr(search, "_most_common", counted)
+    nothing = Relations({}, {}, {})
+    examples = []
+    for number in range(12):
+        ticked = {f"argument.box{box}": "on" for box in range(40)} if number % 2 else {}
+        asked = {**ticked, "argument.text": f"word{number}"}
+        examples.append((Scope(asked, {}, nothing), f"word{number}" if number % 2 else "none"))
+    found = search.explain(examples)
+    assert found is not None
+    rule, right = found
+    assert right == 1.0
+    assert isinstance(rule, Switch)
+    assert [evaluate(rule, scope) for scope, _ in examples] == [value for _, value in examples]
+    assert calls <= 8

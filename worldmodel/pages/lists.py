@@ -96,6 +96,7 @@ class ListRule:
         page: The name of the number of the page, from 1.
         ranks: Keys in the remembered order.
         others: Value of `switch` -> keys, where another order is remembered.
+        odd: Words that were never answered by it: who was asked for them found rows by what they do not say.
         sure: Share of the examples it gives exactly.
     """
 
@@ -108,6 +109,7 @@ class ListRule:
     page: str = ""
     ranks: tuple[str, ...] = ()
     others: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    odd: tuple[str, ...] = ()
     sure: float = 0.0
 
     def run(self, names: Names) -> tuple[list[str], dict[str, JsonValue]]:
@@ -131,6 +133,10 @@ class ListRule:
     def applies(self, names: Names) -> bool:
         """Whether all that it must be asked with is known."""
         return all(one.wanted(names) is not None for one in self.conditions if one.always)
+
+    def words(self, names: Names) -> set[str]:
+        """The words that are searched for."""
+        return {str(one.wanted(names) or "") for one in self.conditions if one.how == "words"} - {""}
 
     def select(self, names: Names) -> list[str]:
         """Keys of all rows that meet the conditions."""
