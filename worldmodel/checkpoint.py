@@ -49,7 +49,7 @@ class Model:
     """What the recorded traffic says for or against an answer."""
     trust: Trust
     accept: dict[str, float]
-    """By kind of draft, the least mean log-probability at which an edit is taken over into the answer."""
+    """By kind of draft, the least log-probability of beginning an edit at which it is taken over into the answer."""
     data: Dataset
 
     @property
