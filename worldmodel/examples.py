@@ -67,8 +67,10 @@ def choose_draft(
 ) -> Draft:  # fmt: skip
     """The best guess that code alone can make; ground-truth events are no part of it.
 
-    What programs write; else the neighbour's answer with its entities replaced by ours; unless this session has
-    seen the same request, or the same kind of answer about the same entity, in which case its own earlier answer.
+    What programs of results write; else the page by its program, or what there is without one, whichever of the two did
+    better on recorded requests like this (`worldmodel.weigh`). Without one: what this session was answered to the same
+    request, or of the same kind about the same entity; else the neighbour's answer with its entities replaced by ours;
+    else the page as it is.
 
     Args:
         situation: What to answer.
@@ -248,8 +250,8 @@ class Context:
 def write_context(vocabulary: Vocabulary, situation: Situation, draft: Draft, stable: frozenset[str]) -> Context:
     """The prompt: request, facts, what the current page has beyond the draft, the marked draft.
 
-    Draft lines known to survive (`stable`) and those that were on screen before and stayed for the neighbour
-    too are left out: they stay where they are unless edited.
+    Draft lines known to survive (`stable`) are left out; all others can be edited, and an edit names lines by marks
+    that have to be seen to be copied.
     """
     slots = Slots()
     parts: list[list[int]] = []
@@ -269,19 +271,19 @@ def write_context(vocabulary: Vocabulary, situation: Situation, draft: Draft, st
     shown = set(draft.lines)
     section(render.CURRENT, (line for line in _seen(situation.current) if line not in shown), 72)
     room = MAX_CONTEXT - sum(map(len, parts)) - 2
-    frame_lines = (
-        frozenset(body(situation.past[-1][1])) if situation.past and situation.interface == "browser" else stable
-    )
-    parts.append(_write_draft(vocabulary, draft, slots, stable | frame_lines, room))
+    parts.append(_write_draft(vocabulary, draft, slots, stable, room))
     return Context([token for part in parts for token in part] + [render.OUT], slots, draft)
 
 
 def _write_draft(vocabulary: Vocabulary, draft: Draft, slots: Slots, stable: frozenset[str], room: int) -> list[int]:
     tokens = [render.DRAFT, vocabulary.kind0 + render.KINDS.index(draft.kind)]
+    shown = True
     for number, line in enumerate(draft.lines[: render.MAX_LINES]):
-        if line in stable:
+        if line in stable and not shown:
             continue
-        written = [vocabulary.line0 + number, *vocabulary.line(line, slots, True)]
+        # An edit of a line is up to the next one: that one's mark is written, where its words are not.
+        shown = line not in stable
+        written = [vocabulary.line0 + number, *(vocabulary.line(line, slots, True) if shown else ())]
         if len(tokens) + len(written) >= room:
             tokens.append(render.SKIP)
             break

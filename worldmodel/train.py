@@ -1,4 +1,4 @@
-"""Training: traces -> dataset -> tokenizer -> network -> calibration -> model directory.
+"""Training: traces -> dataset -> tokenizer, programs -> network -> calibration -> model directory.
 
 `Args` is the command line. The order of the data is a function of seed and epoch alone and a
 checkpoint holds the optimiser too, so a run that was killed ends in the same bytes as one that was not.
@@ -166,7 +166,7 @@ def _help(args: Args, team: Team) -> None:
 
 def _message(key: str, found: Prepared) -> bytes:
     """What helpers need to know; null in its place means that there is nothing to do."""
-    examples = [[e.context, e.answer, e.changes] for e in found.examples]
+    examples = [[e.context, e.answer, e.changes, e.settled] for e in found.examples]
     return json.dumps({"key": key, "vocabulary": found.vocabulary.state(), "examples": examples}).encode()
 
 
@@ -192,7 +192,9 @@ def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict
     args = replace(args, lr=args.pace().lr)
     support = Support(found.memory, found.record)
     manifest, held_out = found.data.manifest, found.data.part(HELD_OUT)
-    fitted = calibrate(network, found.vocabulary, support, found.stable, held_out, manifest["bugs"], args.alpha)
+    fitted = calibrate(
+        network, found.vocabulary, support, found.stable, held_out, manifest["bugs"], args.alpha, found.data.part(TRAIN)
+    )
     extra = {
         "key": key,
         "app": manifest["app"],
@@ -271,7 +273,7 @@ def finished(out: Path, key: str) -> bool:
 
 
 def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
-    """Lexicon, BPE, outcomes and rules from the training part alone."""
+    """Lexicon, BPE and outcomes, and the programs, from the training part alone."""
     found = data.part(TRAIN)
     documents = [
         (s.session, (*s.situation.request.lines, *s.target, *s.situation.facts)) for s in found
@@ -334,6 +336,6 @@ def encode(
         context = write_context(vocabulary, sample.situation, draft, stable)
         answer = write_answer(vocabulary, context, sample.target, known_only=True)
         if answer is not None:
-            changes = sum(line[:1] == "!" for line in sample.target)
-            out.append(Example(context.tokens, answer, max(changes, answer.count(render.EDIT))))
+            settled = draft.label in vocabulary.outcomes
+            out.append(Example(context.tokens, answer, answer.count(render.EDIT), settled))
     return out, stable, track_record(zip(usual, found, strict=True), memory)

@@ -101,7 +101,8 @@ def update(args: Args) -> dict[str, Any]:
     support = Support(memory, record)
     alpha = base.trust.alpha
     fitted = calibrate(
-        mixed, base.vocabulary, support, base.stable, data.part(HELD_OUT), data.manifest["bugs"], alpha
+        mixed, base.vocabulary, support, base.stable, data.part(HELD_OUT), data.manifest["bugs"], alpha,
+        data.part(TRAIN),
     )  # fmt: skip
     made = replace(base, network=mixed, memory=memory, support=support, accept=fitted.accept, trust=fitted.trust)
     report = {

@@ -12,7 +12,7 @@ from envsim.rng import Rng
 from envsim.types import Observation, Transition
 from worldmodel.document import delta_lines, observation_lines
 from worldmodel.examples import _fitting
-from worldmodel.pages.answers import guest_of, kind_like, seen_before
+from worldmodel.pages.answers import alike, guest_of, kind_like, seen_before
 from worldmodel.pages.choices import grow
 from worldmodel.pages.levels import Example, learn_level
 from worldmodel.pages.names import Names, open_names, sums
@@ -23,8 +23,12 @@ from worldmodel.pages.texts import TextExample, learn_text
 from worldmodel.pages.writer import Writer
 from worldmodel.requests import Request
 from worldmodel.retrieval import Hit
+from worldmodel.rules import trees as rules_trees
+from worldmodel.rules.branches import closed_to_guests
+from worldmodel.rules.known import Known
 from worldmodel.rules.programs import Outcome
 from worldmodel.rules.relations import Relations
+from worldmodel.rules.scope import Scope
 from worldmodel.session import Sample, Session, Situation
 
 NONE = Relations({}, {}, {})
@@ -81,6 +85,13 @@ def test_wording_that_nothing_explains_hides_no_other():
     ])  # fmt: skip
     assert rule.render(names({"list a.count": 7}), None, None)[0] == "7 shelves"
     assert rule.render(names({"list a.count": 1}), None, None)[0] == "1 shelf"
+
+
+def test_what_a_form_is_called_is_wording_on_the_page_it_leads_to():
+    seen = [(code, {"group": "Coupon", "login>baskets.code": code}) for code in ("TEN", "FIVE", "TEN", "SPRING")]
+    rule = learn_text([TextExample(names(known), f"Coupon {code}", "/b") for code, known in seen])
+    later = names({"group": "Quantity", "login>baskets.code": "FIVE"})
+    assert rule.render(later, None, None)[0] == "Coupon FIVE"
 
 
 def test_a_switch_has_as_many_values_as_it_has():
@@ -158,6 +169,41 @@ def test_a_guest_has_the_name_that_rows_give_to_guests():
     assert guest_of([*mine, guests[0]]) == "", "once is no custom"
     assert guest_of([*mine, *(visit(n, "", (f"baskets/guest-{n}", {})) for n in range(3, 9))]) == ""
     assert guest_of(guests) == "", "nobody knows which rows tell whose they are"
+
+
+def test_what_only_those_signed_in_asked_for_is_closed_where_guests_were_sent_away():
+    def asked(name: str, login: str, times: int = 3) -> list[Sample]:
+        return [visit(n, login) for n in range(times)]
+
+    def label(sample: Sample) -> str:
+        return "=" if sample.situation.login else "/in"
+
+    found = {
+        "get /my/list": [*asked("list", "ann"), *asked("list", "")],
+        "get /my/notes": asked("notes", "ann"),
+        "get /my/notes/*": asked("note", "ben"),
+        "get /help": asked("help", "ann"),
+        "get /": asked("", ""),
+    }
+    assert dict(closed_to_guests(found, label)) == {"get /my/notes": "/in", "get /my/notes/*": "/in"}
+    assert not dict(closed_to_guests({**found, "get /my/list": asked("list", "", 2)}, label)), "twice is no custom"
+    assert not dict(closed_to_guests({**found, "get /my/open": [visit(9, "")]}, lambda _: "=")), "they were let in"
+    places = {"get /my/list /in": 1, "get /my/list /my/list": 2, "get /help /in": 3, 'click "My" /in': 4}
+    assert list(alike("get /my/notes /in", places)) == ["get /my/list /in"]
+    assert not list(alike('click "Notes" on /my/notes /in', places))
+
+
+def test_nothing_known_is_not_the_same_as_known_to_be_nothing():
+    """A basket without an address, and somebody without a basket."""
+    relations = Relations.learn({"baskets": {"ann": {"to": None}, "ben": {"to": "1"}}})
+    known = Known.learn({})
+    empty = Scope({"login": "ann", "mine.to": None}, {}, relations)
+    assert rules_trees.Test("mine.to", "is", None).holds(empty)
+    assert not rules_trees.Test("mine.to", "is", None).holds(Scope({"login": ""}, {}, relations))
+    seen = [(Scope({"mine.to": None, "n": n}, {}, relations), "ask") for n in range(9)]
+    seen += [(Scope({"n": n}, {}, relations), "in") for n in range(9)]
+    tree = rules_trees.grow([*seen, *((Scope({"mine.to": "1", "n": 1}, {}, relations), "go") for _ in range(9))], known)
+    assert [tree.decide(scope)[0] for scope, _ in (seen[0], seen[-1])] == ["ask", "in"]
 
 
 # -- kinds of pages, and what was seen -----------------------------------------------------------------
@@ -258,3 +304,24 @@ def test_an_order_is_found_in_all_lists_that_were_recorded():
     assert refit(level, every[:4], plain) == level, "from hardly any lists nothing is found anew"
     before, _ = Writer({}, plain, {}).level(level, listing("f", False).names, "/s/f")
     assert write(before, "browser") != write(listing("f", False).kids, "browser")
+
+
+def test_words_that_find_what_no_row_says_are_not_believed():
+    """A search for a shelf by the name that only its visitors know: the rows do not have it."""
+
+    def search(words: str) -> Example:
+        asked = words if words != "Attic" else "a"
+        keys = [key for key in GOODS if asked in (GOODS[key]["shelf"], GOODS[key]["name"].split()[-1])]
+        shown = page(*(Line("link", GOODS[key]["name"], url=f"/g/{key}") for key in keys))
+        return Example(names({"url.0": "s", "query.q": words}, {"goods": GOODS}), read(shown, "browser")[1:], "/s")
+
+    asked = [str(n) for n in range(10, 36)]
+    level = learn_level([search(words) for words in asked], plain, "s")
+    again = refit(
+        level, [(one.names, one.kids) for one in [*map(search, asked), search("Attic"), search("Attic")]], plain
+    )
+    query = next(part.query for part in again.parts if part.query is not None)
+    assert query.odd == ("Attic",)
+    sures = {words: Writer({}, plain, {}).level(again, search(words).names, "/s")[1] for words in ("12", "Attic")}
+    assert sures["12"] > 0.9
+    assert sures["Attic"] == 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from envsim.state import split_path
@@ -60,6 +60,17 @@ def kind_like(branch: str, kinds: Mapping[str, str], words: frozenset[str]) -> s
         if kind.rpartition(" ")[0] == path and other.partition(" ")[2] == said
     )  # fmt: skip
     return max(found, key=lambda kind: (found[kind], kind), default=None)
+
+
+def alike(name: str, known: Iterable[str]) -> Iterator[str]:
+    """Of known operations and where they lead, page loads of the same directory that lead to the same place."""
+    wanted, _, there = name.rpartition(" ")
+    directory = "/".join([*wanted.split("/")[:2], ""])
+    if wanted.startswith("get /"):
+        for one in sorted(known):
+            operation, _, place = one.rpartition(" ")
+            if place == there and f"{operation}/".startswith(directory):
+                yield one
 
 
 def plain_requests(found: Sequence[Sample], branch: Mapping[int, str]) -> list[int]:

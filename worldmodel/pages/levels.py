@@ -182,12 +182,11 @@ def _learn_one(
 def _where_shown(
     number: int, examples: Sequence[Example], text: TextRule, there: Choice, held: float
 ) -> tuple[Choice, float]:
-    """What shows a value is there where there is one, if that tells the examples apart as well as anything found."""
-    names = dict.fromkeys(name for way in text.ways for name, _ in way.holes) if len(text.ways) == 1 else ()
-    for name in names:
-        choice = Choice((), Test(name, "empty"), Choice(((0, 1),)), Choice(((1, 1),)))
+    """What is nothing but a value is there where there is one, if that tells the examples apart as well as anything."""
+    if len(text.ways) == 1 and text.ways[0].wording == ("", "") and any(number not in e.divided for e in examples):
+        choice = Choice((), Test(text.ways[0].holes[0][0], "empty"), Choice(((0, 1),)), Choice(((1, 1),)))
         right = sum(choice.decide(e.names)[0] == (number in e.divided) for e in examples) / len(examples)
-        if held <= right < 1.0 or (right == 1.0 and any(number not in e.divided for e in examples)):
+        if right >= held:
             return choice, right
     return there, held
 

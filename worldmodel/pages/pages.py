@@ -15,6 +15,7 @@ from envsim.types import JsonValue
 from worldmodel.document import Lines, body, dump, meta, read_delta
 from worldmodel.pages.answers import (
     about_of,
+    alike,
     asked_url,
     bin_of,
     content,
@@ -50,7 +51,7 @@ MOST = 72
 LEAST_CHECKS = 9
 MOST_MASKED = 65_536
 """Texts whose wording is kept at hand."""
-MOST_CHECKS = 30
+MOST_CHECKS = 60
 """Further examples that a kind is tried on."""
 PER_ADDRESS = 3
 """Of these, about the same address."""
@@ -347,7 +348,9 @@ class Pages:
     def _url(self, situation: Situation, after: StateView, kind: str) -> tuple[str | None, float]:
         if situation.interface == "tools":
             return "", 1.0
-        rule = self.addresses.get(self._operation(situation.request, kind))
+        name = self._operation(situation.request, kind)
+        # An operation that never led there: as others of its part of the app do.
+        rule = self.addresses.get(name) or next((self.addresses[one] for one in alike(name, self.addresses)), None)
         if rule is None:
             return None, 0.0
         if rule.same:

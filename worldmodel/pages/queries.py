@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from envsim.types import JsonValue
 from worldmodel.pages.lists import (
@@ -18,13 +19,14 @@ from worldmodel.pages.lists import (
     ListRule,
     Order,
     arrange,
+    as_number,
     attribute,
     bind,
     bind_by_key,
     merge_ranks,
+    sortable,
 )
 from worldmodel.pages.names import Names
-from worldmodel.rules.relations import Relations
 
 MOST_COLLECTIONS = 4
 SEARCHES = 0.8
@@ -77,6 +79,8 @@ def _owned(examples: Sequence[ListExample]) -> list[ListRule]:
         rule = ListRule(collection, (Condition(field, "is", name, always=True),))
         if (found := _finish(rule, examples)) is not None:
             out.append(found)
+            if found.sure == 1.0:
+                break  # of those that are always right, the first is taken
     return sorted(out, key=lambda rule: -rule.sure)
 
 
@@ -88,13 +92,8 @@ def _equalities(example: ListExample) -> set[tuple[str, str, str]]:
     names, count = example.names, len(example.instances)
     out = set()
     for collection, table in names.state.items():
-        fields: Counter[tuple[str, JsonValue]] = Counter()
-        for row in table.values() if isinstance(table, dict) else ():
-            for field, value in row.items() if isinstance(row, dict) else ():
-                if isinstance(value, str | int) and not isinstance(value, bool):
-                    fields[field, value] += 1
-        for (field, value), rows in fields.items():
-            if rows == count:
+        for field, value in names.scope.relations.index.counted(table, count) if isinstance(table, dict) else ():
+            if not isinstance(value, bool):
                 out |= {(collection, field, name) for name, form in names.named(str(value)) if form in _EQUAL}
     return out
 
@@ -345,17 +344,20 @@ def _best_order(full: Sequence[ListExample], collection: str) -> tuple[Order, fl
 
 
 def _orders(example: ListExample, collection: str) -> set[Order]:
-    relations: Relations = example.names.scope.relations
-    first = relations.attributes(example.names.state, collection, example.keys[0], 1)
-    table, shown = example.names.state.get(collection), set(example.keys)
+    state, relations = example.names.state, example.names.scope.relations
+    table, shown = state.get(collection), set(example.keys)
     out = {Order(AS_KEPT)} if [key for key in table or () if key in shown] == example.keys else set()
-    for name in first:
-        values = [attribute(example.names, collection, key, name) for key in example.keys]
+    rows = [relations.attributes(state, collection, key) for key in example.keys]
+    for name in relations.attributes(state, collection, example.keys[0], 1):
+        values = [as_number(key) for key in example.keys] if name == "@" else [row.get(name) for row in rows]
         if any(value is None or isinstance(value, bool) for value in values) or len(set(map(str, values))) < 2:
             continue
-        for down in (False, True):
-            if arrange(example.keys, Order(name, down), collection, example.names, _here(example.keys)) == example.keys:
-                out.add(Order(name, down))
+        # What is as `arrange` would put it, without putting it: a calendar has hundreds of rows.
+        ranked = [sortable(value) for value in values]
+        if all(a <= b for a, b in pairwise(ranked)):
+            out.add(Order(name, False))
+        if all(a >= b for a, b in pairwise(ranked)):
+            out.add(Order(name, True))
     return out
 
 

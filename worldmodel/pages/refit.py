@@ -16,7 +16,7 @@ from worldmodel.pages.nodes import Node
 from worldmodel.pages.queries import settle, with_conditions
 from worldmodel.pages.shape import Mask
 
-MOST = 600
+MOST = 1500
 """Answers of a kind."""
 LEAST = 12
 BOUND = 0.97
@@ -68,8 +68,17 @@ def _better(part: Part, seen: Sequence[ListExample]) -> Part:
     ways = [part.query] if owned else [part.query, with_conditions(part.query, known)]
     ways = ways[: 1 + (ways[-1].conditions != part.query.conditions)]
     best = max((settle(rule, known) for rule in ways), key=lambda rule: rule.sure)
-    return replace(part, query=best) if best.sure >= _share(part.query, known) else part
+    return replace(part, query=_with_odd(best if best.sure >= _share(part.query, known) else part.query, known))
 
 
 def _share(rule: ListRule, known: Sequence[ListExample]) -> float:
     return sum(rule.run(example.names)[0] == example.keys for example in known) / len(known)
+
+
+def _with_odd(rule: ListRule, known: Sequence[ListExample]) -> ListRule:
+    """The query, and which words it never answered as it was answered."""
+    right: dict[str, bool] = {}
+    for example in known:
+        for word in rule.words(example.names):
+            right[word] = right.get(word, False) or rule.run(example.names)[0] == example.keys
+    return replace(rule, odd=tuple(sorted(word for word, good in right.items() if not good)))

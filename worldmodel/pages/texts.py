@@ -31,6 +31,7 @@ NEARLY = 0.1
 KEYS = 0.8
 """Share of a row's key in texts that must have a name, for it to be no wording."""
 REMEMBERED, KEPT = -1, -2
+PRESSED = ("button", "group")
 
 Hole = tuple[str, str]
 """(name, form)."""
@@ -207,6 +208,7 @@ def _far(one: Hole | str, often: int) -> float:
         + 0.8 * name.startswith("sum ") + 0.4 * name.count(" * ") + 0.4 * name.count(" + ")
         + 0.3 * name.startswith(("near ", "line "))
         + 0.3 * name.startswith("asked.") + 0.6 * name.startswith("field.") * (not own) + 0.002 * len(name)
+        + 2.0 * (name in PRESSED)  # what a control was called there is wording that happens to be the same here
     )  # fmt: skip
 
 

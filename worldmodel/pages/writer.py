@@ -183,7 +183,7 @@ class Writer:
         if query.order.by in ("", AS_KEPT, AFTER) and not query.switch:
             keys = as_seen(keys, list(ours))
         out: list[Node] = []
-        sure = query.sure
+        sure = 0.0 if query.odd and query.words(names) & set(query.odd) else query.sure
         for number, key in enumerate(keys):
             row = row_names(names, query.collection, key, number)
             nodes, one = self.level(item, row, key, (), theirs.get(key, ()), ours.get(key, ()))
