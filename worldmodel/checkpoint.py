@@ -1,6 +1,6 @@
 """Model directories and training checkpoints: safetensors and JSON, never pickle.
 
-A model directory is ``config.json`` (sizes, vocabulary, calibration), ``model.safetensors``, and
+A model directory is ``config.json`` (sizes, vocabulary, learned programs, calibration), ``model.safetensors``, and
 ``dataset/`` with the training transitions that drafts are retrieved from.
 """
 

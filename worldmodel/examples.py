@@ -67,8 +67,10 @@ def choose_draft(
 ) -> Draft:  # fmt: skip
     """The best guess that code alone can make; ground-truth events are no part of it.
 
-    What programs write; else the neighbour's answer with its entities replaced by ours; unless this session has
-    seen the same request, or the same kind of answer about the same entity, in which case its own earlier answer.
+    What programs of results write; else the page by its program, or what there is without one, whichever of the two did
+    better on recorded requests like this (`worldmodel.weigh`). Without one: what this session was answered to the same
+    request, or of the same kind about the same entity; else the neighbour's answer with its entities replaced by ours;
+    else the page as it is.
 
     Args:
         situation: What to answer.
