@@ -42,7 +42,7 @@ FIGURES = {
     "delta_changed": "the same where the state changed",
 }  # fmt: skip
 SMALL = {"width": 64, "heads": 2, "layers": 2}
-FULL = Place(dict.fromkeys(POLICIES, 40), episodes=8, extra=0, training={"steps": 20, **SMALL})
+FULL = Place(dict.fromkeys(POLICIES, 30), episodes=6, extra=0, training={"steps": 20, **SMALL})
 QUICK = Place(dict.fromkeys(POLICIES, 5), episodes=1, extra=0, training={"steps": 2, **SMALL})
 
 

@@ -1,6 +1,6 @@
 """Model directories and training checkpoints: safetensors and JSON, never pickle.
 
-A model directory is ``config.json`` (sizes, vocabulary, calibration), ``model.safetensors``, and
+A model directory is ``config.json`` (sizes, vocabulary, learned programs, calibration), ``model.safetensors``, and
 ``dataset/`` with the training transitions that drafts are retrieved from.
 """
 
@@ -49,7 +49,7 @@ class Model:
     """What the recorded traffic says for or against an answer."""
     trust: Trust
     accept: dict[str, float]
-    """By kind of draft, the least mean log-probability at which an edit is taken over into the answer."""
+    """By kind of draft, the least log-probability of beginning an edit at which it is taken over into the answer."""
     data: Dataset
 
     @property

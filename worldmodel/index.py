@@ -79,9 +79,8 @@ class StateIndex:
         found = self._tables.of(table)
         if found.counted is None:
             found.counted = {}
-            for (field, kind, value), count in self.tally(table).items():
-                if kind is not bool:
-                    found.counted.setdefault(count, []).append((field, value))
+            for (field, _, value), count in self.tally(table).items():
+                found.counted.setdefault(count, []).append((field, value))
         return found.counted.get(rows, ())
 
     def texts(self, table: Table) -> dict[str, str]:

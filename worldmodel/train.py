@@ -1,4 +1,4 @@
-"""Training: traces -> dataset -> tokenizer -> network -> calibration -> model directory.
+"""Training: traces -> dataset -> tokenizer, programs -> network -> calibration -> model directory.
 
 `Args` is the command line. The order of the data is a function of seed and epoch alone and a
 checkpoint holds the optimiser too, so a run that was killed ends in the same bytes as one that was not.
@@ -275,7 +275,7 @@ def finished(out: Path, key: str) -> bool:
 
 
 def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
-    """Lexicon, BPE, outcomes and rules from the training part alone."""
+    """Lexicon, BPE and outcomes, and the programs, from the training part alone."""
     found = data.part(TRAIN)
     documents = [
         (s.session, (*s.situation.request.lines, *s.target, *s.situation.facts)) for s in found

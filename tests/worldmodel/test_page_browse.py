@@ -87,6 +87,13 @@ def test_wording_that_nothing_explains_hides_no_other():
     assert rule.render(names({"list a.count": 1}), None, None)[0] == "1 shelf"
 
 
+def test_what_a_form_is_called_is_wording_on_the_page_it_leads_to():
+    seen = [(code, {"group": "Coupon", "login>baskets.code": code}) for code in ("TEN", "FIVE", "TEN", "SPRING")]
+    rule = learn_text([TextExample(names(known), f"Coupon {code}", "/b") for code, known in seen])
+    later = names({"group": "Quantity", "login>baskets.code": "FIVE"})
+    assert rule.render(later, None, None)[0] == "Coupon FIVE"
+
+
 def test_a_switch_has_as_many_values_as_it_has():
     rng = Rng(0, "switch")
     ways = {f"order_{char}": number for number, char in enumerate("abcdefgh")}

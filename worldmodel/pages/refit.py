@@ -16,7 +16,7 @@ from worldmodel.pages.nodes import Node
 from worldmodel.pages.queries import settle, with_conditions
 from worldmodel.pages.shape import Mask
 
-MOST = 600
+MOST = 1500
 """Answers of a kind."""
 LEAST = 12
 BOUND = 0.97

@@ -16,8 +16,8 @@ from worldmodel.pages.choices import Choice, grow
 from worldmodel.pages.names import EACH, Names
 from worldmodel.pages.nodes import STATE
 
-_STARTS = re.compile(r"-?[$¢]?\d[\d,]*(?:\.\d+)?|\w+")
-_NUMBER = re.compile(r"-?[$¢]?\d[\d,]*(?:\.\d+)?")
+_STARTS = re.compile(r"-?[$¢]?\d(?:[\d,]*\d)?(?:\.\d+)?|\w+")
+_NUMBER = re.compile(r"-?[$¢]?\d(?:[\d,]*\d)?(?:\.\d+)?")
 _MOST_WORDS = 14
 MOST_WAYS = 8
 MANY_THINGS = 4
@@ -31,6 +31,7 @@ NEARLY = 0.1
 KEYS = 0.8
 """Share of a row's key in texts that must have a name, for it to be no wording."""
 REMEMBERED, KEPT = -1, -2
+PRESSED = ("button", "group")
 
 Hole = tuple[str, str]
 """(name, form)."""
@@ -175,7 +176,10 @@ def _best_hole(seen: Sequence[tuple[str, list[Hole]]], names: Names) -> Hole | s
         tally.update(list(dict.fromkeys(holes)))
     if sum(bool(holes) for _, holes in seen) >= KEYS * len(seen):
         # A row's key that has a name is no wording, though all examples were about the same row.
-        tally = Counter({one: n for one, n in tally.items() if not isinstance(one, str) or not _is_key(one, names)})
+        own = tally[EACH + "@", "as is"] == len(seen)
+        tally = Counter({
+            one: n for one, n in tally.items() if not isinstance(one, str) or not (own or _is_key(one, names))
+        })  # fmt: skip
     most = max(tally.values())
     # A little less often right, but by a much plainer name.
     fitting = [one for one, count in tally.items() if count >= max(1, 0.999 * most)]
@@ -204,6 +208,7 @@ def _far(one: Hole | str, often: int) -> float:
         + 0.8 * name.startswith("sum ") + 0.4 * name.count(" * ") + 0.4 * name.count(" + ")
         + 0.3 * name.startswith(("near ", "line "))
         + 0.3 * name.startswith("asked.") + 0.6 * name.startswith("field.") * (not own) + 0.002 * len(name)
+        + 2.0 * (name in PRESSED)  # what a control was called there is wording that happens to be the same here
     )  # fmt: skip
 
 
