@@ -337,8 +337,8 @@ def read_answer(
         context: What was answered.
         tokens: The answer; one without ``<end>`` leaves the draft as it is.
         logprobs: Log-probability of each token, where edits are to be judged by it.
-        accept: By kind of draft, the least mean log-probability of an edit's tokens; the draft stands where one
-            is less sure. None accepts all.
+        accept: By kind of draft, the least log-probability of the token that begins an edit: how sure the network is
+            that the draft is wrong here. The draft stands where it is less sure. None accepts all.
     """
     outcome = vocabulary.outcomes[0]
     if tokens and vocabulary.outcome0 <= tokens[0] < vocabulary.outcome0 + len(vocabulary.outcomes):
@@ -347,7 +347,7 @@ def read_answer(
     if tokens and tokens[-1] == render.END:
         edits = _edits(vocabulary, context, tokens)
         least = accept[context.draft.kind] if accept else ACCEPT_ALL
-        sure = [edit for at, to, edit in edits if not logprobs or sum(logprobs[at:to]) >= least * (to - at)]
+        sure = [edit for at, edit in edits if not logprobs or logprobs[at] >= least]
         lines = apply_patch(lines, sure)
     # What the rules say has happened stands, whatever the network's token: the draft is written for it.
     told = context.draft.outcome
@@ -367,8 +367,8 @@ def _with_events(lines: Lines, events: Sequence[str]) -> Lines:
 
 def _edits(
     vocabulary: Vocabulary, context: Context, tokens: Sequence[int]
-) -> list[tuple[int, int, tuple[int, int, list[str]]]]:
-    """The edits of a finished answer, each with the range of its tokens."""
+) -> list[tuple[int, tuple[int, int, list[str]]]]:
+    """The edits of a finished answer, each with the place of the token that begins it."""
     starts = [at for at, token in enumerate(tokens) if token == render.EDIT]
     out = []
     for start, end in pairwise([*starts, len(tokens) - 1]):
@@ -383,7 +383,7 @@ def _edits(
             else:
                 run.append(token)
         first, last = tokens[start + 1] - vocabulary.line0, tokens[start + 2] - vocabulary.line0
-        out.append((start, end, (first, last, lines)))
+        out.append((start, (first, last, lines)))
     return out
 
 
