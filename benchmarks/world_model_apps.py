@@ -126,11 +126,12 @@ def section(rows: list[Row], place: Place, seconds: float) -> str:
     ]
     spent = {row.app: row.minutes for row in rows}
     trained = "; ".join(f"{app} {_minutes(minutes)}" for app, minutes in spent.items())
+    recorded = ", ".join(f"{count} of {policy}" for policy, count in place.recorded.items())
     parsed = min((row.parsed for row in rows), default=0.0)
     return f"""## The world model of other apps
 
 {machine()}. {place.sessions} training sessions of each app
-({", ".join(f"{count} of {policy}" for policy, count in place.recorded.items())}) with its production bugs, seed {place.seed}; {place.training["steps"]} optimiser steps of a small
+({recorded}) with its production bugs, seed {place.seed}; {place.training["steps"]} optimiser steps of a small
 network, as programs do nearly all of the work; measured in {seconds / 60:.0f} min. One step ahead, the real history
 given. *Sessions*: new seeds of the templates trained on. *Templates*: tasks of templates that no training session had.
 
