@@ -13,6 +13,7 @@ from worldmodel.examples import choose_draft
 from worldmodel.metrics import same_result
 from worldmodel.predict import Predictor, baselines
 from worldmodel.render import Lexicon, entities_of
+from worldmodel.results.implied import Believed
 from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
 from worldmodel.session import Sample, Situation
@@ -28,34 +29,36 @@ class Programs(Predictor):
 
     name = "programs"
 
-    def __init__(self, memory: Memory, held_out: Sequence[Sample]) -> None:
+    def __init__(self, memory: Memory, threshold: float) -> None:
         self._memory = memory
-        self.threshold = self._region(held_out)
+        self.threshold = threshold
 
     def answer(self, situations: Sequence[Situation]) -> list[Transition | None]:
         """See `Predictor.answer`."""
-        found = [self._draft(situation) for situation in situations]
+        found = [_draft(situation, self._memory) for situation in situations]
         return [to_transition(lines, "tools", sure, trusted=sure >= self.threshold) for lines, sure in found]
 
-    def _draft(self, situation: Situation) -> tuple[Lines, float]:
-        said = self._memory.results.answer(situation) if self._memory.results is not None else None
-        if said is not None and said.lines is not None:
-            return said.lines, said.sure
-        draft = choose_draft(situation, self._memory)
-        return draft.lines, draft.sure
 
-    def _region(self, held_out: Sequence[Sample]) -> float:
-        """The least threshold above which no more than `ALPHA` of the answers to held-out calls are wrong."""
-        right = []
-        for sample in held_out:
-            lines, sure = self._draft(sample.situation)
-            guess, truth = (to_transition(each, "tools").observation for each in (lines, sample.target))
-            right.append((sure, guess.error == truth.error and same_result(guess, truth)))
-        for threshold in sorted({max(sure, EVEN) for sure, _ in right}):
-            inside = [each for sure, each in right if sure >= threshold]
-            if inside.count(False) <= ALPHA * len(inside):
-                return threshold
-        return 1.0
+def _draft(situation: Situation, memory: Memory) -> tuple[Lines, float]:
+    said = memory.results.answer(situation) if memory.results is not None else None
+    if said is not None and said.lines is not None:
+        return said.lines, said.sure
+    draft = choose_draft(situation, memory)
+    return draft.lines, draft.sure
+
+
+def region(memory: Memory, held_out: Sequence[Sample]) -> float:
+    """The least threshold above which no more than `ALPHA` of the answers to held-out calls are wrong."""
+    right = []
+    for sample in held_out:
+        lines, sure = _draft(sample.situation, memory)
+        guess, truth = (to_transition(each, "tools").observation for each in (lines, sample.target))
+        right.append((sure, guess.error == truth.error and same_result(guess, truth)))
+    for threshold in sorted({max(sure, EVEN) for sure, _ in right}):
+        inside = [each for sure, each in right if sure >= threshold]
+        if inside.count(False) <= ALPHA * len(inside):
+            return threshold
+    return 1.0
 
 
 def programs_alone(traces: Path, out: Path, seed: int) -> dict[str, Predictor]:
@@ -64,7 +67,11 @@ def programs_alone(traces: Path, out: Path, seed: int) -> dict[str, Predictor]:
     recorded = data.part(TRAIN)
     documents = [(s.session, (*s.situation.request.lines, *s.target, *s.situation.facts)) for s in recorded]
     results = Results.learn(recorded, data.manifest["tools"], seed)
-    memory = Memory(recorded, Lexicon.build(documents, entities_of({})), None, results)
+    lexicon = Lexicon.build(documents, entities_of({}))
+    threshold = region(Memory(recorded, lexicon, None, results), data.part(HELD_OUT))
+    # As a saved model does: what the sessions kept for the region showed is known too, once they have served for it.
+    results.start = Believed(data.samples)
+    memory = Memory(data.samples, lexicon, None, results)
     others = baselines(memory)
     others.pop("draft")  # it is what the programs are
-    return {Programs.name: Programs(memory, data.part(HELD_OUT)), **others}
+    return {Programs.name: Programs(memory, threshold), **others}

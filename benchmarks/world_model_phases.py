@@ -154,7 +154,9 @@ def main() -> None:
         log = phase(network, folder) if phase is not None else {}
         seconds, support = time.process_time() - started, Support(memory, record)
         network.eval()
-        fitted = calibrate(network, vocabulary, support, stable, data.part(HELD_OUT), data.manifest["bugs"])
+        fitted = calibrate(
+            network, vocabulary, support, stable, data.part(HELD_OUT), data.manifest["bugs"], taught=data.part(TRAIN)
+        )
         found = judge.measure(network, fitted.accept)
         say(args.out, name, log=log, cpu_seconds=round(seconds, 1), accept=fitted.accept, **found)
         if phase is None:

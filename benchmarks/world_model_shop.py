@@ -32,6 +32,8 @@ GOALS: tuple[tuple[str, str, float], ...] = (
     ("outcome_agreement", ">=", 0.95),
     ("sim_pass_real_fail", "<=", 0.02), ("rank_correlation", ">=", 0.90), ("bugs_reproduced", ">=", 1.0),
     ("bugs_invented", "<=", 0), ("trust_auroc", ">=", 0.95), ("trust_accuracy_80", ">=", 0.99),
+    ("page_exact_certain", ">=", 0.90), ("changed_f1_certain", ">=", 0.95),
+    ("trust_auroc_certain", ">=", 0.95), ("trust_accuracy_80_certain", ">=", 0.99),
 )  # fmt: skip
 BESIDE = ("page_exact", "changed_f1", "delta_exact", "delta_exact_large", "median_steps",
           "median_steps_certain", "outcome_agreement",

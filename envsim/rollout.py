@@ -20,8 +20,8 @@ from envsim.sandbox.seed import folder_hash
 from envsim.sandbox.spec import find_spec
 from envsim.state import state_hash
 from envsim.trace import TraceReader
-from envsim.types import Action, Outcome
-from envsim.world import BatchedWorld, World
+from envsim.types import Outcome
+from envsim.world import foresee
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def run_together(
                 else:
                     yield number, member, _ended(envs[member], task, seed, 0)
         actions = {member: policies[member].act(envs[member].observation) for member in running}
-        _foresee([envs[member].world for member in actions], list(actions.values()))
+        foresee([(envs[member].world, action) for member, action in actions.items()])
         for member, action in actions.items():
             envs[member].step(action)
             number, steps = running[member]
@@ -131,11 +131,6 @@ def run_together(
             if envs[member].outcome is not None:
                 del running[member]
                 yield number, member, _ended(envs[member], jobs[number][0], jobs[number][2], steps + 1)
-
-
-def _foresee(worlds: Sequence[World], actions: Sequence[Action]) -> None:
-    if len(worlds) > 1 and isinstance(worlds[0], BatchedWorld):
-        worlds[0].foresee(worlds, actions)
 
 
 def _begin(env: TaskEnv, policy: Policy, task: str, instance: int, seed: int) -> bool:

@@ -26,7 +26,7 @@ from envsim.sandbox.runtime import get_runtime
 from envsim.sandbox.spec import find_spec
 from envsim.spaces import SCREENSHOT_SHAPE, encode
 from envsim.types import Action, Observation
-from envsim.world import BatchedWorld
+from envsim.world import foresee
 
 SPARE = 64
 """How many sandboxes a pool may hold beyond those of its members, for their forks."""
@@ -178,13 +178,12 @@ class TaskVectorEnv(VectorEnv[Batch, Sequence[str], NDArray[Any]]):
 
     def _foresee(self, actions: Sequence[str | Action]) -> None:
         """Let worlds that can answer in batches do so."""
-        asked: list[tuple[BatchedWorld, Action]] = []
+        asked = []
         for env, ended, raw in zip(self.envs, self._ended, actions, strict=True):
-            if not ended and isinstance(env.world, BatchedWorld):
+            if not ended:
                 with contextlib.suppress(ActionError):  # a malformed one is for the member to answer
                     asked.append((env.world, Action.parse(raw)))
-        if len(asked) > 1:
-            asked[0][0].foresee([world for world, _ in asked], [action for _, action in asked])
+        foresee(asked)
 
     def _step_member(self, index: int, action: str | Action) -> Member:
         env = self.envs[index]

@@ -101,6 +101,13 @@ class BatchedWorld(World, Protocol):
         ...
 
 
+def foresee(asked: Sequence[tuple[World, Action]]) -> None:
+    """Let worlds that answer in batches work out what they will answer to their actions; the others are left alone."""
+    batched = [(world, action) for world, action in asked if isinstance(world, BatchedWorld)]
+    if len(batched) > 1:
+        batched[0][0].foresee([world for world, _ in batched], [action for _, action in batched])
+
+
 @runtime_checkable
 class ForkableWorld(World, Protocol):
     """A world whose running episode can go on in others of its make; what `envsim.env.TaskEnv.fork` needs."""

@@ -118,7 +118,7 @@ class _Past(transformers.Cache):
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Append along time and return all of it."""
+        """See `Cache.extend`."""
         return self._cache.extend(layer_idx, key_states, value_states)
 
 
@@ -215,10 +215,12 @@ def _same(causal: Any, network: BaseNetwork) -> bool:
     tokens = torch.arange(8)[None] * 7 % network.config.vocab
     positions = torch.arange(8)[None]
     wanted = causal(input_ids=tokens).logits
-    cache = Cache(network.config.layers)
+    cache = Cache(network.config.layers, 1, 8)
+    cache.at(positions[0, :5], 5)
     parts = [network.hidden(tokens[:, :5], positions[:, :5], None, cache)]
     for at in range(5, 8):
         mask = torch.ones(1, 1, 1, at + 1, dtype=torch.bool)
+        cache.at(positions[0, at : at + 1], at + 1)
         parts.append(network.hidden(tokens[:, at : at + 1], positions[:, at : at + 1], mask, cache))
     at_once = network.logits(network.hidden(tokens, positions))
     by_step = network.logits(torch.cat(parts, 1))

@@ -11,16 +11,16 @@ from envsim.cli.common import progress
 from envsim.rng import Rng
 from worldmodel.decode import Answer, room, write
 from worldmodel.document import Lines, to_transition
-from worldmodel.examples import ACCEPT_ALL, Context, choose_draft, read_answer
+from worldmodel.examples import ACCEPT_ALL, Context, Draft, choose_draft, read_answer, with_events
 from worldmodel.metrics import overlap
 from worldmodel.model import WorldModel
 from worldmodel.render import KINDS, Vocabulary
 from worldmodel.session import Sample, Session, Situation
-from worldmodel.support import Support, comparable, same_answer
+from worldmodel.support import Support, comparable, same_answer, track_record
 from worldmodel.trust import ALPHA, Answered, Trust, fits
 
-THRESHOLDS = (ACCEPT_ALL, -1.2, -0.9, -0.7, -0.5, -0.35, -0.25, -0.15, -0.08, -0.04, -0.01, 1.0)
-"""Candidates for the least mean log-probability of an edit; the last accepts none."""
+THRESHOLDS = (ACCEPT_ALL, -1.2, -0.9, -0.7, -0.5, -0.35, -0.25, -0.15, -0.08, -0.04, -0.02, -0.01, -0.003, -0.001, 1.0)
+"""Candidates for the least log-probability of the token that begins an edit; the last accepts none."""
 MOST = 800
 MOST_FREE = 400
 """Answers in sessions that run on their own answers."""
@@ -63,6 +63,7 @@ def calibrate(
     held_out: Sequence[Sample],
     rates: Mapping[str, float],
     alpha: float = ALPHA,
+    taught: Sequence[Sample] = (),
 ) -> Calibration:
     """Answer held-out requests, given what really happened and given the model's own answers; then fit.
 
@@ -77,6 +78,7 @@ def calibrate(
         held_out: Requests of tasks kept from training; `MOST` of them are drawn.
         rates: Of the bugs that were on, for telling chance from error.
         alpha: Share of wrong answers allowed inside the trust region.
+        taught: What `support.memory` was learned from, if its page programs have just been: see `crossed`.
     """
     parts = _Parts(network, vocabulary, support, stable)
     chosen = [held_out[i] for i in sorted(Rng(0, "calibrate").sample(range(len(held_out)), MOST))]
@@ -99,6 +101,8 @@ def calibrate(
             answered.add(row, same_answer(lines, sample.target), sample.session)
         else:
             chance += 1
+    others = crossed(support, taught, rates)
+    answered += others
     first = Trust.fit(answered, alpha=alpha)[0]
     with progress("running freely") as tell:
         free = free_running(parts, accept, first, held_out, rates)
@@ -109,10 +113,39 @@ def calibrate(
         "samples": len(decoded),
         "exact": round(exact / len(decoded), 4) if decoded else None,
         "chance": chance,
+        "crossed": len(others.rows),
         "accept": accept,
         **report,
     }
     return Calibration(trust, accept, report)
+
+
+def crossed(support: Support, taught: Sequence[Sample], rates: Mapping[str, float]) -> Answered:
+    """Training requests that page programs were tried on, answered as if their own task had never been recorded.
+
+    What is held out is one template of ten, and how far to trust its answers says little about other pages. These are
+    of every kind of page that was recorded (cross-fitting: programs, neighbours and track record are of others). Code
+    alone answers: a network has seen what follows here, and would be sure of it.
+    """
+    memory, out = support.memory, Answered()
+    if memory.pages is None or not taught:
+        return out
+    trial = memory.with_pages(memory.pages.on_trial())
+    by_group: dict[str, list[tuple[Draft, Sample]]] = {}
+    numbers = sorted({number for tried in memory.pages.tried.values() for number in tried})
+    with progress("trying on training tasks", len(numbers)) as advance:
+        for sample in (taught[number] for number in numbers):
+            draft = choose_draft(sample.situation, trial, without=sample.group)
+            by_group.setdefault(sample.group, []).append((draft, sample))
+            advance(1)
+    for group, pairs in by_group.items():
+        apart = support.less(track_record(pairs, memory, often=1))
+        for draft, sample in pairs:
+            lines = with_events(draft)
+            if comparable(lines, sample.target, rates):
+                row = apart.features(sample.situation, draft, Answer(), lines, group)
+                out.add(row, same_answer(lines, sample.target), sample.session)
+    return out
 
 
 def free_running(

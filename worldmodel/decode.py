@@ -16,9 +16,10 @@ from torch import Tensor
 from envsim.rng import uniform
 from worldmodel import render
 from worldmodel.examples import MAX_ANSWER, Context, Draft, write_context
-from worldmodel.model import Cache, WorldModel
+from worldmodel.model import WorldModel
 from worldmodel.render import MAX_LINES, Slots, Vocabulary
 from worldmodel.session import Situation
+from worldmodel.stepper import stepper
 
 
 @dataclass
@@ -106,7 +107,7 @@ class Answer:
 def room(draft: Draft, accept: Mapping[str, float]) -> int:
     """How many tokens of a network can matter to the answer.
 
-    None where no edit is accepted (a mean log-probability is never above 0) and rules say what happened; without such
+    None where no edit is accepted (a log-probability is never above 0) and rules say what happened; without such
     rules the first, which says it.
     """
     if accept.get(draft.kind, 0.0) <= 0.0:
@@ -181,49 +182,30 @@ def decode(
     if isinstance(model, Remote):
         whole = model.answers(vocabulary, contexts)
         return whole if rooms is None else [one.first(most) for one, most in zip(whole, rooms, strict=True)]
-    device = model.embed.weight.device
-    lengths = [len(c.tokens) for c in contexts]
-    width = max(lengths)
-    tokens = torch.full((len(contexts), width), render.PAD)
-    for row, context in enumerate(contexts):
-        tokens[row, width - lengths[row] :] = torch.tensor(context.tokens)
-    pads = torch.tensor([width - n for n in lengths], device=device)  # (B,) left padding
-    positions = (torch.arange(width, device=device)[None] - pads[:, None]).clamp(min=0)  # (B, T)
-    seen = torch.arange(width, device=device)[None] >= pads[:, None]  # (B, S) real tokens
-    causal = torch.ones(width, width, dtype=torch.bool, device=device).tril()
-    # A padded query attends to itself: a row without any allowed key would be NaN.
-    mask = causal[None, None] & (seen[:, None, None] | torch.eye(width, dtype=torch.bool, device=device))
-    cache = Cache(model.config.layers)
-    hidden = model.hidden(tokens.to(device), positions, mask if min(lengths) < width else None, cache)[:, -1]  # (B, C)
     settled = [c.draft.label for c in contexts] if outcomes is None else outcomes
     grammars = [
         Grammar(vocabulary, len(c.slots.texts), len(c.draft.lines), outcome)
         for c, outcome in zip(contexts, settled, strict=True)
     ]
+    most = [MAX_ANSWER] * len(contexts) if rooms is None else rooms
     answers = [Answer() for _ in contexts]
     alive = list(range(len(contexts)))
-    for step in range(MAX_ANSWER):
-        logits = model.logits(hidden).float()  # (B, V)
-        picked = _pick(logits, [grammars[i] for i in alive], [_key(keys[i], step, every) for i in alive])
-        keep = []
-        for row, (i, (token, logprob, entropy)) in enumerate(zip(alive, picked, strict=True)):
-            answer = answers[i]
-            answer.entropy = entropy if step == 0 else answer.entropy
-            answer.tokens.append(token)
-            answer.logprobs.append(logprob)
-            if not grammars[i].take(token) and len(answer.tokens) < (MAX_ANSWER if rooms is None else rooms[i]):
-                keep.append(row)
-        if not keep:
-            break
-        rows = torch.tensor(keep, device=device)
-        if len(keep) < len(alive):
-            cache.keep(rows)
-            seen, pads = seen[rows], pads[rows]
-            alive = [alive[row] for row in keep]
-        last = torch.tensor([[answers[i].tokens[-1]] for i in alive], device=device)  # (B, 1)
-        seen = torch.cat((seen, torch.ones(len(alive), 1, dtype=torch.bool, device=device)), 1)
-        where = (seen.shape[1] - 1 - pads)[:, None]  # (B, 1)
-        hidden = model.hidden(last, where, seen[:, None, None], cache)[:, -1]
+    with stepper(model) as batch:
+        logits = batch.read([c.tokens for c in contexts], max(most))
+        for step in range(max(most)):
+            picked = _pick(logits, [grammars[i] for i in alive], [_key(keys[i], step, every) for i in alive])
+            keep = []
+            for row, (i, (token, logprob, entropy)) in enumerate(zip(alive, picked, strict=True)):
+                answer = answers[i]
+                answer.entropy = entropy if step == 0 else answer.entropy
+                answer.tokens.append(token)
+                answer.logprobs.append(logprob)
+                if not grammars[i].take(token) and len(answer.tokens) < most[i]:
+                    keep.append(row)
+            if not keep:
+                break
+            alive = [alive[row] for row in batch.keep(keep)]
+            logits = batch.write([answers[i].tokens[-1] for i in alive])
     return answers
 
 
@@ -238,20 +220,22 @@ def _pick(
     logits: Tensor, grammars: Sequence[Grammar], keys: Sequence[tuple[int | str, ...] | None]
 ) -> list[tuple[int, float, float]]:
     """The next token of each row, its log-probability among the allowed ones, and their entropy."""
-    mask = torch.ones_like(logits, dtype=torch.bool)
+    mask = torch.ones(logits.shape, dtype=torch.bool)
     for row, grammar in enumerate(grammars):
         for start, end in grammar.allowed():
             mask[row, start:end] = False
-    logprobs = logits.masked_fill(mask, float("-inf")).log_softmax(-1)  # (B, V)
+    logprobs = logits.masked_fill(mask.to(logits.device), float("-inf")).log_softmax(-1)  # (B, V)
     best = logprobs.argmax(-1).tolist()
     for row, key in enumerate(keys):
         if key is not None:
-            best[row] = _sample(logprobs[row], uniform(*key))
-    entropy = torch.special.entr(logprobs.exp()).sum(-1).tolist()
-    return [(token, float(logprobs[row, token]), entropy[row]) for row, token in enumerate(best)]
+            best[row] = _sample(logprobs[row].cpu(), uniform(*key))
+    taken = logprobs.gather(1, torch.tensor(best, device=logits.device)[:, None])[:, 0]
+    entropy = torch.special.entr(logprobs.exp()).sum(-1)
+    return list(zip(best, *torch.stack((taken, entropy)).tolist(), strict=True))
 
 
 def _sample(logprobs: Tensor, point: float) -> int:
+    """The token at `point` in [0, 1) of a distribution (V,) on the CPU."""
     total = logprobs.double().exp().cumsum(0)
     at = int(torch.searchsorted(total, torch.tensor([point * float(total[-1])], dtype=torch.double), right=True)[0])
     # Rounding may land past the last allowed token.

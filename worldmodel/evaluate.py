@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +84,19 @@ def measure(predictor: Predictor, recordings: Iterable[Trace]) -> OneStep:
         "delta_exact": summary["delta"] or 0.0,
     }
     ranked = sorted((item for item in kept if not item.score.exact), key=lambda item: _quality(item.score))
-    return OneStep(figures, tuple(_example(item) for item in ranked[:WORST]), tuple(map(_record, kept)))
+    return OneStep(figures, worst_of(ranked), tuple(map(_record, kept)))
+
+
+def worst_of(ranked: Iterable[Scored]) -> tuple[Example, ...]:
+    """The first `WORST` examples, each mistake once: policies that meet the same page get the same lines wrong."""
+    out: dict[str, Example] = {}
+    for item in ranked:
+        example = _example(item)
+        real, guess = (Counter(text.split("\n")) for text in example[3:])
+        out.setdefault(json.dumps([sorted((real - guess).items()), sorted((guess - real).items())]), example)
+        if len(out) == WORST:
+            break
+    return tuple(out.values())
 
 
 def _record(item: Scored) -> dict[str, Any]:
@@ -99,6 +112,7 @@ def _record(item: Scored) -> dict[str, Any]:
         "answered": guess is not None,
         "parsed": guess is not None and parses(guess.observation),
         "trust": guess.trust if guess is not None else 0.0,
+        "odds": item.odds,
         "real": [event.id for event in item.real.events if event.kind == "bug"],
         "predicted": [event.id for event in guess.events if event.kind == "bug"] if guess is not None else [],
     }

@@ -67,8 +67,10 @@ def choose_draft(
 ) -> Draft:  # fmt: skip
     """The best guess that code alone can make; ground-truth events are no part of it.
 
-    What programs write; else the neighbour's answer with its entities replaced by ours; unless this session has
-    seen the same request, or the same kind of answer about the same entity, in which case its own earlier answer.
+    What programs of results write; else the page by its program, or what there is without one, whichever of the two did
+    better on recorded requests like this (`worldmodel.weigh`). Without one: what this session was answered to the same
+    request, or of the same kind about the same entity; else the neighbour's answer with its entities replaced by ours;
+    else the page as it is.
 
     Args:
         situation: What to answer.
@@ -109,7 +111,7 @@ def candidates(
     if said is not None:
         kind = said.label
     hits = memory.nearest(situation, 8, without=without, branch=kind)
-    hit = _fitting(hits, outcome.events if outcome is not None else ())
+    hit = _fitting(hits, outcome, memory)
     near = _transfer(situation, memory, hit) if hit is not None else None
     past = _from_past(situation, memory, near, said)
     delta = read_delta(near) if near is not None else ()
@@ -161,11 +163,19 @@ def _seen(lines: Lines) -> Lines:
     return tuple(line for line in without_events(lines) if line[:1] != "!")
 
 
-def _fitting(hits: list[Hit], events: Sequence[str]) -> Hit | None:
-    """The best hit; of those as good by kind, the best where the same bugs fired, most often none."""
+def _fitting(hits: list[Hit], outcome: Outcome | None, memory: Memory) -> Hit | None:
+    """The best hit; of those as good by kind, the best where the same bugs fired, most often none.
+
+    Where none fires for us and all of these are of another kind of page, such as one that broke off: the best of ours.
+    """
     alike = [h for h in hits if h.kind == hits[0].kind]
-    wanted = "+".join(sorted(events)) or "ok"
-    return next((h for h in alike if outcome_of(h.sample.target) == wanted), hits[0] if hits else None)
+    wanted = ("+".join(sorted(outcome.events)) if outcome is not None else "") or "ok"
+    best = next((h for h in alike if outcome_of(h.sample.target) == wanted), None)
+    if best is not None or not hits or outcome is None or outcome.events or memory.pages is None:
+        return best or (hits[0] if hits else None)
+    kind, pages = memory.pages.kind_of(outcome.branch), memory.pages
+    ours = (h for h in hits if kind in (None, pages.kind(h.sample.target, h.sample.situation)))
+    return next(ours, hits[0])
 
 
 def _transfer(situation: Situation, memory: Memory, hit: Hit) -> Lines:
@@ -240,8 +250,8 @@ class Context:
 def write_context(vocabulary: Vocabulary, situation: Situation, draft: Draft, stable: frozenset[str]) -> Context:
     """The prompt: request, facts, what the current page has beyond the draft, the marked draft.
 
-    Draft lines known to survive (`stable`) and those that were on screen before and stayed for the neighbour
-    too are left out: they stay where they are unless edited.
+    Draft lines known to survive (`stable`) are left out; all others can be edited, and an edit names lines by marks
+    that have to be seen to be copied.
     """
     slots = Slots()
     parts: list[list[int]] = []
@@ -261,19 +271,19 @@ def write_context(vocabulary: Vocabulary, situation: Situation, draft: Draft, st
     shown = set(draft.lines)
     section(render.CURRENT, (line for line in _seen(situation.current) if line not in shown), 72)
     room = MAX_CONTEXT - sum(map(len, parts)) - 2
-    frame_lines = (
-        frozenset(body(situation.past[-1][1])) if situation.past and situation.interface == "browser" else stable
-    )
-    parts.append(_write_draft(vocabulary, draft, slots, stable | frame_lines, room))
+    parts.append(_write_draft(vocabulary, draft, slots, stable, room))
     return Context([token for part in parts for token in part] + [render.OUT], slots, draft)
 
 
 def _write_draft(vocabulary: Vocabulary, draft: Draft, slots: Slots, stable: frozenset[str], room: int) -> list[int]:
     tokens = [render.DRAFT, vocabulary.kind0 + render.KINDS.index(draft.kind)]
+    shown = True
     for number, line in enumerate(draft.lines[: render.MAX_LINES]):
-        if line in stable:
+        if line in stable and not shown:
             continue
-        written = [vocabulary.line0 + number, *vocabulary.line(line, slots, True)]
+        # An edit of a line is up to the next one: that one's mark is written, where its words are not.
+        shown = line not in stable
+        written = [vocabulary.line0 + number, *(vocabulary.line(line, slots, True) if shown else ())]
         if len(tokens) + len(written) >= room:
             tokens.append(render.SKIP)
             break
@@ -327,8 +337,8 @@ def read_answer(
         context: What was answered.
         tokens: The answer; one without ``<end>`` leaves the draft as it is.
         logprobs: Log-probability of each token, where edits are to be judged by it.
-        accept: By kind of draft, the least mean log-probability of an edit's tokens; the draft stands where one
-            is less sure. None accepts all.
+        accept: By kind of draft, the least log-probability of the token that begins an edit: how sure the network is
+            that the draft is wrong here. The draft stands where it is less sure. None accepts all.
     """
     outcome = vocabulary.outcomes[0]
     if tokens and vocabulary.outcome0 <= tokens[0] < vocabulary.outcome0 + len(vocabulary.outcomes):
@@ -337,7 +347,7 @@ def read_answer(
     if tokens and tokens[-1] == render.END:
         edits = _edits(vocabulary, context, tokens)
         least = accept[context.draft.kind] if accept else ACCEPT_ALL
-        sure = [edit for at, to, edit in edits if not logprobs or sum(logprobs[at:to]) >= least * (to - at)]
+        sure = [edit for at, edit in edits if not logprobs or logprobs[at] >= least]
         lines = apply_patch(lines, sure)
     # What the rules say has happened stands, whatever the network's token: the draft is written for it.
     told = context.draft.outcome
@@ -357,8 +367,8 @@ def _with_events(lines: Lines, events: Sequence[str]) -> Lines:
 
 def _edits(
     vocabulary: Vocabulary, context: Context, tokens: Sequence[int]
-) -> list[tuple[int, int, tuple[int, int, list[str]]]]:
-    """The edits of a finished answer, each with the range of its tokens."""
+) -> list[tuple[int, tuple[int, int, list[str]]]]:
+    """The edits of a finished answer, each with the place of the token that begins it."""
     starts = [at for at, token in enumerate(tokens) if token == render.EDIT]
     out = []
     for start, end in pairwise([*starts, len(tokens) - 1]):
@@ -373,7 +383,7 @@ def _edits(
             else:
                 run.append(token)
         first, last = tokens[start + 1] - vocabulary.line0, tokens[start + 2] - vocabulary.line0
-        out.append((start, end, (first, last, lines)))
+        out.append((start, (first, last, lines)))
     return out
 
 

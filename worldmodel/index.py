@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from envsim.state import StateView
+from envsim.types import JsonValue
 
 MOST = 512
 """Tables that are remembered, and states."""
@@ -63,6 +64,36 @@ class StateIndex:
             found.fields[field] = {value: key for key, value in rows if isinstance(value, str)}
         return found.fields[field]
 
+    def held(self, table: Table) -> Mapping[str, Mapping[str, str]]:
+        """Text of a value -> field -> key of the first row that has it there."""
+        found = self._tables.of(table)
+        if found.held is None:
+            found.held = {}
+            for key, row in table.items():
+                for field, value in row.items() if isinstance(row, dict) else ():
+                    if isinstance(value, str | int):
+                        found.held.setdefault(str(value), {}).setdefault(field, key)
+        return found.held
+
+    def counted(self, table: Table, rows: int) -> Sequence[tuple[str, str | int]]:
+        """(field, value) of what just so many rows have there."""
+        found = self._tables.of(table)
+        if found.counted is None:
+            found.counted = {}
+            for (field, _, value), count in self.tally(table).items():
+                found.counted.setdefault(count, []).append((field, value))
+        return found.counted.get(rows, ())
+
+    def having(self, table: Table, field: str) -> Mapping[tuple[type, JsonValue], Sequence[str]]:
+        """(type, plain value) in `field` -> keys of the rows that have it there."""
+        found = self._tables.of(table)
+        if field not in found.having:
+            known = found.having[field] = {}
+            for key, row in table.items():
+                if isinstance(row, dict) and field in row and not isinstance(row[field], list | dict):
+                    known.setdefault((type(row[field]), row[field]), []).append(key)
+        return found.having[field]
+
     def texts(self, table: Table) -> dict[str, str]:
         """Where to keep how rows of it read."""
         return self._tables.of(table).texts
@@ -106,4 +137,7 @@ class _Found:
         self.words: dict[str, list[str]] | None = None
         self.fields: dict[str, dict[str, str]] = {}
         self.tally: Tally | None = None
+        self.held: dict[str, dict[str, str]] | None = None
+        self.counted: dict[int, list[tuple[str, str | int]]] | None = None
         self.texts: dict[str, str] = {}
+        self.having: dict[str, dict[tuple[type, JsonValue], list[str]]] = {}

@@ -1,6 +1,6 @@
 """The transformer: decoder-only, RoPE, RMSNorm, SwiGLU, few KV heads, tied embeddings.
 
-Shapes: B batch, T new tokens, S all tokens so far, H query heads, G key-value heads, D head size,
+Shapes: B batch, T new tokens, S columns attended to, H query heads, G key-value heads, D head size,
 C model width, V vocabulary. After "nanochat" (Karpathy 2025); RoPE: Su et al. 2021; RMSNorm: Zhang &
 Sennrich 2019; SwiGLU: Shazeer 2020; multi-query attention: Shazeer 2019; QK norm: Henry et al. 2020.
 """
@@ -8,11 +8,14 @@ Sennrich 2019; SwiGLU: Shazeer 2020; multi-query attention: Shazeer 2019; QK nor
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from worldmodel.stepper import Stepper
 
 
 @dataclass(frozen=True)
@@ -33,24 +36,50 @@ class Config:
 
 
 class Cache:
-    """Keys and values of what was read so far, one pair (B, G, S, D) a layer."""
+    """Keys and values of what was read so far, one pair (rows, G, columns, D) a layer, in memory that stays in place.
 
-    def __init__(self, layers: int) -> None:
-        self.keys: list[Tensor | None] = [None] * layers
-        self.values: list[Tensor | None] = [None] * layers
+    Args:
+        layers: Of the network.
+        rows: The most rows of a batch.
+        columns: The most tokens of a row.
+    """
+
+    def __init__(self, layers: int, rows: int, columns: int) -> None:
+        self._size = (rows, columns)
+        self._pairs: list[tuple[Tensor, Tensor] | None] = [None] * layers
+
+    def at(self, columns: Tensor, shown: int) -> None:
+        """Where the next pass writes its tokens, (T,); it then attends to the first `shown` columns."""
+        self._columns, self._shown = columns, shown
 
     def extend(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Append along time and return all of it."""
-        old_key, old_value = self.keys[layer], self.values[layer]
-        if old_key is not None and old_value is not None:
-            key, value = torch.cat((old_key, key), 2), torch.cat((old_value, value), 2)
-        self.keys[layer], self.values[layer] = key, value
-        return key, value
+        """Write new keys and values (B, G, T, D); return all of the first B rows, (B, G, S, D)."""
+        pair = self._pairs[layer]
+        if pair is None:
+            # Zeros, as a masked key still counts 0 times its value, and 0 times NaN is NaN.
+            pair = (self._empty(key), self._empty(value))
+            self._pairs[layer] = pair
+        keys, values = (whole[: len(key)] for whole in pair)
+        keys.index_copy_(2, self._columns, key)
+        values.index_copy_(2, self._columns, value)
+        return keys[:, :, : self._shown], values[:, :, : self._shown]
 
-    def keep(self, rows: Tensor) -> None:
-        """Drop all batch rows but `rows` (finished answers need no more work)."""
-        self.keys = [None if k is None else k[rows] for k in self.keys]
-        self.values = [None if v is None else v[rows] for v in self.values]
+    def move(self, to: Tensor, of: Tensor, shown: int) -> None:
+        """Copy the first `shown` columns of rows `of` over those of rows `to`."""
+        for whole in self._whole():
+            whole[to, :, :shown] = whole[of, :, :shown]
+
+    def clear(self) -> None:
+        """Begin anew, in the same memory."""
+        for whole in self._whole():
+            whole.zero_()
+
+    def _whole(self) -> list[Tensor]:
+        return [whole for pair in self._pairs if pair is not None for whole in pair]
+
+    def _empty(self, like: Tensor) -> Tensor:
+        rows, columns = self._size
+        return like.new_zeros(rows, like.shape[1], columns, like.shape[3])
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
@@ -82,10 +111,14 @@ class Attention(nn.Module):
         q, k = rotate(q, angles), rotate(k, angles)
         if cache is not None:
             k, v = cache.extend(self.layer, k, v)  # (B, G, S, D)
-        if self.kv_heads != self.heads:
+        if time == 1 and mask is not None:
+            # Heads that share keys are like further queries of one token: nothing need be repeated.
+            q = q.reshape(batch, self.kv_heads, -1, self.size)  # (B, G, H/G, D)
+        elif self.kv_heads != self.heads:
             k = k.repeat_interleave(self.heads // self.kv_heads, 1)
             v = v.repeat_interleave(self.heads // self.kv_heads, 1)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)  # (B, H, T, D)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)  # as q
+        y = y.view(batch, self.heads, time, self.size)
         out: Tensor = self.out(y.transpose(1, 2).reshape(batch, time, -1))
         return out
 
@@ -115,6 +148,8 @@ class WorldModel(nn.Module):
     config: Config
     embed: nn.Embedding
     """(V, C)."""
+    stepper: Stepper | None = None
+    """What decoding keeps between batches, on a GPU."""
 
     def hidden(
         self, tokens: Tensor, positions: Tensor, mask: Tensor | None = None, cache: Cache | None = None
@@ -125,7 +160,7 @@ class WorldModel(nn.Module):
             tokens: (B, T).
             positions: (B, T), of each token in its sequence.
             mask: (B, 1, T, S), true where attention is allowed; None: causal.
-            cache: What was read before; the new tokens are appended to it.
+            cache: What was read before; the new tokens are written where `Cache.at` says.
 
         Returns:
             (B, T, C).

@@ -6,11 +6,13 @@ was killed ends in the same bytes as one that was not. Several processes share o
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,9 @@ class Example:
     context: list[int]
     answer: list[int]
     changes: int = 0
-    """Edits of the draft, or changes of the state, whichever are more."""
+    """Edits of the draft."""
+    settled: bool = False
+    """Whether code says what happened: the outcome token is given where this is served, and not learned."""
 
     def __len__(self) -> int:
         return len(self.context) + len(self.answer)
@@ -131,13 +135,10 @@ def optimise(
     bar = progress("training", total) if team.main else nullcontext(lambda steps, told="": None)
     with bar as advance, open_log(out, step) if team.main else nullcontext() as log:
         advance(step)
-        epoch, order = -1, []
+        order = _from(examples, pace, step, per_epoch)
         share = _spent(watch, pace, team)
         while step < total and share <= 1.0:
-            if step // per_epoch != epoch:
-                epoch = step // per_epoch
-                order = batches(examples, pace, epoch)
-            batch = order[step % per_epoch] if step % per_epoch < len(order) else []
+            batch = next(order)
             rate = learning_rate(pace.lr, step, max(step / total, share))
             if batch:
                 loss = _learn(network, optimizer, examples, batch, rate, weights, team)
@@ -147,9 +148,8 @@ def optimise(
             last = step == total or share > 1.0
             if log is None:
                 continue
-            measured = (
-                measure(network, held_out, pace.batch_tokens) if held_out and (last or step % every == 0) else None
-            )
+            due = held_out and (last or step % every == 0)
+            measured = measure(network, held_out, pace.batch_tokens) if due else None
             watch.measured = measured or watch.measured
             advance(1, watch.line(step))
             if measured or last or step % EVERY == 0:
@@ -161,14 +161,25 @@ def optimise(
     return watch.report(step)
 
 
+def _from(examples: Sequence[Example], pace: Pace, step: int, per_epoch: int) -> Iterator[list[int]]:
+    """The batch of `step` and those after it, epoch after epoch; none where one has fewer than `per_epoch`."""
+    for epoch in itertools.count(step // per_epoch):
+        order = batches(examples, pace, epoch)
+        for at in range(step % per_epoch if epoch == step // per_epoch else 0, per_epoch):
+            yield order[at] if at < len(order) else []
+
+
 def _outcome_weights(examples: Sequence[Example], pace: Pace, order: Sequence[Sequence[int]]) -> list[float] | None:
-    """Of each example's outcome token, for each answer token of its batch; None without balance.
+    """Of each example's outcome token, for each answer token of its batch; None: all are 1.
 
     A batch's loss is a mean over its tokens, so outcomes that come with long answers would count for less.
     """
     weights = balance.weights([e.changes for e in examples], pace.balance)
+    if weights is None and not any(e.settled for e in examples):
+        return None
     usual = sum(len(examples[i].answer) for batch in order for i in batch) / max(1, len(order))
-    return None if weights is None else [weight / usual for weight in weights]
+    weights = weights or [1.0] * len(examples)
+    return [0.0 if e.settled else weight / usual for e, weight in zip(examples, weights, strict=True)]
 
 
 def _every(held_out: Sequence[Example], pace: Pace) -> int:
@@ -274,7 +285,7 @@ def _descend(network: WorldModel, optimizer: torch.optim.Optimizer, lr: float) -
 
 @torch.inference_mode()
 def measure(network: WorldModel, examples: Sequence[Example], batch_tokens: int = 2048) -> Measured:
-    """How well a network does on examples, each token given those before it."""
+    """How well a network does on examples, each token given those before it, and outcomes that code settles."""
     device = network.embed.weight.device
     training = network.training
     network.eval()
@@ -289,10 +300,13 @@ def measure(network: WorldModel, examples: Sequence[Example], batch_tokens: int 
             hidden = network.hidden(tokens, positions)[:, :-1]
             logits = network.logits(hidden[answer[:, 1:]]).float()  # (N, V)
         following = tokens[:, 1:][answer[:, 1:]]
-        loss += float(F.cross_entropy(logits, following, reduction="sum"))
+        lengths = [len(e.answer) for e in part]
+        given = torch.zeros(len(following), dtype=torch.bool)
+        given[[start for start, e in zip(accumulate([0, *lengths]), part, strict=False) if e.settled]] = True
+        loss += float(F.cross_entropy(logits, following, reduction="none").cpu()[~given].sum())
         right = (logits.argmax(-1) == following).cpu()
-        tokens_right, count = tokens_right + int(right.sum()), count + len(right)
-        for row in torch.split(right, [len(e.answer) for e in part]):
+        tokens_right, count = tokens_right + int(right[~given].sum()), count + int((~given).sum())
+        for row in torch.split(right | given, lengths):
             outcomes, answers = outcomes + int(row[0]), answers + int(row.all())
     network.train(training)
     return Measured(loss / count, tokens_right / count, outcomes / len(examples), answers / len(examples))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from worldmodel.document import to_lines, to_transition
 from worldmodel.examples import choose_draft, read_answer, with_events
 from worldmodel.metrics import Metrics, Score, score
 from worldmodel.retrieval import Memory
+from worldmodel.rules.programs import Outcome
 from worldmodel.session import Sample, Session, Situation, open_request, samples
-from worldmodel.support import comparable, same_answer
+from worldmodel.support import chance_of, comparable, same_answer
 
 BATCH = 16
 
@@ -34,6 +35,10 @@ class Predictor(ABC):
     @abstractmethod
     def answer(self, situations: Sequence[Situation]) -> list[Transition | None]:
         """What follows each request; None where this predictor has no answer."""
+
+    def odds(self, situation: Situation) -> float:
+        """P(the bugs that fire by chance are those its answer tells of); 1 where it says nothing about that."""
+        return 1.0
 
     def predict(self, history: Sequence[Step], action: Action, state: StateView) -> Transition | None:
         """What follows `action`.
@@ -79,6 +84,19 @@ class ModelPredictor(Predictor):
         for start in range(0, len(situations), BATCH):
             out += answer_batch(self.model, situations[start : start + BATCH], None)
         return out
+
+    def odds(self, situation: Situation) -> float:
+        """See `Predictor.odds`."""
+        rules = self.model.memory.rules
+        outcomes = rules.outcomes(situation) if rules is not None else ()
+        return said_odds(outcomes, self.model.data.manifest["bugs"])
+
+
+def said_odds(outcomes: Sequence[Outcome], rates: Mapping[str, float]) -> float:
+    """P(chance falls as the first of these says), of all that may follow; without any, 1."""
+    told = [(chance_of(outcome.events, rates), outcome.p) for outcome in outcomes]
+    total = sum(p for _, p in told)
+    return sum(p for events, p in told if events == told[0][0]) / total if total else 1.0
 
 
 def answer_batch(
@@ -188,6 +206,8 @@ class Scored:
     real: Transition
     predicted: Transition | None
     score: Score
+    odds: float = 1.0
+    """See `Predictor.odds`."""
 
 
 def evaluate(
@@ -215,7 +235,8 @@ def evaluate(
             result = score(interface, sample.situation.current, real, guess, states.get(sample.index))
             metrics.scores.append(result)
             action = step.action.to_call() if step.action is not None else ""
-            keep(Scored(sample.session, sample.index, action, real, guess, result))
+            odds = predictor.odds(sample.situation) if guess is not None else 1.0
+            keep(Scored(sample.session, sample.index, action, real, guess, result, odds))
         right, total = local_steps(trace)
         metrics.local_right += right
         metrics.local_total += total

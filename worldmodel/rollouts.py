@@ -159,7 +159,8 @@ def _step(network: WorldModel, taught: Taught, runs: Sequence[_Run], counts: Cou
         if sample.situation != recorded.situation:
             counts["strayed"] += 1
             tokens = write_answer(taught.vocabulary, context, sample.target, known_only=True)
-            out += [Example(context.tokens, tokens)] if tokens is not None else []
+            settled = context.draft.label in taught.vocabulary.outcomes
+            out += [Example(context.tokens, tokens, settled=settled)] if tokens is not None else []
         lines = read_answer(taught.vocabulary, context, answer.tokens)[1]
         if not comparable(lines, sample.target, taught.rates):
             counts["chance"] += 1
@@ -247,5 +248,6 @@ def _kept(
         if known["key"] == key:
             return [Example(*row) for row in known["examples"]], known["counts"]
     own, counts = roll_out(network, taught, episodes)
-    write_json(path, {"key": key, "counts": counts, "examples": [[e.context, e.answer] for e in own]})
+    examples = [[e.context, e.answer, e.changes, e.settled] for e in own]
+    write_json(path, {"key": key, "counts": counts, "examples": examples})
     return own, counts

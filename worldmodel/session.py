@@ -28,6 +28,10 @@ WINDOW = 8
 """Answers that a notice of drift looks back on."""
 _MAX_TEXT = 60
 _STRINGS = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_LEAVES = re.compile(
+    r'click \w+ "(?:sign|log)[ -]?(?:out|off)"|get "[^"?]*/(?:sign|log)[-_]?(?:out|off)[/"?]', re.IGNORECASE
+)
+"""Requests that end a sign-in, by what such controls and addresses are usually called."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Session:
             self.browser = self.browser.show(transition.observation, loaded=request is not None)
             self.current = lines
         if request is not None:
-            self.login = _login(request) or self.login
+            self.login = _login_after(request, lines, self.login)
             self.past = (*self.past, (request.key, lines))
             self.current = lines
             self.drift = 0 if transition.trusted else self.drift + 1
@@ -165,11 +169,14 @@ def _flatten(path: str, value: JsonValue, out: list[str]) -> None:
         out.append(f"{path} = {dump(value)}")
 
 
-def _login(request: Request) -> str:
-    """The account that a sign-in form names."""
-    if "assword" not in request.key:
+def _login_after(request: Request, answer: Lines, login: str) -> str:
+    """The account in use after a request: that of a sign-in form, unless its answer asks for the password again."""
+    if _LEAVES.match(request.lines[0]):
         return ""
-    return next((text for text in _STRINGS.findall(request.key) if "@" in text and " " not in text), "")
+    asked = next((line for line in request.lines[1:] if "assword" in line.partition(" = ")[0]), "")
+    if not asked or any(line.lstrip(" ").startswith(f"textbox {asked.partition(' = ')[0]}") for line in answer):
+        return login
+    return next((text for text in _STRINGS.findall(request.key) if "@" in text and " " not in text), login)
 
 
 def relevant_facts(state: StateView, request: Request, touched: Sequence[str], login: str, index: StateIndex) -> Lines:

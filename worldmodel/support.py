@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import accumulate, islice
 
@@ -59,10 +60,27 @@ class Support:
         self._overall = (sum(c[0] for c in everything) + 1.0) / (sum(c[1] for c in everything) + 2.0)
 
     @cached_property
-    def _values(self) -> frozenset[str]:
-        """Every value that stands in a recorded request or answer."""
-        lines = {line for s in self.memory.samples for line in (*s.situation.request.lines, *s.target)}
-        return frozenset(values(self.memory.lexicon, sorted(lines)))
+    def _values(self) -> dict[str, str | None]:
+        """Every value that stands in a recorded request or answer -> the only group it stands in; None: in several."""
+        lines: dict[str, str | None] = {}
+        for sample in self.memory.samples:
+            for line in (*sample.situation.request.lines, *sample.target):
+                lines[line] = sample.group if lines.get(line, sample.group) == sample.group else None
+        out: dict[str, str | None] = {}
+        for line, group in lines.items():
+            for value in values(self.memory.lexicon, (line,)):
+                out[value] = group if out.get(value, group) == group else None
+        return out
+
+    def less(self, own: Record) -> Support:
+        """The same less what `own` tells: a record that a task's own answers have part in knows how they came out."""
+        record = dict.fromkeys(own, (0, 0)) | dict(self.record)
+        for key, (right, total) in own.items():
+            record[key] = (max(0, record[key][0] - right), max(0, record[key][1] - total))
+        self._values  # noqa: B018 - counted once, for all copies
+        other = copy(self)
+        other.record = record
+        return other
 
     def recorded(self, situation: Situation) -> int:
         """How many training requests were of this operation."""
@@ -77,7 +95,9 @@ class Support:
             share = (right + _SHRINK * share) / (total + _SHRINK)
         return share
 
-    def features(self, situation: Situation, draft: Draft, answer: Answer, lines: Lines) -> list[float]:
+    def features(
+        self, situation: Situation, draft: Draft, answer: Answer, lines: Lines, without: str | None = None
+    ) -> list[float]:  # fmt: skip
         """What the estimate is made from, in the order of `FEATURES`.
 
         Args:
@@ -85,11 +105,12 @@ class Support:
             draft: What the answer was written as edits of.
             answer: What the network wrote.
             lines: The answer as it is served.
+            without: A group whose records may not speak for it.
         """
         count = self.recorded(situation)
         share = self.share(situation, draft.kind)
         outcome = draft.outcome
-        written = origins(lines, situation, self.memory)
+        written = origins(lines, situation, self.memory, without)
         return [
             1.0,
             max(answer.mean, _LEAST_LOGPROB),
@@ -105,13 +126,13 @@ class Support:
             float(outcome is not None and outcome.delta is None),
             math.log1p(count) / 5.0,
             float(count == 0),
-            self._new(situation),
+            self._new(situation, without),
             _logit(share),
             math.log1p(self._unsupported(situation, written)),
             # Some things happen at the third look at an app, or when nothing has been asked of it yet.
             math.log1p(len(situation.past)),
             math.log1p(situation.drift),
-            *self._agreement(situation, lines),
+            *self._agreement(situation, lines, without),
             outcome.p if outcome is not None else 0.0,
             float(outcome is not None and bool(outcome.events)),
             _logit(self._share((_PAGE, *pages_of(lines, draft, self.memory)))),
@@ -150,13 +171,16 @@ class Support:
         loss = math.fsum(math.log(max(share, _LEAST_SHARE)) for share in shares)
         return _logit(least), max(loss, -_MOST_LOSS), math.log1p(made), math.log1p(new)
 
-    def _agreement(self, situation: Situation, lines: Lines) -> tuple[float, float, float, float, float]:
+    def _agreement(
+        self, situation: Situation, lines: Lines, without: str | None
+    ) -> tuple[float, float, float, float, float]:  # fmt: skip
         """How recorded answers to this very request compare with ours, and with each other.
 
         How many there are (log, capped); of their overlaps with ours the greatest and the mean; the share that are
         ours; the share that are distinct. What is answered otherwise each time depends on more than the request.
         """
-        answers = Counter(body(sample.target) for sample in islice(self.memory.at(situation, ""), _LATEST))
+        there = (sample for sample in self.memory.at(situation, "") if without is None or sample.group != without)
+        answers = Counter(body(sample.target) for sample in islice(there, _LATEST))
         if not answers:
             return 0.0, 0.0, 0.0, 0.0, 1.0
         ours, count = Counter(body(lines)), answers.total()
@@ -168,10 +192,11 @@ class Support:
             equal += often * (theirs == ours)
         return math.log1p(count), max(overlaps), math.fsum(overlaps) / count, equal / count, len(answers) / count
 
-    def _new(self, situation: Situation) -> float:
+    def _new(self, situation: Situation, without: str | None) -> float:
         """Share of the request's values that were never recorded."""
         asked = set(values(self.memory.lexicon, situation.request.lines))
-        return len(asked - self._values) / len(asked) if asked else 0.0
+        new = sum(value not in self._values or self._values[value] == without is not None for value in asked)
+        return new / len(asked) if asked else 0.0
 
     def _unsupported(self, situation: Situation, written: Sequence[tuple[str, str]]) -> int:
         """Lines of an answer for which nothing speaks.
@@ -235,8 +260,13 @@ def _by_kind(name: str, kind: str) -> str:
     return f"{name}\n{kind}"
 
 
-def track_record(pairs: Iterable[tuple[Draft, Sample]], memory: Memory) -> dict[str, list[int]]:
-    """How often drafts made without a sample's own task were right: by operation, kind of answer and kind of line."""
+def track_record(
+    pairs: Iterable[tuple[Draft, Sample]], memory: Memory, often: int = _OFTEN
+) -> dict[str, list[int]]:  # fmt: skip
+    """How often drafts made without a sample's own task were right: by operation, kind of answer and kind of line.
+
+    Kinds of lines that were written less than `often` are left out.
+    """
     right: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for draft, sample in pairs:
@@ -251,8 +281,8 @@ def track_record(pairs: Iterable[tuple[Draft, Sample]], memory: Memory) -> dict[
             for key in (f"{_LINE}{origin}", f"{_LINE}{origin}\n{kind}"):
                 total[key] += 1
                 right[key] += line in target
-    often = (key for key, count in total.items() if count >= _OFTEN or not key.startswith(_LINE))
-    return {key: [right[key], total[key]] for key in sorted(often)}
+    kept = (key for key, count in total.items() if count >= often or not key.startswith(_LINE))
+    return {key: [right[key], total[key]] for key in sorted(kept)}
 
 
 def same_answer(lines: Lines, target: Lines) -> bool:
@@ -272,6 +302,11 @@ def comparable(lines: Lines, target: Lines, rates: Mapping[str, float]) -> bool:
     Whether a bug that fires now and then fires this time is no question of right or wrong: a world that draws it at
     its rate is right about it. A bug of rate 1, or one nobody declared, is.
     """
-    a, b = ({line for line in side if line.startswith("@event ")} for side in (lines, target))
-    names = (line[7:].strip('"').partition(":")[2] for line in a ^ b)
-    return not any(0.0 < rates.get(name, 1.0) < 1.0 for name in names)
+    a, b = (chance_of((line[7:].strip('"') for line in side if line.startswith("@event ")), rates)
+            for side in (lines, target))  # fmt: skip
+    return a == b
+
+
+def chance_of(events: Iterable[str], rates: Mapping[str, float]) -> frozenset[str]:
+    """Of events such as ``bug:slow``, those that fire by chance: declared with a rate between 0 and 1."""
+    return frozenset(event for event in events if 0.0 < rates.get(event.partition(":")[2], 1.0) < 1.0)

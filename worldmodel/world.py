@@ -1,6 +1,6 @@
-"""Worlds made from traces: `ModelWorld` predicts, `ReplayWorld` only remembers.
+"""Worlds made from traces: `ModelWorld` predicts, `ReplayWorld` only remembers, `NearestNeighbourWorld` repeats.
 
-Both follow the session with the same code that read the training traces, apply predicted state
+All follow the session with the same code that read the training traces, apply predicted state
 deltas in code, and so serve the same checks, rollouts and fidelity measures as a sandbox.
 """
 
@@ -48,7 +48,7 @@ class _Ahead:
 
 
 class TraceWorld(ABC):
-    """What both worlds share: resets, browser mechanics, believed state, forks."""
+    """What these worlds share: resets, browser mechanics, believed state, forks."""
 
     kind = "model"
 
@@ -238,8 +238,11 @@ class ModelWorld(TraceWorld):
             world._ahead = _Ahead(world._live(), action, after, situation, world._watched(answer))
 
     def _key(self, situation: Situation, step: int) -> tuple[int | str, ...]:
-        """What the outcome of this step is drawn with."""
-        return (self._seed, "outcome", step, len(situation.past))
+        """What the outcome of this step is drawn with.
+
+        The request is part of it: else all policies that run on one seed had a bug at one step, whatever each did.
+        """
+        return (self._seed, "outcome", step, len(situation.past), situation.request.key)
 
     def _answer(self, situation: Situation) -> Transition:
         key = self._key(situation, self._step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -75,22 +75,28 @@ def fidelity(
             f"Missing {'--model' if model is None else '--out'}. Give --model DIR and -o DIR to compare worlds, or see "
             "envsim fidelity users --help."
         )
-    for expression in require or ():
-        gate.parse(expression)
-    if baseline is not None:
-        # Read now: the new report may be about to take its place.
-        before = drifts.read(baseline)
-    elif tolerance is not None:
+    if baseline is None and tolerance is not None:
         raise ContentError("--tolerance says how far a figure may fall below a baseline. Give --baseline REPORT, too.")
     setup = Setup(
         app=app_name, model=model, held_out=out / "held-out", policies=_names(policy), episodes=episodes, seed=seed,
         split=split, bugs=bugs, interface=interface, extra=extra, workers=workers, worlds=_names(worlds),
         users=users_report,
     )  # fmt: skip
+    _compare(setup, out, require or (), baseline, tolerance, as_json=as_json)
+
+
+def _compare(
+    setup: Setup, out: Path, require: Sequence[str], baseline: Path | None, tolerance: float | None, *, as_json: bool
+) -> None:
+    """Compare, write and print the report, and hold it to what is required and to an earlier one."""
+    for expression in require:
+        gate.parse(expression)
+    # Read now: the new report may be about to take its place.
+    before = drifts.read(baseline) if baseline is not None else None
     with stages() as watch:
         report = compare(setup, watch=watch)
     page = write_report(report, out)
-    changed = drifts.drift(report, before, tolerance=tolerance) if baseline is not None else None
+    changed = drifts.drift(report, before, tolerance=tolerance) if before is not None else None
     if as_json:
         print_json(plain([asdict(row) for row in report.rows]))
     else:
@@ -99,7 +105,7 @@ def fidelity(
     if changed is not None:
         _print_drift(changed, as_json=as_json)
     note(f"Wrote {page}")
-    gate.require_all(report, require or ())
+    gate.require_all(report, require)
     if changed is not None:
         drifts.require(changed)
 

@@ -4,7 +4,9 @@ Nothing says where a bug could have fired and did not. So its *opportunities* ar
 when it fired in either world: press a button of that name on a page of that kind, open a page of that kind, call that
 tool. Its rate is that of firing per opportunity, in each world over that world's own episodes of the same policies,
 tasks and seeds. All policies share an episode's seed, and so its chance: intervals are Wilson's for the effective
-number of opportunities, by the design effect of seeds.
+number of opportunities, by the design effect of seeds, and fewer where few seeds tell that effect (Korn and Graubard
+1998). A world is held against as many rates as there are bugs, and of twenty right ones a 95% interval misses one:
+verdicts are by intervals that hold for all of its bugs together (Bonferroni), those that are shown are for each alone.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from envsim.fidelity.intervals import EMPTY, Estimate, design_effect, difference, rate, share, wilson
+from envsim.fidelity.intervals import EMPTY, Estimate, design_effect, difference, normal, rate, share, student, wilson
 from envsim.fidelity.one_step import StepScore
 from envsim.page.lines import parse_lines
 from envsim.trace import Step, Trace
 from envsim.types import Action
 
+LEVEL = 0.95
 Verdict = Literal["reproduced", "missed", "invented", "rate off", "too few"]
 
 
@@ -75,17 +78,22 @@ class _Counts:
                 out[seed] = (hits + fired[seed, name], total + done)
         return out
 
-    def could_fire(self, bug: str, operation: str, declared: float | None) -> bool:
+    def odds(self, bug: str) -> float | None:
+        """Its rate over the operations at which it fired; None where it never did."""
+        seen = self.at(bug, self.operations(bug)).values()
+        fired, done = (sum(pair[side] for pair in seen) for side in (0, 1))
+        return fired / done if done else None
+
+    def could_fire(self, bug: str, operation: str, declared: float | None, other: _Counts) -> bool:
         """Whether `bug` fired at an operation, or that was done too seldom to be 95% sure that it would have.
 
-        A bug that always fires does so on a condition: its rate where it fired says how often that is met.
+        A bug that always fires does so on a condition: its rate where it fired says how often that is met. Where it
+        never fired, the other world's says that: once in twenty there, and never in twenty here, is no difference.
         """
         own = self.operations(bug)
         if operation in own or declared is None:
             return operation in own
-        seen = self.at(bug, own).values()
-        fired, done = (sum(pair[side] for pair in seen) for side in (0, 1))
-        odds = min(declared, fired / done) if own else declared
+        odds = min([declared, *(rate for rate in (self.odds(bug) or other.odds(bug),) if rate is not None)])
         seeds = sum(name == operation for _, name in self.done)
         return (1.0 - odds) ** seeds > 0.05
 
@@ -105,7 +113,8 @@ def compare_bugs(
     declared = {bug: odds for trace in reference for bug, odds in trace.header.bugs.items()}
     real, sim = _count(reference), _count(candidate)
     bugs = sorted(real.fired.keys() | sim.fired.keys())
-    return tuple(_row(bug, declared.get(bug), real, sim, steps) for bug in bugs)
+    level = 1.0 - (1.0 - LEVEL) / max(1, len(bugs))
+    return tuple(_row(bug, declared.get(bug), real, sim, steps, level) for bug in bugs)
 
 
 def summary(rows: Sequence[BugRow]) -> dict[str, Estimate]:
@@ -122,38 +131,47 @@ def summary(rows: Sequence[BugRow]) -> dict[str, Estimate]:
     return found
 
 
-def _row(bug: str, declared: float | None, real: _Counts, sim: _Counts, steps: Sequence[StepScore]) -> BugRow:
+def _row(
+    bug: str, declared: float | None, real: _Counts, sim: _Counts, steps: Sequence[StepScore], level: float
+) -> BugRow:  # fmt: skip
     here, there = real.operations(bug), sim.operations(bug)
     # Operations of both, else the world that names them would seem to fire more often than it does.
-    first, second = _rates(real.at(bug, here | there), sim.at(bug, here | there))
-    fitting = {name for name in there if real.could_fire(bug, name, declared)}
-    found = {name for name in here if sim.could_fire(bug, name, declared)}
+    sides = real.at(bug, here | there), sim.at(bug, here | there)
+    first, second = _rates(*sides, LEVEL)
+    fitting = {name for name in there if real.could_fire(bug, name, declared, sim)}
+    found = {name for name in here if sim.could_fire(bug, name, declared, real)}
     precision, recall = _part(sim.at(bug, fitting), sim.at(bug, there)), _part(real.at(bug, found), real.at(bug, here))
     # Fired where there is no such bug, or mostly where it does not belong.
     invented = bool(there) and (declared is None or precision.value < 0.5)
     if declared == 1.0 and steps:
         precision, recall = _by_step(bug, steps)
-    verdict: Verdict = "invented" if invented else _verdict(first, second)
+    verdict: Verdict = "invented" if invented else _verdict(*_rates(*sides, level))
     return BugRow(bug, declared, first, second, precision, recall, verdict)
 
 
-def _rates(real: Clusters, sim: Clusters) -> tuple[Estimate, Estimate]:
-    """Both rates. Policies share the chance of a seed: their episodes count for less than as many apart."""
+def _rates(real: Clusters, sim: Clusters, level: float) -> tuple[Estimate, Estimate]:
+    """Both rates, with intervals of a level.
+
+    Policies share the chance of a seed: their episodes count for less than as many apart.
+    """
     columns = [tuple(zip(*side.values(), strict=True)) if side else ((), ()) for side in (real, sim)]
     fires = [sum(hits) > 0 for hits, _ in columns]
     # Where a bug never fired nothing says how its firings go together: there the other world's effect is taken.
     effects = [design_effect(*column) if any_fired or not any(fires) else 1.0
                for column, any_fired in zip(columns, fires, strict=True)]  # fmt: skip
     effect = max(effects)
-    first, second = (_effective(sum(hits), sum(done), effect) for hits, done in columns)
+    first, second = (_effective(sum(hits), sum(done), effect, len(done), level) for hits, done in columns)
     return first, second
 
 
-def _effective(hits: int, n: int, effect: float) -> Estimate:
+def _effective(hits: int, n: int, effect: float, seeds: int, level: float) -> Estimate:
     """A rate with Wilson's interval for the effective number of opportunities; `n` is the real number."""
     if not n:
         return EMPTY
-    found = wilson(hits / n, n / min(effect, n))
+    z = normal(level)
+    if effect > 1.0:
+        effect *= (student(level, max(1, seeds - 1)) / z) ** 2
+    found = wilson(hits / n, n / min(effect, n), z)
     return Estimate(found.value, found.low, found.high, n)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from envsim.errors import ContentError, load_optional
-from envsim.fidelity import figures, one_step
+from envsim.fidelity import figures
 from envsim.fidelity.again import AGAIN, again
 from envsim.fidelity.bugs import compare_bugs
 from envsim.fidelity.bugs import summary as bug_figures
@@ -124,6 +124,11 @@ class _Run:
     recordings: list[Trace] = field(default_factory=list)
 
     @property
+    def by_chance(self) -> frozenset[str]:
+        """Bugs of the recordings that no world can foresee."""
+        return by_chance(self.recordings)
+
+    @property
     def sandbox(self) -> str:
         """What the reference's recordings depend on: their names hold a digest of it."""
         return state_hash([trace.header.session for trace in self.recordings])
@@ -153,7 +158,7 @@ def compare(setup: Setup, *, watch: Watch = _unwatched) -> Report:
     base = _speed(run, REFERENCE)
     worlds = {kind: _world(run, kind, reference, steps.get(kind, ()), base) for kind in (*setup.worlds, AGAIN)}
     for name in BASELINES:
-        worlds[name] = Measured(figures=one_step.figures(steps[name], seed=setup.seed))
+        worlds[name] = Measured(figures=figures.of_steps(steps[name], run.by_chance, trusted=False, seed=setup.seed))
     rows = [Row(REFERENCE, 1.0, 1.0, 1.0, 1.0, base)]
     rows += [Row.of(name, measured.figures) for name, measured in worlds.items()]
     return Report(
@@ -185,11 +190,10 @@ def _world(run: _Run, kind: str, reference: Played, steps: Sequence[StepScore], 
     if kind == HYBRID:
         set_aside(setup.model / _FALLBACKS, setup.jobs(kind, setup.episodes), setup.held_out.parent / _FALLBACKS)
     found: dict[str, Estimate] = {
-        **(one_step.figures(steps, seed=setup.seed) if steps else {}),
+        **(figures.of_steps(steps, run.by_chance, trusted=kind == MODEL, seed=setup.seed) if steps else {}),
         **figures.of_free_running(free),
         **figures.of_decision(decision),
         **bug_figures(bugs),
-        **(figures.of_trust(trust) if trust is not None else {}),
         **({"sandbox_share": sandbox_share(traces, seed=setup.seed)} if kind == HYBRID else {}),
         "steps_per_s": figures.exact(pace),
         "speedup": figures.exact(pace / base),
@@ -268,10 +272,15 @@ def _command(setup: Setup) -> str:
     )
 
 
+def by_chance(recordings: Sequence[Trace]) -> frozenset[str]:
+    """Bugs that were on at a rate below 1."""
+    return frozenset(bug for trace in recordings for bug, odds in trace.header.bugs.items() if odds < 1)
+
+
 def _facts(setup: Setup, recordings: Sequence[Trace], jobs: Sequence[Job]) -> dict[str, str]:
     steps = sum(len(trace.steps) - 1 for trace in recordings)
     templates = sorted({trace.header.task.partition("@")[0] for trace in recordings})
-    rare = {bug for trace in recordings for bug, odds in trace.header.bugs.items() if odds < 1}
+    rare = by_chance(recordings)
     chance = sum(any(event.id in rare for event in step.events) for trace in recordings for step in trace.steps)
     return {
         "held-out sessions": f"{len(recordings)} ({steps} steps)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,11 @@ from envsim.fidelity import one_step
 from envsim.fidelity.decision import Decision
 from envsim.fidelity.free_running import FreeRunning
 from envsim.fidelity.intervals import Estimate
-from envsim.fidelity.reliability import COVERAGE, Reliability
+from envsim.fidelity.one_step import StepScore
+from envsim.fidelity.reliability import COVERAGE, Reliability, reliability
+
+CERTAIN = "_certain"
+"""Behind the name of a figure: of what chance did not part from the recording."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,11 @@ CATALOGUE: dict[str, Figure] = {
     "trust_auroc": Figure("AUROC of trust", undefined_at_best=True),
     "trust_accuracy_80": Figure(f"steps right among the {COVERAGE:.0%} most trusted"),
     "trust_calibration_error": Figure("calibration error of trust", "lower"),
+    "trust_auroc_certain": Figure("AUROC of trust, chance left out", undefined_at_best=True),
+    "trust_accuracy_80_certain": Figure(f"steps right among the {COVERAGE:.0%} most trusted, chance left out"),
+    "trust_calibration_error_certain": Figure("calibration error of trust, chance left out", "lower"),
+    "page_exact_certain": Figure("page exact match, chance left out"),
+    "changed_f1_certain": Figure("changed-element F1, chance left out"),
     "sandbox_share": Figure("steps left to the sandbox", "lower"),
     "steps_per_s": Figure("steps/s", drifts=False),
     "speedup": Figure("speed, in sandboxes", drifts=False),
@@ -83,13 +93,30 @@ def of_decision(result: Decision) -> dict[str, Estimate]:
     return {name: getattr(result, name) for name in names}
 
 
-def of_trust(result: Reliability) -> dict[str, Estimate]:
+def of_trust(result: Reliability, suffix: str = "") -> dict[str, Estimate]:
     """Its figures by name."""
     return {
-        "trust_auroc": result.auroc,
-        "trust_accuracy_80": result.accuracy,
-        "trust_calibration_error": result.calibration_error,
+        f"trust_auroc{suffix}": result.auroc,
+        f"trust_accuracy_80{suffix}": result.accuracy,
+        f"trust_calibration_error{suffix}": result.calibration_error,
     }
+
+
+def of_steps(
+    steps: Sequence[StepScore], by_chance: Collection[str], *, trusted: bool, seed: int
+) -> dict[str, Estimate]:
+    """Figures of one-step predictions, and of those that chance did not part from the recording (``..._certain``).
+
+    With `trusted`, what the predictor says of itself is measured, too.
+    """
+    sure = one_step.certain(steps, by_chance)
+    more = one_step.figures(sure, seed=seed)
+    out = one_step.figures(steps, seed=seed)
+    out |= {f"{name}{CERTAIN}": more[name] for name in ("page_exact", "changed_f1")}
+    if trusted:
+        out |= of_trust(reliability(steps, seed=seed))
+        out |= of_trust(reliability(sure, chance=False, seed=seed), CERTAIN)
+    return out
 
 
 def exact(value: float, n: int = 1) -> Estimate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +35,14 @@ def rate(hits: int, n: int) -> Estimate:
     return wilson(hits / n, n) if n else EMPTY
 
 
-def wilson(p: float, n: float) -> Estimate:
-    """The Wilson score interval of a share `p` of `n` observations; an effective `n` may be no whole number."""
-    scale = 1 + _Z95**2 / n
-    centre = (p + _Z95**2 / (2 * n)) / scale
-    half = _Z95 * math.sqrt(p * (1 - p) / n + _Z95**2 / (4 * n**2)) / scale
+def wilson(p: float, n: float, z: float = _Z95) -> Estimate:
+    """The Wilson score interval of a share `p` of `n` observations; an effective `n` may be no whole number.
+
+    `z` is the normal quantile of another level.
+    """
+    scale = 1 + z**2 / n
+    centre = (p + z**2 / (2 * n)) / scale
+    half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / scale
     # At 0 and 1 the end of the interval is the value itself, but for rounding.
     return Estimate(p, min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half)), round(n))
 
@@ -115,6 +119,31 @@ def design_effect(hits: Sequence[float], counts: Sequence[float]) -> float:
         return total / k
     clustered = k / (k - 1) * float(((y - p * n) ** 2).sum()) / total**2
     return max(1.0, clustered / (p * (1 - p) / total))
+
+
+def normal(level: float) -> float:
+    """The quantile z with P(|Z| <= z) = `level`."""
+    return NormalDist().inv_cdf((1 + level) / 2)
+
+
+def student(level: float, freedom: int) -> float:
+    """The quantile t with P(|T| <= t) = `level`, of Student's t with so many degrees of freedom.
+
+    Exact for 1 and 2, else by the expansion of Abramowitz and Stegun 26.7.5, whose error is below 1% from 3 on for
+    levels up to 0.999.
+    """
+    if freedom == 1:
+        return math.tan(math.pi * level / 2)
+    if freedom == 2:
+        return level * math.sqrt(2 / (1 - level**2))
+    z, v = normal(level), freedom
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + math.fsum(term / v**power for power, term in enumerate(terms, 1))
 
 
 def difference(one: Estimate, two: Estimate) -> Estimate:

@@ -7,7 +7,7 @@ nothing ever happens gets those right. So every figure is also given by the size
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from envsim.fidelity.intervals import Estimate, share
@@ -35,7 +35,8 @@ class StepScore:
         changes: In the real state delta.
         answered: The predictor had an answer.
         parsed: The answer reads as a page in the element grammar, or as a tool result.
-        trust: The predictor's own P(right).
+        trust: The predictor's own P(right), if the bugs that fire by chance are those it says.
+        odds: Its P(they are).
         real: Ids of the bugs that fired.
         predicted: Ids of the bugs that the predictor says fired.
     """
@@ -50,6 +51,7 @@ class StepScore:
     answered: bool = True
     parsed: bool = True
     trust: float = 1.0
+    odds: float = 1.0
     real: tuple[str, ...] = ()
     predicted: tuple[str, ...] = ()
 
@@ -57,6 +59,11 @@ class StepScore:
     def right(self) -> bool:
         """Page and state both, which is what trust estimates."""
         return self.exact and self.delta
+
+
+def certain(scores: Iterable[StepScore], by_chance: Collection[str]) -> list[StepScore]:
+    """The steps at which of the bugs `by_chance`, which no world can foresee, the same fired as were predicted."""
+    return [score for score in scores if not ({*score.real} ^ {*score.predicted}) & {*by_chance}]
 
 
 MEASURES: dict[str, tuple[str, Callable[[StepScore], float | None]]] = {

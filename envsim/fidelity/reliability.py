@@ -4,6 +4,9 @@
 ``accuracy at coverage`` share of right steps among the most trusted, which a hybrid world would let the model answer.
 ``calibration error``    mean distance between trust and the share that was right, over bins of equal width weighted by
                          their steps (expected calibration error: Naeini, Cooper and Hauskrecht 2015).
+
+Whether a bug that fires one time in three fires at a step is what nobody foresees: the step is right with two thirds of
+what it is trusted with otherwise. `certain` is of the steps at which chance fell as was said, without that factor.
 """
 
 from __future__ import annotations
@@ -46,12 +49,15 @@ class Reliability:
     calibration_error: Estimate
 
 
-def reliability(scores: Sequence[StepScore], *, seed: int = 0) -> Reliability:
-    """The figures of one predictor's steps; intervals by bootstrap over sessions."""
+def reliability(scores: Sequence[StepScore], *, chance: bool = True, seed: int = 0) -> Reliability:
+    """The figures of one predictor's steps; intervals by bootstrap over sessions.
+
+    With `chance`, trust is times the odds that chance falls as was said (`StepScore.odds`).
+    """
     scores = [score for score in scores if score.answered]
     if not scores:
         return Reliability((), EMPTY, EMPTY, EMPTY)
-    trust = np.array([score.trust for score in scores])
+    trust = np.array([score.trust * (score.odds if chance else 1.0) for score in scores])
     right = np.array([score.right for score in scores], float)
     _, cluster = np.unique([score.session for score in scores], return_inverse=True)
     drawn = weights(int(cluster.max()) + 1, seed=seed)[:, cluster]

@@ -39,7 +39,8 @@ class Span:
 
     Attributes:
         text: As it would be typed.
-        kind: ``"quote"``, ``"amount"``, ``"date"``, ``"number"``, ``"code"`` or ``"name"``.
+        kind: ``"quote"``, ``"amount"``, ``"date"``, ``"number"``, ``"code"`` or ``"name"``; the last two with
+            ``" and number"`` where a figure stands at either end ("OR 97201", "3 Mill Lane").
         before: The two words before it, lower case; ``*`` for one that is part of another value.
         shown: How a page may write it.
     """
@@ -117,7 +118,10 @@ def _kind(text: str) -> str:
         return "date"
     if _FIGURE.fullmatch(text):
         return "number"
-    return "code" if text.isupper() and len(text) > 1 else "name"
+    kind = "code" if text.isupper() and len(text) > 1 else "name"
+    words = text.split(" ")
+    # Whoever types a part of a run of words must be able to tell it from the whole.
+    return f"{kind} and number" if len(words) > 1 and (words[0][0].isdigit() or words[-1][-1].isdigit()) else kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,22 +158,29 @@ def candidates(lines: Sequence[Line], goal: Sequence[Span], url: str = "") -> li
             amounts.setdefault(text, number)
     out.append(Candidate(Action.call("go_back")))
     out += [Candidate(Action.call("goto", url=url))] if url else []
-    out += _alike(url, goal)
+    out += _alike([url, *(line.url for line in lines if line.url)], goal)
     out.append(Candidate(Action.answer()))
     for text, number in list(amounts.items())[:_MOST_AMOUNTS]:
         out.append(Candidate(Action.answer(f"${text}"), number, text))
     return out
 
 
-def _alike(url: str, goal: Sequence[Span]) -> list[Candidate]:
-    """The page of another value of the goal, where the address of this one is that of a value."""
-    path, _, last = url.partition("?")[0].rpartition("/")
-    if "-" not in last or all(_slug(span.text) != last for span in goal):
-        return []
+def _alike(urls: Sequence[str], goal: Sequence[Span]) -> list[Candidate]:
+    """The page of another value of the goal, where an address at hand is that of a value.
+
+    Args:
+        urls: Of this page, and of its links.
+        goal: The values.
+    """
+    slugs = {_slug(span.text): span for span in reversed(goal) if "-" in _slug(span.text)}
+    at_hand = [url.partition("?")[0].rpartition("/")[::2] for url in urls]
+    there = {last for _, last in at_hand}
+    folders = dict.fromkeys(path for path, last in at_hand if last in slugs)
     return [
-        Candidate(Action.call("goto", url=f"{path}/{_slug(span.text)}"), -1, span.text, span)
-        for span in goal
-        if span.kind in ("name", "quote") and "-" in _slug(span.text) and _slug(span.text) != last
+        Candidate(Action.call("goto", url=f"{path}/{slug}"), -1, span.text, span)
+        for path in folders
+        for slug, span in reversed(slugs.items())
+        if span.kind in ("name", "quote", "name and number") and slug not in there
     ]
 
 

@@ -19,7 +19,7 @@ from envsim.rng import Rng
 from envsim.task import Task
 from envsim.types import Action, Observation
 
-VERSION = 2
+VERSION = 3
 Weights = NDArray[np.float32]
 
 

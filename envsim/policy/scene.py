@@ -18,6 +18,8 @@ from envsim.policy.layout import Layout, read_layout
 
 _WORD = re.compile(r"[a-zà-ÿ]+|\d+")
 _DIGITS = re.compile(r"\d+")
+_SIGNS = {"%": "percent", "$": "dollars"}
+"""How signs are read out."""
 _MOST_WORDS = 14
 _MOST_SHOWN = 8
 _MOST_FIELDS = 8
@@ -287,7 +289,7 @@ def _parts(url: str) -> list[str]:
 
 @lru_cache(maxsize=8192)
 def _words(text: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(text.lower()))
+    return frozenset(_WORD.findall(text.lower())) | {word for sign, word in _SIGNS.items() if sign in text}
 
 
 def _share(text: str, goal: str) -> float:

@@ -33,19 +33,21 @@ Decision = tuple[Choice, int]
 
 
 def decisions(trace: Trace) -> list[Decision]:
-    """The decisions of a recorded session, those left out whose action is no candidate (a typed word of one's own).
+    """The decisions of a recorded session, without slips and what is no candidate (a typed word of one's own).
 
-    Who went to an address that a link of the page leads to is taken to have followed it.
+    Who went to an address that a link of the page leads to is taken to have followed it. Who then went straight back to
+    where they had been is taken to have slipped.
     """
     out: list[Decision] = []
     reader: Reader | None = None
-    for before, step in zip(trace.steps, trace.steps[1:], strict=False):
+    for before, step, after in zip(trace.steps, trace.steps[1:], [*trace.steps[2:], None], strict=False):
         if reader is None:
             reader = Reader(before.observation.goal or trace.header.goal)
         choice = reader.choice(before.observation)
         number = _found(step.action, choice, before.observation.page) if step.action is not None else None
         if number is not None:
-            out.append((choice, number))
+            if after is None or after.action != Action.call("goto", url=before.observation.url):
+                out.append((choice, number))
             reader.took(number)
     return out
 

@@ -12,6 +12,8 @@ import io
 import json
 import os
 import re
+import socket
+import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -57,6 +59,7 @@ def connect() -> Any:
     except ImportError:
         raise missing_extra("docker", "docker") from None
     try:
+        _knock(docker.utils.parse_host(os.environ.get("DOCKER_HOST"), sys.platform == "win32"))
         client = docker.from_env(version="auto", timeout=120)
         client.ping()
     except Exception as error:
@@ -73,6 +76,18 @@ def connect() -> Any:
         at, command = (f" at {host}", "docker info") if host else ("", "sudo service docker start")
         raise PrerequisiteError(f"No Docker engine answers{at}.", command=command) from None
     return client
+
+
+def _knock(host: str) -> None:
+    """Raise `OSError` where nobody listens. The docker package would, too, and leave its socket open.
+
+    Args:
+        host: As ``docker.utils.parse_host`` gives it.
+    """
+    scheme, _, path = host.partition("://")
+    if scheme == "http+unix":
+        with socket.socket(socket.AF_UNIX) as ours:
+            ours.connect(path)
 
 
 @contextlib.contextmanager

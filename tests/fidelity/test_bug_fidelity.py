@@ -93,6 +93,32 @@ def test_one_that_always_fires_does_so_on_a_condition():
         assert row.verdict == verdict
 
 
+def test_one_that_never_fired_here_may_have_had_no_cause_to():
+    # "modal" is declared to fire always, on a condition that the reference never met.
+    for fired, verdict in ((1, "too few"), (10, "invented")):
+        (row,) = compare_bugs(pays(0, 20, "modal"), pays(fired, 20, "modal"))
+        assert row.verdict == verdict
+
+
+def test_few_seeds_tell_little_about_the_chance_that_they_share():
+    def world(fired: int, seeds: int) -> list[Trace]:
+        return [session((PAY, "down" if seed < fired else ""), seed=seed) for seed in range(seeds) for _ in range(8)]
+
+    for seeds, verdict in ((3, "reproduced"), (30, "rate off")):
+        (row,) = compare_bugs(world(seeds // 3, seeds), world(seeds, seeds))
+        assert row.verdict == verdict
+
+
+def test_one_of_many_bugs_may_be_off_by_chance():
+    # Of one bug alone 12 of 60 and 25 of 60 are two rates; of the nearest of twelve bugs they may be one.
+    others = [f"other-{n}" for n in range(11)]
+    real, sim = pays(12, 60), pays(25, 60)
+    (alone,) = compare_bugs(real, sim)
+    more = [trace for bug in others for trace in pays(5, 10, bug, LOOK)]
+    row = next(row for row in compare_bugs([*real, *more], [*sim, *more]) if row.bug == "down")
+    assert (alone.verdict, row.verdict) == ("rate off", "reproduced")
+
+
 def test_chance_that_policies_share_counts_once():
     # Ten seeds, of each eight policies' episodes: fired in two seeds here and in five there.
     def world(fired: int) -> list[Trace]:

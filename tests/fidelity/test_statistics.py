@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envsim.fidelity.decision import ALL, compare_outcomes, powered
-from envsim.fidelity.intervals import design_effect, difference, percentiles, rate, share, weights, wilson
+from envsim.fidelity.figures import of_steps
+from envsim.fidelity.intervals import (
+    design_effect,
+    difference,
+    normal,
+    percentiles,
+    rate,
+    share,
+    student,
+    weights,
+    wilson,
+)
 from envsim.fidelity.one_step import StepScore, figures
 from envsim.fidelity.ppi import prediction_powered
 from envsim.fidelity.ranks import compare_ranks, mmrv, spearman
@@ -78,6 +89,15 @@ def test_the_design_effect_is_how_many_observations_count_as_one():
 
 
 # -- survival --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "freedom", "value"),
+    [(0.95, 1, 12.706), (0.95, 2, 4.303), (0.95, 3, 3.182), (0.95, 19, 2.093), (0.99, 4, 4.604), (0.995, 10, 3.581)],
+)
+def test_student_s_quantiles_are_those_of_the_tables(level, freedom, value):
+    assert student(level, freedom) == pytest.approx(value, rel=0.01)
+    assert student(level, 10**6) == pytest.approx(normal(level), rel=1e-4)
 
 
 def test_the_survival_curve_is_kaplan_and_meiers():
@@ -281,6 +301,23 @@ def test_auroc_is_the_chance_that_right_is_above_wrong(pairs):
         assert found == pytest.approx(sum(wins) / len(wins))
     else:
         assert math.isnan(found)
+
+
+def test_what_nobody_can_foresee_lowers_trust_or_is_left_out():
+    # Nine steps of ten are right; at ten more a bug of rate 0.4 may fire, which is foretold not to, and does at four.
+    sure = [StepScore("a", i, i > 0, 1.0, True, True, 0, trust=0.9) for i in range(10)]
+    open_ = [
+        StepScore("a", i, i > 3, 1.0, True, True, 0, trust=0.99, odds=0.6, real=("slow",) if i <= 3 else ())
+        for i in range(10)
+    ]
+    found = of_steps([*sure, *open_], {"slow"}, trusted=True, seed=0)
+    assert found["page_exact"].value == pytest.approx(15 / 20)
+    assert found["page_exact_certain"].value == pytest.approx(15 / 16)
+    # Pairs (right, wrong): right ones are 9 at 0.9 and 6 at 0.594, wrong ones 1 and 4.
+    assert found["trust_auroc"].value == pytest.approx((9 * (0.5 + 4) + 6 * (0 + 4 * 0.5)) / 75)
+    assert found["trust_auroc_certain"].value == pytest.approx((9 * 0.5 + 6 * 1) / 15)
+    assert found["trust_calibration_error_certain"].value == pytest.approx(0.06 / 16)
+    assert "trust_auroc" not in of_steps(sure, (), trusted=False, seed=0)
 
 
 def test_accuracy_at_coverage_takes_the_most_trusted():

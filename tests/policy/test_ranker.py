@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,6 +47,11 @@ def test_values_of_a_goal() -> None:
     assert "Please" not in found
     assert [span.text for span in spans("Title: 'Not bad', for $1,250.50")] == ["Not bad", "1250.50"]
     assert [span.text for span in spans("until June 5, 2026, $15.00 off")] == ["2026-06-05", "15.00", "15"]
+    # A run of words and its parts begin at one place, so only their kinds tell which of them a field takes.
+    found = {span.text: (span.kind, span.before) for span in spans("it should be in OR 97201 from now on")}
+    assert found["OR 97201"] == ("code and number", "be in")
+    assert found["OR"] == ("code", "be in")
+    assert found["97201"] == ("number", "be in")
 
 
 @settings(max_examples=40)
@@ -156,6 +162,42 @@ def test_from_the_page_of_one_value_leads_a_way_to_that_of_another() -> None:
     assert "/p/oak-lamp" in made
     assert "/p/copper-kettle" not in made
     assert all(option.span is None for option in candidates([], goal, "/p/iron-pan"))
+
+
+def test_from_a_page_that_links_to_one_value_leads_a_way_to_one_it_does_not_show() -> None:
+    goal = spans("Add these three: Copper Kettle, Oak Lamp, Iron Pan.")
+    made = {option.action.arguments.get("url") for option in candidates(LINES, goal, "/wishlist")}
+    assert "/p/oak-lamp" in made
+    assert not made & {"/p/copper-kettle", "/p/iron-pan"}, "a link leads there"
+    assert "/p/oak-lamp" not in {o.action.arguments.get("url") for o in candidates(LINES[2:3], goal, "/wishlist")}
+
+
+def test_who_went_straight_back_had_slipped() -> None:
+    shelf = _shelf("Copper Kettle", "Iron Pan", goal="Open the Copper Kettle.")
+    right, wrong = (Action.call("click", bid=line.ref) for line in _lines(shelf))
+    there = Observation(url="/p/x", goal=shelf.goal)
+
+    def taught(*steps: tuple[Action, Observation]) -> list[Action]:
+        done = [Step(index=n, action=action, observation=then) for n, (action, then) in enumerate(steps, 1)]
+        header = Header(session="s", app="x", source="rollout", interface="browser")
+        trace = Trace(header, (Step(index=0, observation=shelf), *done), None)
+        return [choice.options[number].action for choice, number in decisions(trace)]
+
+    back = Action.call("goto", url=shelf.url)
+    assert taught((wrong, there), (back, shelf), (right, there)) == [right]
+    assert taught((wrong, there), (right, there)) == [wrong], "only who went back thought better of it"
+    reload = Action.call("goto", url=there.url)
+    assert taught((right, there), (reload, there)) == [right, reload], "who loads a page again had meant to come there"
+
+
+def test_signs_of_a_goal_are_read_out() -> None:
+    box = Line("combobox", "Kind", value="None", states={"options": "None | Percent off | Dollars off"})
+    page = format_lines(assign_refs([box]))
+    for goal, named in (("Take 12% off.", "Percent off"), ("Take $5.00 off.", "Dollars off")):
+        choice = Reader(goal).choice(Observation(url="/", page=page, goal=goal))
+        best = zlib.crc32(b"select_option combobox Kind option best True True")
+        marked = {choice.options[owner].value for owner in choice.owner[choice.own == best]}
+        assert marked == {named}
 
 
 def test_who_typed_the_address_of_a_link_followed_it() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -86,6 +89,24 @@ def failing(error: Exception) -> Callable[..., Any]:
         raise error
 
     return fail
+
+
+@pytest.mark.parametrize("left_behind", [False, True])
+def test_asking_an_engine_that_is_not_there_leaves_no_socket_open(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch, left_behind: bool
+) -> None:
+    place = short_tmp / "engine.sock"
+    if left_behind:
+        with socket.socket(socket.AF_UNIX) as gone:
+            gone.bind(str(place))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{place}")
+    gc.collect()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(PrerequisiteError, match=f"No Docker engine answers at unix://{place}"):
+            image.connect()
+        gc.collect()
+    assert not [str(warning.message) for warning in told if warning.category is ResourceWarning]
 
 
 @pytest.mark.docker

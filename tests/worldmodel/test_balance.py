@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -86,3 +88,31 @@ def test_weights_of_one_change_nothing_and_others_weigh_the_first_token_alone() 
         ]
     assert float(ones) == pytest.approx(float(plain), rel=1e-5)
     assert float(plain - none) == pytest.approx(float(sum(firsts)) / int(answer.sum()), rel=1e-4)
+
+
+def test_an_outcome_that_code_settles_is_given_and_not_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = [replace(COIN[0], settled=True)] * 3 + [COIN[-1]] * 3
+    network = Transformer(Config(32, width=16, layers=1, heads=1))
+    seen: list[tuple[int, float]] = []
+
+    def update(network: Any, optimizer: Any, rows: tuple[torch.Tensor, torch.Tensor], lr: float, outcome: Any) -> float:
+        seen.extend(zip(rows[0][:, 3].tolist(), outcome.tolist(), strict=True))
+        return 0.0
+
+    monkeypatch.setattr(optimise, "update", update)
+    optimise.optimise(network, examples, Pace(epochs=1), tmp_path, "settled")
+    assert sorted({token for token, _ in seen}) == [OK, BUG]
+    assert all((weight == 0.0) == (token == OK) for token, weight in seen)
+
+
+def test_an_outcome_that_code_settles_is_not_measured() -> None:
+    torch.manual_seed(1)
+    network = Transformer(Config(32, width=16, layers=1, heads=1))
+    example = COIN[-1]
+    whole, settled = (optimise.measure(network, [e]) for e in (example, replace(example, settled=True)))
+    count = len(example.answer)
+    with torch.inference_mode():
+        hidden = network.hidden(torch.tensor([example.context]), torch.arange(3)[None])[:, -1]
+        first = -float(network.logits(hidden)[0].log_softmax(-1)[BUG])
+    assert whole.held_out * count - settled.held_out * (count - 1) == pytest.approx(first, rel=1e-4)
+    assert (whole.outcomes_right, settled.outcomes_right) == (0.0, 1.0)

@@ -29,6 +29,7 @@ from worldmodel.decode import decode
 from worldmodel.document import to_transition
 from worldmodel.examples import Context, Draft, choose_draft, read_answer, write_context
 from worldmodel.render import Slots, Vocabulary
+from worldmodel.stepper import Stepper
 from worldmodel.train import Args, learn_vocabulary
 from worldmodel.update import mix_networks
 
@@ -123,6 +124,10 @@ def test_any_decoder_writes_documents_alone_or_in_a_batch(
         parse_lines(to_transition(lines, "browser").observation.page)
     alone = [decode(network, vocabulary, [context], [key])[0] for context, key in zip(contexts, keys, strict=True)]
     assert [answer.tokens for answer in alone] == [answer.tokens for answer in answers]
+    network.stepper = Stepper(network, lambda run: run)
+    in_buckets = decode(network, vocabulary, contexts, keys)
+    assert network.stepper.graphs
+    assert [answer.tokens for answer in in_buckets] == [answer.tokens for answer in answers]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from envsim.rng import Rng
 from worldmodel.document import delta_lines
+from worldmodel.predict import said_odds
 from worldmodel.requests import Request
 from worldmodel.rules.bugs import Bugs
-from worldmodel.rules.programs import Programs
+from worldmodel.rules.programs import Outcome, Programs
 from worldmodel.rules.relations import Relations
 from worldmodel.rules.rounding import rounded_apart
 from worldmodel.rules.scope import Scope
-from worldmodel.rules.twists import Family, Twist, kind_of
+from worldmodel.rules.twists import Family, Twist, families, kind_of
 from worldmodel.session import Sample, Situation
 
 CUT, ROUNDED, OTHER = "bug:cut", "bug:rounded", "bug:other"
@@ -85,6 +86,26 @@ def test_a_bug_of_one_operation_stays_with_it() -> None:
 @pytest.mark.parametrize(("place", "kind"), [("/", "/"), ("/c/red?page=2", "/c/*"), ("/a/b/c", "/a/*/*"), ("", "/")])
 def test_kinds_of_pages(place: str, kind: str) -> None:
     assert kind_of(place) == kind
+
+
+def test_two_bugs_exclude_one_another_only_if_that_is_no_accident() -> None:
+    # Met at the same operation 40 times each and never together: of 600 requests that is chance, of 200 it is not.
+    for of, groups in ((600, 2), (200, 1)):
+        found = [("buy", frozenset({CUT} if at < 40 else {OTHER} if at < 80 else ())) for at in range(of)]
+        assert len(families(found)) == groups
+
+
+def test_the_odds_are_those_of_what_chance_does_not_of_what_follows() -> None:
+    slow = Outcome("/p", None, 1.0, 0.3, ("bug:slow",))
+    outcomes = (
+        Outcome("/p", None, 1.0, 0.5),
+        slow,
+        Outcome("/q", None, 1.0, 0.1),
+        Outcome("/p", None, 1.0, 0.1, ("bug:sure",)),
+    )
+    assert said_odds(outcomes, {"slow": 0.3, "sure": 1.0}) == pytest.approx(0.7)
+    assert said_odds(outcomes, {}) == pytest.approx(1.0)
+    assert said_odds((), {"slow": 0.3}) == 1.0
 
 
 # -- together ------------------------------------------------------------------------------------------

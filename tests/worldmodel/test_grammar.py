@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,40 @@ def test_any_text_can_be_written(
         assert read_answer(vocabulary, context, tokens)[1] == tuple(target)
 
 
+def _runs(tokens: list[int], vocabulary: Vocabulary) -> list[int]:
+    """Places of line marks that words follow."""
+    marks = range(vocabulary.line0, vocabulary.text0)
+    return [at for at, token in enumerate(tokens[:-2]) if token in marks and tokens[at + 1] not in (*marks, render.OUT)]
+
+
+@given(
+    st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8),
+    st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8),
+    st.booleans(),
+)
+def test_every_place_that_an_edit_names_is_marked_in_the_context(
+    learned: tuple[Vocabulary, Memory, list[Sample]], draft: list[str], target: list[str], shown_before: bool
+) -> None:
+    """Also of lines that were on screen before: they may have to go, or have something put beside them."""
+    vocabulary, _, found = learned
+    lines, wanted = tuple(f'text "Line {name}"' for name in draft), tuple(f'text "Line {name}"' for name in target)
+    past = (("get /", lines),) if shown_before else ()
+    situation = replace(found[0].situation, past=past, current=lines if shown_before else ())
+    edits = patch(lines, wanted)
+    # What goes, or stands beside what is put in; the others are what always survives.
+    touched = {n for i, j, _ in edits for n in (range(i, j) if j > i else range(max(i - 1, 0), i + 1))}
+    stable = frozenset(line for n, line in enumerate(lines) if n not in touched)
+    context = write_context(vocabulary, situation, Draft(lines, "near"), stable)
+    for i, j, _ in edits:
+        assert {vocabulary.line0 + i, vocabulary.line0 + j} <= set(context.tokens)
+    for line in set(lines) - stable:
+        written = [vocabulary.line0 + lines.index(line), *vocabulary.line(line, context.slots, False)]
+        at = context.tokens.index(written[0])
+        assert context.tokens[at : at + len(written)] == written
+    draft_tokens = context.tokens[context.tokens.index(render.DRAFT) :]
+    assert len(_runs(draft_tokens, vocabulary)) == len(set(lines) - stable), "what survives is not spelt out"
+
+
 def test_entities_become_slots_and_wording_does_not(learned: tuple[Vocabulary, Memory, list[Sample]]) -> None:
     vocabulary, _, _ = learned
     slots = Slots()
@@ -115,6 +150,19 @@ def test_an_unfinished_answer_leaves_the_draft(learned: tuple[Vocabulary, Memory
     context = write_context(vocabulary, found[0].situation, Draft(("a", "b"), "near"), frozenset())
     tokens = [vocabulary.outcome0, render.EDIT, vocabulary.line0, vocabulary.line0 + 2]
     assert read_answer(vocabulary, context, tokens)[1] == ("a", "b")
+
+
+def test_an_edit_is_judged_by_how_sure_the_need_of_it_is(learned: tuple[Vocabulary, Memory, list[Sample]]) -> None:
+    """Not by its words: a draft that is wrong here is wrong also where what should stand there is open."""
+    vocabulary, _, found = learned
+    context = write_context(vocabulary, found[0].situation, Draft(("a", "b", "c"), "near"), frozenset())
+    line = vocabulary.line0
+    tokens = [vocabulary.outcome0, render.EDIT, line, line + 1, line + 1, render.EDIT, line + 2, line + 3, render.END]
+    needed = [0.0, -0.01, -2.0, -2.0, -2.0, -0.5, 0.0, 0.0, 0.0]
+    accept = dict.fromkeys(render.KINDS, -0.1)
+    assert read_answer(vocabulary, context, tokens, needed, accept)[1] == ("b", "b", "c")
+    assert read_answer(vocabulary, context, tokens, [0.0] * 9, accept)[1] == ("b", "b")
+    assert read_answer(vocabulary, context, tokens, needed, dict.fromkeys(render.KINDS, 1.0))[1] == ("a", "b", "c")
 
 
 def test_the_network_cannot_contradict_what_the_rules_have_drawn(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from envsim.types import Observation, Transition
+from worldmodel.evaluate import WORST, worst_of
 from worldmodel.metrics import Metrics, leaves, outcome_class, score
+from worldmodel.predict import Scored
 
 BEFORE = ("main", '  text "a"', '  text "b"')
 
@@ -86,3 +88,13 @@ def test_summary_splits_by_state_change() -> None:
     assert summary["exact_unchanged"] == 0.0
     assert summary["delta"] == 1.0
     assert summary["changed_steps"] == 1
+
+
+def test_a_mistake_is_shown_once_whoever_met_it() -> None:
+    real = page("a", "Total $5.00")
+    seen = [("s1", page("a", "Total $6.00")), ("s2", page("a", "Total $6.00")), ("s3", page("b", "Total $5.00"))]
+    steps = [Scored(name, 1, "look()", real, guess, score("browser", BEFORE, real, guess)) for name, guess in seen]
+    elsewhere = Scored("s4", 1, "look()", page("z", "Total $5.00"), page("z", "Total $6.00"), steps[0].score)
+    assert [example[0] for example in worst_of([*steps, elsewhere])] == ["s1", "s3"]
+    many = [Scored("s", n, "look()", page(str(n)), page("x"), steps[0].score) for n in range(2 * WORST)]
+    assert [example[1] for example in worst_of(many)] == list(range(WORST))

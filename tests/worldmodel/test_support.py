@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
+from worldmodel.calibrate import crossed
 from worldmodel.decode import Answer
 from worldmodel.examples import Draft
+from worldmodel.pages.pages import Pages
 from worldmodel.render import Lexicon
 from worldmodel.requests import Request
 from worldmodel.retrieval import Memory
+from worldmodel.rules.known import Known
+from worldmodel.rules.relations import Relations
 from worldmodel.session import Sample, Situation
 from worldmodel.support import FEATURES, Support, kinds_of, origins, track_record
 
@@ -110,3 +115,55 @@ def test_another_draft_that_says_otherwise_is_a_doubt(support: Support) -> None:
     )  # fmt: skip
     assert (alone["alone"], agreed["alone"]) == (1.0, 0.0)
     assert not_agreed["rival"] > agreed["rival"] == 0.0
+
+
+# -- training tasks as if they were new ------------------------------------------------------------------
+
+
+def test_a_task_does_not_speak_for_itself() -> None:
+    situation = Situation("browser", Request(('click "Zoe" on "/people"',)))
+    zoe = Sample("g3", "g3", 1, situation, page(3, 103))
+    support, own = Support(Memory([*SEEN, zoe], LEXICON), {}), draft(3, 103)
+    known, hidden = (
+        dict(zip(FEATURES, support.features(situation, own, Answer(), own.lines, group), strict=True))
+        for group in (None, "g3")
+    )
+    assert (known["same_request"] > 0, known["equal_answers"], known["new_entities"]) == (True, 1.0, 0.0)
+    assert (hidden["same_request"], hidden["equal_answers"]) == (0.0, 0.0)
+    assert hidden["new_entities"] > 0.0
+    also = Support(Memory([*SEEN, zoe, replace(zoe, group="h3")], LEXICON), {})
+    others = also.features(situation, own, Answer(), own.lines, "g3")
+    assert dict(zip(FEATURES, others, strict=True))["equal_answers"] == 1.0
+
+
+def test_a_record_less_what_a_task_told() -> None:
+    support = Support(Memory(SEEN, LEXICON), {"a": [3, 4], "b": [1, 1]})
+    assert support.less({"a": [1, 2], "b": [1, 1], "c": [0, 1]}).record == {"a": (2, 2), "b": (0, 0), "c": (0, 0)}
+    assert support.record == {"a": [3, 4], "b": [1, 1]}
+
+
+def with_secrets(found: list[Sample]) -> Support:
+    memory = Memory(found, LEXICON)
+    memory.pages = Pages(Relations.learn({}), Known.learn({}, ()))
+    memory.pages.tried["people"] = list(range(len(found)))
+    return Support(memory, track_record([(draft(0, 100), found[0])], memory))
+
+
+def test_training_tasks_are_answered_as_if_they_had_never_been_recorded() -> None:
+    # Every task was told another balance: what another was told is wrong, and only its own records know better.
+    secrets = [*SEEN, *(sample(n, 500 + n, f"h{n}") for n in range(6))]
+    found = crossed(with_secrets(secrets), secrets, {})
+    assert found.right == [False] * 12
+    assert sorted(found.sessions) == sorted(one.session for one in secrets)
+    equal = FEATURES.index("equal_answers")
+    assert {row[equal] for row in found.rows} == {1.0}, "it says what the other task was told"
+    known = crossed(with_secrets(TWICE), TWICE, {})
+    assert known.right == [True] * 12
+    assert crossed(with_secrets(TWICE), (), {}).rows == []
+
+
+def test_what_chance_parts_is_left_out_of_training_tasks_too() -> None:
+    slow = [replace(one, target=('@event "bug:slow"', *one.target)) for one in SEEN[:2]]
+    found = [*slow, *TWICE[2:]]
+    assert len(crossed(with_secrets(found), found, {"slow": 0.3}).rows) == 10
+    assert len(crossed(with_secrets(found), found, {"slow": 1.0}).rows) == 12

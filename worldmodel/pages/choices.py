@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,6 +15,10 @@ DEPTH = 4
 LEAST = 2
 LEAST_GAIN = 1.5
 NEAR = 0.99
+FIRSTS = 12
+"""First questions that are tried."""
+PLAIN = 4
+"""Leaves and exceptions below which no plainer tree is looked for."""
 MAX_VALUES = 14
 MAX_BRANCHES = 60
 MOST_IS = 20
@@ -25,6 +29,8 @@ _KIND = re.compile(r"[a-z][a-z_ -]*|[A-Z][a-z]*")
 _MAX_LIMITS = 12
 _MAX_PAIRS = 60
 _MAX_FIGURES = 10
+_MAX_TOTALS = 12
+_OF_SUM = re.compile(r"sum \S+ \S+ (\S+)(?: : (.+))?")
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,8 @@ class Choice:
 
 
 Seen = tuple[Names, int]
-Answers = tuple[bool, ...]
+Rows = int
+"""Numbers of examples, as the bits of one."""
 Offer = Callable[[Test, Sequence[bool]], None]
 
 
@@ -83,48 +90,123 @@ def grow(seen: Sequence[Seen], depth: int = DEPTH) -> tuple[Choice, list[int]]:
     The latter by two-fold cross-validation: what a tree learned by heart must not count as understood.
     """
     ways = [way for _, way in seen]
-    every = list(range(len(ways)))
-    if len(set(ways)) <= 1:
-        return _grow(ways, [], every, depth), ways
-    tests = _tests(seen)
-    told, turn = list(ways), Counter[int]()
-    folds: tuple[list[int], list[int]] = ([], [])
+    masks: dict[int, Rows] = {}
+    turn = Counter[int]()
+    folds = [0, 0]
     for row, way in enumerate(ways):
-        folds[turn[way] % 2].append(row)
+        masks[way] = masks.get(way, 0) | 1 << row
+        folds[turn[way] % 2] |= 1 << row
         turn[way] += 1
+    every = (1 << len(ways)) - 1
+    if len(masks) <= 1:
+        return _leaf(masks, every), ways
+    if (switch := _switch(seen)) is not None:
+        return switch, ways
+    tests = _tests(seen)
+    told = list(ways)
     for part in (0, 1):
-        tree = _grow(ways, tests, folds[1 - part], depth)
-        for row in folds[part]:
-            told[row] = tree.decide(seen[row][0])[0]
+        tree = _tree(masks, tests, folds[1 - part], depth)
+        for row in range(len(ways)):
+            if folds[part] >> row & 1:
+                told[row] = tree.decide(seen[row][0])[0]
     most = Counter(ways).most_common(1)[0]
     if sum(a == b for a, b in zip(told, ways, strict=True)) < most[1]:
-        return _grow(ways, [], every, depth), [most[0]] * len(ways)
-    return _grow(ways, tests, every, depth), told
+        return _leaf(masks, every), [most[0]] * len(ways)
+    return _tree(masks, tests, every, depth), told
 
 
-def _grow(ways: Sequence[int], tests: Sequence[tuple[Test, Answers]], rows: Sequence[int], depth: int) -> Choice:
-    counts = Counter(ways[row] for row in rows)
-    leaf = Choice(tuple(sorted(counts.items())))
-    if depth == 0 or len(counts) <= 1:
+def _switch(seen: Sequence[Seen]) -> Choice | None:
+    """One of several ways for every value of what was asked, if it alone tells all: each was seen more than once."""
+    kinds = len({way for _, way in seen})
+    names = dict.fromkeys(name for one, _ in seen for name, _ in one.items() if name.startswith(("query.", "url.")))
+    for name in names if kinds > LEAST else ():
+        groups: dict[str | None, Counter[int]] = defaultdict(Counter)
+        for one, way in seen:
+            value = one.value(name)
+            groups[value if isinstance(value, str) and value else None][way] += 1
+        if len(groups) > 2 * kinds or any(len(ways) > 1 or ways.total() < LEAST for ways in groups.values()):
+            continue
+        leaf = Choice(tuple(sorted(groups.pop(None, sum(groups.values(), Counter())).items())))
+        for value, ways in sorted(groups.items(), key=lambda group: str(group[0]), reverse=True):
+            leaf = Choice((), Test(name, "is", value), Choice(tuple(ways.items())), leaf)
         return leaf
-    impurity = _gini(counts) * len(rows)
-    gains: list[tuple[float, Test, Answers]] = []
+    return None
+
+
+def _tree(ways: Mapping[int, Rows], tests: Sequence[tuple[Test, Rows]], rows: Rows, depth: int) -> Choice:
+    """The tree that asks what tells most first, or one that asks something else first and is much plainer or surer.
+
+    A question that tells little alone may tell all with the next: an order that was sent *and* not sent back whole.
+    """
+    best = _grow(ways, tests, rows, depth)
+    cost = _cost(best)
+    if cost < PLAIN:
+        return best
+    gains = _gains(ways, tests, rows)
+    for _, test, answers in sorted(gains, key=lambda g: (-g[0], _far(g[1]), repr(g[1])))[:FIRSTS]:
+        tree = _split(ways, tests, rows, depth - 1, test, answers)
+        if _cost(tree) <= cost - LEAST:
+            best, cost = tree, _cost(tree)
+    return best
+
+
+def _cost(tree: Choice) -> int:
+    """Its leaves, and the examples that take another way than their leaf's."""
+    if tree.yes is not None and tree.no is not None:
+        return _cost(tree.yes) + _cost(tree.no)
+    return 1 + sum(n for _, n in tree.counts) - max((n for _, n in tree.counts), default=0)
+
+
+def _leaf(ways: Mapping[int, Rows], rows: Rows) -> Choice:
+    return Choice(tuple(sorted((way, n) for way, mask in ways.items() if (n := (mask & rows).bit_count()))))
+
+
+def _gains(ways: Mapping[int, Rows], tests: Sequence[tuple[Test, Rows]], rows: Rows) -> list[tuple[float, Test, Rows]]:
+    """What every question tells about these rows."""
+    here = [mask & rows for mask in ways.values()]
+    total = rows.bit_count()
+    counts = [mask.bit_count() for mask in here]
+    impurity = _gini(counts, total) * total
+    gains = []
     for test, answers in tests:
-        yes = Counter(ways[row] for row in rows if answers[row])
-        no = counts - yes
-        if min(yes.total(), no.total()) >= LEAST:
-            gains.append((impurity - _gini(yes) * yes.total() - _gini(no) * no.total(), test, answers))
+        many = (answers & rows).bit_count()
+        if LEAST <= many <= total - LEAST:
+            yes = [(mask & answers).bit_count() for mask in here]
+            no = [a - b for a, b in zip(counts, yes, strict=True)]
+            gain = impurity - _gini(yes, many) * many - _gini(no, total - many) * (total - many)
+            gains.append((gain, test, answers))
+    return gains
+
+
+def _grow(
+    ways: Mapping[int, Rows], tests: Sequence[tuple[Test, Rows]], rows: Rows, depth: int, asked: str = ""
+) -> Choice:
+    """The tree for these rows; to ask for another value of what was `asked` last makes it no deeper."""
+    leaf = _leaf(ways, rows)
+    if (depth == 0 and not asked) or len(leaf.counts) <= 1:
+        return leaf
+    if depth == 0:
+        tests = [(test, answers) for test, answers in tests if test.name == asked and test.how == "is"]
+    gains = _gains(ways, tests, rows)
     most = max((gain for gain, _, _ in gains), default=0.0)
     if most < LEAST_GAIN:
         return leaf
     _, test, answers = min((g for g in gains if g[0] >= NEAR * most), key=lambda g: (_far(g[1]), repr(g[1])))
-    yes_rows, no_rows = ([row for row in rows if answers[row]], [row for row in rows if not answers[row]])
-    return Choice((), test, _grow(ways, tests, yes_rows, depth - 1), _grow(ways, tests, no_rows, depth - 1))
+    again = test.how == "is" and test.name == asked
+    return _split(ways, tests, rows, max(0, depth - (not again)), test, answers)
 
 
-def _gini(counts: Counter[int]) -> float:
-    total = counts.total()
-    return 1.0 - sum((n / total) ** 2 for n in counts.values()) if total else 0.0
+def _split(
+    ways: Mapping[int, Rows], tests: Sequence[tuple[Test, Rows]], rows: Rows, depth: int, test: Test, answers: Rows
+) -> Choice:
+    """The tree that asks this, its branches of at most this depth."""
+    other = test.name if test.how == "is" else ""
+    yes, no = _grow(ways, tests, rows & answers, depth), _grow(ways, tests, rows & ~answers, depth, other)
+    return Choice((), test, yes, no)
+
+
+def _gini(counts: Sequence[int], total: int) -> float:
+    return 1.0 - sum((n / total) ** 2 for n in counts) if total else 0.0
 
 
 def _far(test: Test) -> float:
@@ -139,18 +221,19 @@ def _far(test: Test) -> float:
     )
 
 
-def _tests(seen: Sequence[Seen]) -> list[tuple[Test, Answers]]:
+def _tests(seen: Sequence[Seen]) -> list[tuple[Test, Rows]]:
     """Every question that divides the examples, the plainest of those that divide them alike."""
     flat = [dict(one.items()) for one, _ in seen]
     names = dict.fromkeys(name for one in flat for name in one)
     columns = {name: [one.get(name) for one in flat] for name in names}
     # What is the same everywhere tells nothing; most names of a page are about the account or the address.
     columns = {name: column for name, column in columns.items() if any(value != column[0] for value in column)}
-    out: dict[Answers, Test] = {}
+    out: dict[Rows, Test] = {}
+    every = (1 << len(seen)) - 1
 
     def offer(test: Test, answers: Sequence[bool]) -> None:
-        key = tuple(map(bool, answers))
-        if any(key) and not all(key) and (key not in out or _far(test) < _far(out[key])):
+        key = sum(1 << row for row, holds in enumerate(answers) if holds)
+        if 0 < key < every and (key not in out or _far(test) < _far(out[key])):
             out[key] = test
 
     for name, column in columns.items():
@@ -222,5 +305,12 @@ def _offer_pairs(columns: dict[str, list[JsonValue]], offer: Offer) -> None:
     for a in [name for name in plain if name.startswith(EACH)][:_MAX_FIGURES]:
         for b in plain[:_MAX_FIGURES]:
             if a != b:
+                pairs = zip(columns[a], columns[b], strict=True)
+                offer(Test(a, "above", b), [type(x) is int and type(y) is int and x > y for x, y in pairs])
+    # What was ordered against what was sent back: one figure, summed up over different rows of one owner.
+    totals = [(name, found.groups()) for name in plain if (found := _OF_SUM.fullmatch(name))][:_MAX_TOTALS]
+    for a, figure in totals:
+        for b, other in totals:
+            if a != b and figure == other:
                 pairs = zip(columns[a], columns[b], strict=True)
                 offer(Test(a, "above", b), [type(x) is int and type(y) is int and x > y for x, y in pairs])

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from envsim.types import JsonValue
-from worldmodel.pages.choices import Choice, grow
+from worldmodel.pages.choices import Choice, Test, grow
 from worldmodel.pages.lists import Instance, ListExample, ListRule
 from worldmodel.pages.names import Names, figures_of, label, printed, row_names, row_sums, totals
 from worldmodel.pages.nodes import Node
@@ -74,6 +74,17 @@ class Level:
 def below_of(part: Part, node: Node, shared: Mapping[str, Level], mask: Mask) -> Level | None:
     """The level below a single element."""
     return part.below or shared.get(symbol(node, mask) if part.shared == OWN else part.shared)
+
+
+def is_late(level: Level | None, shared: Mapping[str, Level], own: bool = True) -> bool:
+    """Whether anything in it needs figures of the whole page."""
+    for part in level.parts if level is not None else ():
+        if part.text is not None and part.text.late > 1:
+            return True
+        others = shared.values() if part.shared == OWN and own else (shared.get(part.shared),)
+        if any(is_late(one, shared, own and part.shared != OWN) for one in (part.below, part.item, *others)):
+            return True
+    return False
 
 
 @dataclass
@@ -157,6 +168,7 @@ def _learn_one(
     held = sum(way == (number in e.divided) for way, e in zip(told, examples, strict=True)) / len(examples)
     found = [(example, example.divided[number][0][0]) for example in examples if number in example.divided]
     text = _learn_late(number, found, mask, above)
+    there, held = _where_shown(number, examples, text, there, held)
     names = {symbol(node, mask) for _, node in found}
     if names and names <= shared:
         return Part(there, held, text, shared=names.pop() if len(names) == 1 else OWN, memory=place)
@@ -165,6 +177,18 @@ def _learn_one(
         nested = [Example(e.names, node.kids, e.about, kids_of(e.before.get(number)), e.figures) for e, node in found]
         below = learn_level(nested, mask, place, shared, depth + 1)
     return Part(there, held, text, below, memory=place)
+
+
+def _where_shown(
+    number: int, examples: Sequence[Example], text: TextRule, there: Choice, held: float
+) -> tuple[Choice, float]:
+    """What is nothing but a value is there where there is one, if that tells the examples apart as well as anything."""
+    if len(text.ways) == 1 and text.ways[0].wording == ("", "") and any(number not in e.divided for e in examples):
+        choice = Choice((), Test(text.ways[0].holes[0][0], "empty"), Choice(((0, 1),)), Choice(((1, 1),)))
+        right = sum(choice.decide(e.names)[0] == (number in e.divided) for e in examples) / len(examples)
+        if right >= held:
+            return choice, right
+    return there, held
 
 
 def _learn_late(number: int, found: Sequence[tuple[Example, Node]], mask: Mask, above: frozenset[int]) -> TextRule:

@@ -31,6 +31,8 @@ HOLDS = 0.95
 MAX_CASES = 12
 AS_KEPT = "#"
 """Ordered as the state has them: as they came, for what sessions added."""
+AFTER = "+"
+"""As remembered, for what sessions begin with, and after it what they added, as it came."""
 Instance = tuple[Node, ...]
 
 
@@ -76,7 +78,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Order:
-    """By an attribute, from below or from above; ``""``: as remembered; ``"#"``: as the state has them."""
+    """By an attribute, from below or from above; or ``""``, as remembered, `AS_KEPT` or `AFTER`."""
 
     by: str = ""
     down: bool = False
@@ -94,6 +96,7 @@ class ListRule:
         page: The name of the number of the page, from 1.
         ranks: Keys in the remembered order.
         others: Value of `switch` -> keys, where another order is remembered.
+        odd: Words that were never answered by it: who was asked for them found rows by what they do not say.
         sure: Share of the examples it gives exactly.
     """
 
@@ -106,6 +109,7 @@ class ListRule:
     page: str = ""
     ranks: tuple[str, ...] = ()
     others: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    odd: tuple[str, ...] = ()
     sure: float = 0.0
 
     def run(self, names: Names) -> tuple[list[str], dict[str, JsonValue]]:
@@ -129,6 +133,10 @@ class ListRule:
     def applies(self, names: Names) -> bool:
         """Whether all that it must be asked with is known."""
         return all(one.wanted(names) is not None for one in self.conditions if one.always)
+
+    def words(self, names: Names) -> set[str]:
+        """The words that are searched for."""
+        return {str(one.wanted(names) or "") for one in self.conditions if one.how == "words"} - {""}
 
     def select(self, names: Names) -> list[str]:
         """Keys of all rows that meet the conditions."""
@@ -174,19 +182,27 @@ def arrange(keys: Sequence[str], order: Order, collection: str, names: Names, ra
     """The keys in an order; equals as remembered, else by key."""
     if order.by == AS_KEPT:
         return list(keys)
+    if order.by == AFTER:
+        return sorted(keys, key=lambda key: ranks.get(key, len(ranks)))
     found = sorted(keys, key=lambda key: (ranks.get(key, len(ranks)), _by_key(key)))
     if not order.by:
         return found
-    values = {key: _sortable(attribute(names, collection, key, order.by)) for key in found}
+    values = {key: sortable(attribute(names, collection, key, order.by)) for key in found}
     # Equal ones stay in their order, from above too.
     return sorted(found, key=lambda key: values[key], reverse=order.down)
 
 
 def _by_key(key: str) -> tuple[int, int, str]:
-    return _sortable(int(key) if key.isdecimal() and key.isascii() and len(key) < 16 else key)
+    return sortable(as_number(key))
 
 
-def _sortable(value: JsonValue) -> tuple[int, int, str]:
+def as_number(key: str) -> int | str:
+    """A key as a number, where it is one."""
+    return int(key) if key.isdecimal() and key.isascii() and len(key) < 16 else key
+
+
+def sortable(value: JsonValue) -> tuple[int, int, str]:
+    """What values of any kind are compared by: nothing, then numbers, then texts."""
     if type(value) is int:
         return (1, value, "")
     return (2, 0, value) if isinstance(value, str) else (0, 0, "")
@@ -195,12 +211,12 @@ def _sortable(value: JsonValue) -> tuple[int, int, str]:
 def attribute(names: Names, collection: str, key: str, name: str) -> JsonValue:
     """An attribute of a row: a field of it, its key as a number where it is one, or one of a row it refers to."""
     if name == "@":
-        return int(key) if key.isdecimal() and key.isascii() and len(key) < 16 else key
+        return as_number(key)
     table = names.state.get(collection)
     row = table.get(key) if isinstance(table, dict) else None
     if ">" not in name:
         return row.get(name) if isinstance(row, dict) else None
-    return row_names(names, collection, key, 0).value(EACH + name)
+    return names.scope.relations.attributes(names.state, collection, key).get(name)
 
 
 def merge_ranks(sequences: Iterable[Sequence[str]]) -> tuple[str, ...]:
@@ -238,6 +254,8 @@ class ListExample:
     names: Names
     instances: list[Instance]
     keys: list[str] = field(default_factory=list)
+    orders: dict[tuple[str, ...], set[Order]] = field(default_factory=dict)
+    """Those that these rows (collection, keys) are in."""
 
 
 @lru_cache(maxsize=16384)

@@ -144,9 +144,13 @@ def _make(name: str, names: Names) -> JsonValue:
 
 
 def _share(percent: JsonValue, whole: JsonValue) -> JsonValue:
-    """So many hundredths of an amount, halves up."""
+    """So many hundredths of an amount, halves up. Nothing takes more than all of it: a greater figure, of a row of
+    another kind, is an amount itself.
+    """
     if type(percent) is not int or type(whole) is not int:
         return None
+    if percent > _HUNDRED:
+        return min(percent, whole)
     return (percent * whole + _HUNDRED // 2) // _HUNDRED
 
 
@@ -188,13 +192,13 @@ def sums(examples: Iterable[Names]) -> list[str]:
             if isinstance(value, str) and len(value) > 2 and _may_own(name):
                 wanted.setdefault(value, name)
         for collection, table in names.state.items():
-            for key, row in table.items() if isinstance(table, dict) else ():
-                for field, value in row.items() if isinstance(row, dict) else ():
-                    if isinstance(value, str | int) and str(value) in wanted:
-                        head = f"sum {collection} {field} {wanted[str(value)]}"
-                        if head not in found:
-                            found[head] = None
-                            found |= dict.fromkeys(_sums_of(head, names, collection, key))
+            held = names.scope.relations.index.held(table) if isinstance(table, dict) else {}
+            for value, name in wanted.items():
+                for field, key in held.get(value, {}).items():
+                    head = f"sum {collection} {field} {name}"
+                    if head not in found:
+                        found[head] = None
+                        found |= dict.fromkeys(_sums_of(head, names, collection, key))
     return sorted(found, key=lambda name: (len(name), name))[:MOST_SUMS]
 
 

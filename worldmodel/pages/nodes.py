@@ -1,8 +1,8 @@
 """An answer as a tree of short texts, and back: pages, results and the lines about them read alike.
 
 A page element is a node with its name, URL, value and states in one text; the labels of a choice are nodes below it. So
-are the parts of a URL's query below the URL, and the leaves of a tool's result below what they stand in. `read` and
-`write` are inverse to each other on documents that `worldmodel.document` makes.
+are the parts of a URL's query below the URL, or below the link to it, and the leaves of a tool's result below what they
+stand in. `read` and `write` are inverse to each other on documents that `worldmodel.document` makes.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ class Node:
     role: str
     text: str
     kids: tuple[Node, ...] = ()
+
+
+def below(node: Node) -> tuple[Node, ...]:
+    """What is below it but the parts of its URL."""
+    return tuple(kid for kid in node.kids if kid.role[:1] != PART)
 
 
 def walk(nodes: Iterable[Node]) -> Iterator[Node]:
@@ -89,8 +94,9 @@ def _element(text: str) -> tuple[int, Node]:
     if labels and value == labels[0]:
         value = _FIRST
     rest = _AND.join(f"{key}{STATE}{state}" if state else key for key, state in sorted(states.items()))
-    node = Node(line.role, SEP.join((line.name, line.url, value, rest)), tuple(Node(OPTION, label) for label in labels))
-    return line.depth, node
+    url = _url(line.url)
+    kids = (*url.kids, *(Node(OPTION, label) for label in labels))
+    return line.depth, Node(line.role, SEP.join((line.name, url.text, value, rest)), kids)
 
 
 def _leaf(text: str) -> tuple[int, Node]:
@@ -128,8 +134,13 @@ def write(nodes: Sequence[Node], interface: str) -> Lines:
 
 def url_of(node: Node) -> str:
     """The URL that a ``@url`` node stands for."""
-    pairs = [quote_plus(kid.role[1:]) + ("" if kid.text == _NONE else f"={quote_plus(kid.text)}") for kid in node.kids]
-    return node.text + ("?" + "&".join(pairs) if pairs else "")
+    return node.text + _query(node)
+
+
+def _query(node: Node) -> str:
+    parts = [kid for kid in node.kids if kid.role[:1] == PART]
+    pairs = [quote_plus(kid.role[1:]) + ("" if kid.text == _NONE else f"={quote_plus(kid.text)}") for kid in parts]
+    return "?" + "&".join(pairs) if pairs else ""
 
 
 def _lines(node: Node, depth: int, interface: str) -> Iterator[str]:
@@ -137,8 +148,9 @@ def _lines(node: Node, depth: int, interface: str) -> Iterator[str]:
         yield node.text
         return
     if interface == "browser":
-        yield _format(node.role, node.text, tuple(kid.text for kid in node.kids if kid.role == OPTION), depth)
-        kids = [kid for kid in node.kids if kid.role != OPTION]
+        labels = tuple(kid.text for kid in node.kids if kid.role == OPTION)
+        yield _format(node.role, node.text, _query(node), labels, depth)
+        kids = [kid for kid in below(node) if kid.role != OPTION]
     else:
         yield "  " * depth + node.role + node.text
         kids = list(node.kids)
@@ -147,13 +159,13 @@ def _lines(node: Node, depth: int, interface: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=16384)
-def _format(role: str, text: str, labels: tuple[str, ...], depth: int) -> str:
+def _format(role: str, text: str, query: str, labels: tuple[str, ...], depth: int) -> str:
     name, url, value, rest = [*text.split(SEP), "", "", _NONE, ""][:4]
     states = dict(_state(part) for part in rest.split(_AND) if part)
     if labels:
         states["options"] = join_options(labels)
         value = labels[0] if value == _FIRST else value
-    return Line(role, name, depth, "", url, None if value == _NONE else value, states).format()
+    return Line(role, name, depth, "", url + query, None if value == _NONE else value, states).format()
 
 
 def _state(text: str) -> tuple[str, str]:

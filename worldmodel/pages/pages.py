@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from envsim.rng import Rng
 from envsim.state import StateView, apply
@@ -15,19 +15,26 @@ from envsim.types import JsonValue
 from worldmodel.document import Lines, body, dump, meta, read_delta
 from worldmodel.pages.answers import (
     about_of,
+    alike,
     asked_url,
     bin_of,
     content,
+    guest_of,
+    kind_like,
     page_before,
+    path_of,
     plain_requests,
     seen_before,
     unless_in_address,
     without_changes,
     words_of,
 )
-from worldmodel.pages.levels import OWN, Example, Level, everywhere, learn_level
+from worldmodel.pages.learned import LEARNED, Address, Learned, Page, Written
+from worldmodel.pages.levels import Example, Level, everywhere, is_late, learn_level
 from worldmodel.pages.names import Names, open_names, sums
 from worldmodel.pages.nodes import URL, Node, read, url_of, write
+from worldmodel.pages.refit import MOST as MOST_LISTS
+from worldmodel.pages.refit import refit
 from worldmodel.pages.shape import Shape
 from worldmodel.pages.sharing import learn_shared
 from worldmodel.pages.writer import VOICES, Memory, Recorder, Writer
@@ -44,7 +51,7 @@ MOST = 72
 LEAST_CHECKS = 9
 MOST_MASKED = 65_536
 """Texts whose wording is kept at hand."""
-MOST_CHECKS = 30
+MOST_CHECKS = 60
 """Further examples that a kind is tried on."""
 PER_ADDRESS = 3
 """Of these, about the same address."""
@@ -52,55 +59,6 @@ HEARD = 4
 """Examples with wording that several addresses have, for it to count as heard."""
 MOST_SELDOM = 24
 """Examples more, for wording that would hardly be heard."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """A document by page programs."""
-
-    lines: Lines
-    sure: float
-    """Share in [0, 1] of recorded answers, not learned from, that came out right with as much support."""
-    support: float = 1.0
-    """Of the least sure part, in [0, 1]."""
-    kind: str = ""
-    """The kind of page."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """One kind of answer."""
-
-    level: Level
-    checked: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """By how sure it was (`bin_of`): how many answers it did not learn from came out right, of how many."""
-
-    def sure(self, support: float) -> float:
-        """Share that comes out right where the least sure part has this support (Laplace-smoothed)."""
-        right, total = self.checked.get(bin_of(support), (0, 0))
-        return (right + 2 * support) / (total + 2)
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where an operation leads: where was asked (`same`), or as its level says."""
-
-    same: bool
-    level: Level
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What of `Pages` is kept on disk."""
-
-    kinds: dict[str, str]
-    pages: dict[str, Page]
-    addresses: dict[str, Address]
-    shared: dict[str, Level]
-    memory: Memory
-
-
-_LEARNED = TypeAdapter(Learned)
 
 
 @dataclass
@@ -115,7 +73,8 @@ class Pages:
         addresses: By operation and kind.
         shared: Levels below elements that several kinds of pages have, by the element's symbol.
         memory: What pages showed that no rule tells.
-        words: Plain words that rows hold, while programs are learned.
+        words: Plain words that rows hold.
+        guest: What rows call somebody who is not signed in, where that is one name.
         tried: By kind, which recorded answers its program was tried on, after learning.
         trials: The program that was tried, where another has been learned from those answers too.
     """
@@ -127,7 +86,8 @@ class Pages:
     addresses: dict[str, Address] = field(default_factory=dict)
     shared: dict[str, Level] = field(default_factory=dict)
     memory: Memory = field(default_factory=dict)
-    words: frozenset[str] = field(default=frozenset(), compare=False)
+    words: frozenset[str] = frozenset()
+    guest: str = ""
     tried: dict[str, list[int]] = field(default_factory=dict, compare=False)
     trials: dict[str, Page] = field(default_factory=dict, compare=False)
     _masked: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -136,7 +96,7 @@ class Pages:
 
     def learn(self, found: Sequence[Sample], branch: Mapping[int, str], seed: int = 0) -> None:
         """Find programs in recorded answers; `branch` gives the kind of answer of each, by its place in `found`."""
-        self.words = words_of(found)
+        self.words, self.guest = words_of(found), guest_of(found)
         by_kind: dict[str, list[int]] = defaultdict(list)
         by_address: dict[str, list[int]] = defaultdict(list)
         for number in plain_requests(found, branch):
@@ -161,17 +121,19 @@ class Pages:
             if len(numbers) - len(mine) < LEAST_CHECKS <= len(numbers):
                 # Too few are left over to try it on: it is tried on a third after being learned from the rest.
                 kept = [at for at in kept if at % 3]
-            self._learn_page(kind, [mine[at] for at in kept])
             recorded = [(found[n], branch[n]) for n in numbers]
-            self._remember(recorded, kind)
             known = {picked[kind][at] for at in kept}
             left = [at for at in range(len(numbers)) if at not in known]
             left = left[:: max(1, len(left) // MOST_CHECKS)] if len(numbers) >= LEAST_CHECKS else []
+            self._learn_page(kind, [mine[at] for at in kept])
+            self._refit(kind, [one for at, one in enumerate(recorded) if at not in set(left)])
+            self._remember(recorded, kind)
             self._try([recorded[at] for at in left], kind)
             self.tried[kind] = [numbers[at] for at in left]
             if len(kept) < len(mine):
                 self.trials[kind] = self.pages[kind]
                 self._learn_page(kind, mine)
+                self._refit(kind, recorded)
                 self._remember(recorded, kind)
 
     def on_trial(self) -> Pages:
@@ -183,9 +145,7 @@ class Pages:
         first = next(iter(body(target)), "").partition(" ")[0]
         if situation.interface == "tools":
             return f"{situation.request.lines[0]} {first} {bool(meta(target, 'error'))}"
-        path = self.known.address(meta(target, "url")).partition("?")[0]
-        # Shelves and the like: what rows hold is a value, even where it is a plain word.
-        return "/".join("*" if part in self.words else part for part in path.split("/")) + f" {first}"
+        return f"{path_of(self.known.address(meta(target, 'url')), self.words)} {first}"
 
     def _operation(self, request: Request, kind: str) -> str:
         # An overlay or a notice says nothing about where it came up.
@@ -242,11 +202,21 @@ class Pages:
         checked = self.pages[kind].checked if kind in self.pages else {}
         self.pages[kind] = Page(learn_level(examples, self._mask, kind, frozenset(self.shared)), checked)
 
+    def _refit(self, kind: str, found: Sequence[tuple[Sample, str]]) -> None:
+        """Find the queries of its lists again with as many answers as there are."""
+        some = found[:: -(-len(found) // MOST_LISTS)]
+        seen = ((self._known(*one), content(read(one[0].target, one[0].situation.interface))) for one in some)
+        self.pages[kind] = replace(self.pages[kind], level=refit(self.pages[kind].level, seen, self._mask))
+
+    def _known(self, sample: Sample, branch: str) -> Names:
+        """What is known of a recorded answer."""
+        after = apply(sample.situation.state, read_delta(sample.target))
+        return self._names(sample.situation, after, meta(sample.target, "url"), branch)
+
     def _examples(self, found: Sequence[tuple[Sample, str]]) -> list[Example]:
         examples = []
         for sample, branch in found:
-            after = apply(sample.situation.state, read_delta(sample.target))
-            names = self._names(sample.situation, after, meta(sample.target, "url"), branch)
+            names = self._known(sample, branch)
             nodes = content(read(sample.target, sample.situation.interface))
             before = content(read(page_before(sample.situation), sample.situation.interface))
             about = about_of(sample.target, sample.situation)
@@ -264,8 +234,7 @@ class Pages:
         recorder = Recorder(self.memory, self._mask, self.shared)
         for number in sorted(number for numbers in first.values() for number in list(numbers.values())[-VOICES:]):
             sample, branch = found[number]
-            after = apply(sample.situation.state, read_delta(sample.target))
-            names = self._names(sample.situation, after, meta(sample.target, "url"), branch)
+            names = self._known(sample, branch)
             nodes = content(read(sample.target, sample.situation.interface))
             recorder.take(self.pages[kind].level, names, nodes, about_of(sample.target, sample.situation), sample.group)
 
@@ -286,9 +255,12 @@ class Pages:
 
     def to_json(self) -> Any:
         """The programs and what is remembered; relations and names are found again in the dataset."""
-        return _LEARNED.dump_python(
-            Learned(self.kinds, self.pages, self.addresses, self.shared, self.memory), mode="json"
-        )
+        return LEARNED.dump_python(
+            Learned(
+                self.kinds, self.pages, self.addresses, self.shared, self.memory, tuple(sorted(self.words)), self.guest
+            ),
+            mode="json",
+        )  # fmt: skip
 
     def read(self, data: Any) -> None:
         """Take over what `to_json` wrote.
@@ -297,11 +269,12 @@ class Pages:
             ValueError: It is not.
         """
         try:
-            found = _LEARNED.validate_python(data)
+            found = LEARNED.validate_python(data)
         except (ValidationError, RecursionError) as error:
             raise ValueError(f"no page programs: {str(error)[:200]}") from None
         self.kinds, self.pages, self.addresses = (found.kinds, found.pages, found.addresses)
         self.shared, self.memory = found.shared, found.memory
+        self.words, self.guest = frozenset(found.words), found.guest
 
     # -- names -----------------------------------------------------------------------------------------
 
@@ -316,8 +289,8 @@ class Pages:
             values |= address(url)
             values["url"] = url
             values["url.path"] = url.partition("?")[0]
-        if situation.login:
-            values["login"] = situation.login
+        if login := situation.login or self.guest:
+            values["login"] = login
         if branch:
             values["branch"] = branch
         return open_names(values, after, self.relations)
@@ -344,7 +317,7 @@ class Pages:
             draft: Another guess, for what no rule and no memory tells.
             without: A group whose memories may not be used.
         """
-        kind = self.kinds.get(outcome.branch)
+        kind = self.kind_of(outcome.branch)
         page = self.pages.get(kind or "")
         if kind is None or page is None:
             return None
@@ -353,13 +326,14 @@ class Pages:
             return None
         names = self._names(situation, after, url, outcome.branch)
         about = url.partition("?")[0] or situation.request.key
-        before = seen_before(situation, url)
+        # A page that broke off is no page like this.
+        before = seen_before(situation, url, lambda lines: self.kind(lines, situation) == kind)
         writer = Writer(self.memory, self._mask, self.shared, without, meta(before, "url") == url)
         kept = content(read(page_before(situation), situation.interface))
         guess = content(read(draft, situation.interface))
         earlier = content(read(before, situation.interface))
         nodes: list[Node] = []
-        for _ in range(2 if self._late(page.level) else 1):
+        for _ in range(2 if is_late(page.level, self.shared) else 1):
             if nodes:
                 names.add(everywhere(nodes, self._mask))
             nodes, one = writer.level(page.level, names, about, kept, guess, earlier)
@@ -367,22 +341,16 @@ class Pages:
             nodes = [*(node for node in read((f"@url {dump(url)}",), "browser")), *nodes]
         return Written(write(nodes, situation.interface), page.sure(min(sure, one)), min(sure, one), kind)
 
-    def _late(self, level: Level | None, own: bool = True) -> bool:
-        """Whether anything in it needs figures of the whole page."""
-        if level is None:
-            return False
-        for part in level.parts:
-            shared = self.shared.values() if part.shared == OWN and own else (self.shared.get(part.shared),)
-            if part.text is not None and part.text.late > 1:
-                return True
-            if any(self._late(one, own and part.shared != OWN) for one in (part.below, part.item, *shared)):
-                return True
-        return False
+    def kind_of(self, branch: str) -> str | None:
+        """The kind of page of a kind of answer; of one never seen, as most have that lead there and say the same."""
+        return self.kinds.get(branch) or kind_like(branch, self.kinds, self.words)
 
     def _url(self, situation: Situation, after: StateView, kind: str) -> tuple[str | None, float]:
         if situation.interface == "tools":
             return "", 1.0
-        rule = self.addresses.get(self._operation(situation.request, kind))
+        name = self._operation(situation.request, kind)
+        # An operation that never led there: as others of its part of the app do.
+        rule = self.addresses.get(name) or next((self.addresses[one] for one in alike(name, self.addresses)), None)
         if rule is None:
             return None, 0.0
         if rule.same:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from envsim.types import JsonValue
 from worldmodel.pages.lists import (
+    AFTER,
     AS_KEPT,
     HOLDS,
     MANY,
@@ -17,13 +19,14 @@ from worldmodel.pages.lists import (
     ListRule,
     Order,
     arrange,
+    as_number,
     attribute,
     bind,
     bind_by_key,
     merge_ranks,
+    sortable,
 )
 from worldmodel.pages.names import Names
-from worldmodel.rules.relations import Relations
 
 MOST_COLLECTIONS = 4
 SEARCHES = 0.8
@@ -76,6 +79,8 @@ def _owned(examples: Sequence[ListExample]) -> list[ListRule]:
         rule = ListRule(collection, (Condition(field, "is", name, always=True),))
         if (found := _finish(rule, examples)) is not None:
             out.append(found)
+            if found.sure == 1.0:
+                break  # of those that are always right, the first is taken
     return sorted(out, key=lambda rule: -rule.sure)
 
 
@@ -87,13 +92,8 @@ def _equalities(example: ListExample) -> set[tuple[str, str, str]]:
     names, count = example.names, len(example.instances)
     out = set()
     for collection, table in names.state.items():
-        fields: Counter[tuple[str, JsonValue]] = Counter()
-        for row in table.values() if isinstance(table, dict) else ():
-            for field, value in row.items() if isinstance(row, dict) else ():
-                if isinstance(value, str | int) and not isinstance(value, bool):
-                    fields[field, value] += 1
-        for (field, value), rows in fields.items():
-            if rows == count:
+        for field, value in names.scope.relations.index.counted(table, count) if isinstance(table, dict) else ():
+            if not isinstance(value, bool):
                 out |= {(collection, field, name) for name, form in names.named(str(value)) if form in _EQUAL}
     return out
 
@@ -194,12 +194,23 @@ def _useful(one: Condition, examples: Sequence[ListExample], collection: str) ->
 
 
 def _finish(rule: ListRule, examples: Sequence[ListExample]) -> ListRule | None:
-    """Bind, find limit, page and order, and measure."""
+    """Bind, and see what the query then gives."""
     rebind(rule, examples)
     asked = [example for example in _full(examples) if rule.applies(example.names)]
     full = [example for example in asked if example.keys]
     if len(full) < HOLDS * len(asked) or not full:
         return None
+    return settle(rule, examples)
+
+
+def with_conditions(rule: ListRule, examples: Sequence[ListExample]) -> ListRule:
+    """The query with the conditions that these lists, keys bound, are found to meet."""
+    return replace(rule, conditions=_conditions([one for one in examples if one.keys], rule.collection))
+
+
+def settle(rule: ListRule, examples: Sequence[ListExample]) -> ListRule:
+    """The query with limit, page and order of these lists, keys bound, and the share of them that it then gives."""
+    full = [example for example in _full(examples) if example.keys and rule.applies(example.names)]
     most = max((len(example.keys) for example in full), default=0)
     if any(len(rule.select(example.names)) > most for example in full):
         known = {name for example in full for name, _ in example.names.items()}
@@ -219,6 +230,8 @@ def _order(rule: ListRule, full: Sequence[ListExample]) -> ListRule:
             rule = switched[0]
     if not rule.order.by and not rule.switch and _as_kept(full, rule.collection):
         return replace(rule, order=Order(AS_KEPT))
+    if not rule.order.by and not rule.switch and (found := _as_added(full, rule.collection)):
+        return replace(rule, order=Order(AFTER), ranks=found)
     groups: dict[str, list[ListExample]] = {}
     for example in full:
         if not _order_of(rule, example.names).by:
@@ -244,6 +257,27 @@ def _as_kept(full: Sequence[ListExample], collection: str) -> bool:
             ranks = merge_ranks([one.keys for one in many[1 - at :: 2]])
             told += sum(set(one.keys) <= set(ranks) and _agrees(ranks, one.keys) for one in many[at::2])
     return kept > told
+
+
+def _as_added(full: Sequence[ListExample], collection: str) -> tuple[str, ...]:
+    """The remembered order of what sessions begin with, if what they added is rather after it than in its midst."""
+    tables = [example.names.state.get(collection) for example in full]
+    often = Counter(key for table in tables if isinstance(table, dict) for key in table)
+    usual = {key for key, count in often.items() if 2 * count > len(full)}
+
+    def ranks_of(lists: Sequence[ListExample]) -> tuple[str, ...]:
+        return merge_ranks([[key for key in one.keys if key in usual] for one in lists])
+
+    after = among = 0
+    for half in (0, 1):
+        kept, every = ranks_of(full[1 - half :: 2]), merge_ranks([one.keys for one in full[1 - half :: 2]])
+        for one, table in zip(full[half::2], tables[half::2], strict=True):
+            if len(one.keys) > 1 and not set(one.keys) <= usual and isinstance(table, dict):
+                shown = set(one.keys)
+                keys = [key for key in table if key in shown]
+                after += arrange(keys, Order(AFTER), collection, one.names, _here(kept)) == one.keys
+                among += arrange(keys, Order(), collection, one.names, _here(every)) == one.keys
+    return ranks_of(full) if after > among else ()
 
 
 def _agrees(ranks: Sequence[str], keys: Sequence[str]) -> bool:
@@ -298,9 +332,10 @@ def _best_order(full: Sequence[ListExample], collection: str) -> tuple[Order, fl
         return Order(), 0.0  # anything is in some order by chance
     tally: Counter[Order] = Counter()
     for example in many:
-        tally.update(_orders(example, collection))
-        table = example.names.state.get(collection)
-        tally[Order(AS_KEPT)] += [key for key in table or () if key in set(example.keys)] == example.keys
+        known = (collection, *example.keys)
+        if known not in example.orders:
+            example.orders[known] = _orders(example, collection)
+        tally.update(example.orders[known])
     if not tally:
         return Order(), 0.0
     best = min(tally, key=lambda o: (-tally[o], len(o.by) if o.by != "@" else 0, o.by, o.down))
@@ -309,16 +344,20 @@ def _best_order(full: Sequence[ListExample], collection: str) -> tuple[Order, fl
 
 
 def _orders(example: ListExample, collection: str) -> set[Order]:
-    relations: Relations = example.names.scope.relations
-    first = relations.attributes(example.names.state, collection, example.keys[0], 1)
-    out = set()
-    for name in first:
-        values = [attribute(example.names, collection, key, name) for key in example.keys]
+    state, relations = example.names.state, example.names.scope.relations
+    table, shown = state.get(collection), set(example.keys)
+    out = {Order(AS_KEPT)} if [key for key in table or () if key in shown] == example.keys else set()
+    rows = [relations.attributes(state, collection, key) for key in example.keys]
+    for name in relations.attributes(state, collection, example.keys[0], 1):
+        values = [as_number(key) for key in example.keys] if name == "@" else [row.get(name) for row in rows]
         if any(value is None or isinstance(value, bool) for value in values) or len(set(map(str, values))) < 2:
             continue
-        for down in (False, True):
-            if arrange(example.keys, Order(name, down), collection, example.names, _here(example.keys)) == example.keys:
-                out.add(Order(name, down))
+        # What is as `arrange` would put it, without putting it: a calendar has hundreds of rows.
+        ranked = [sortable(value) for value in values]
+        if all(a <= b for a, b in pairwise(ranked)):
+            out.add(Order(name, False))
+        if all(a >= b for a, b in pairwise(ranked)):
+            out.add(Order(name, True))
     return out
 
 

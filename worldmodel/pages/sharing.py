@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from worldmodel.pages.levels import Example, Level, learn_level
-from worldmodel.pages.nodes import SEP, URL, walk
+from worldmodel.pages.nodes import SEP, URL, below, walk
 from worldmodel.pages.shape import Mask, symbol
 
 LEAST_KINDS = 3
@@ -15,6 +15,7 @@ MOST_SHARED = 100
 """Examples of a shared level."""
 MOST_CONTRASTS = 150
 _FRAME = ("banner", "contentinfo")
+_OWN = " login"
 _THING = "*"
 
 
@@ -30,7 +31,7 @@ def learn_shared(examples: Mapping[str, Sequence[Example]], mask: Mask) -> dict[
             before = {symbol(node, mask): node for node in walk(example.kept)}
             often = Counter(symbol(node, mask) for node in walk(example.kids))
             for node in walk(example.kids):
-                if node.kids and node.role != URL and (node.text.split(SEP)[0] or node.role in _FRAME):
+                if below(node) and node.role != URL and (node.text.split(SEP)[0] or node.role in _FRAME):
                     name = symbol(node, mask)
                     rows |= {name} if often[name] > 1 or _THING in name else set()
                     kept = before[name].kids if name in before else ()
@@ -42,8 +43,16 @@ def learn_shared(examples: Mapping[str, Sequence[Example]], mask: Mask) -> dict[
     for name in sorted(names):
         chosen = _spread(_in_turn(found[name].values()), mask)[:MOST_SHARED] + _contrasts(found[name])
         chosen = list({id(one): one for one in chosen}.values())
+        _with_figures(chosen)
         out[name] = learn_level(chosen, mask, f"shared {name}", frozenset(names - {name}), 1)
     return out
+
+
+def _with_figures(chosen: Sequence[Example]) -> None:
+    """Every example knows the figures of the account that any of them has: each kind of page has some of its own."""
+    made = sorted({name for one in chosen for name in one.names.own if name.startswith("sum ") and _OWN in name})
+    for one in chosen:
+        one.names.add({name: one.names.value(name) for name in made})
 
 
 def _in_turn(groups: Iterable[Sequence[Example]]) -> list[Example]:

@@ -16,8 +16,8 @@ from worldmodel.pages.choices import Choice, grow
 from worldmodel.pages.names import EACH, Names
 from worldmodel.pages.nodes import STATE
 
-_STARTS = re.compile(r"-?[$¢]?\d[\d,]*(?:\.\d+)?|\w+")
-_NUMBER = re.compile(r"-?[$¢]?\d[\d,]*(?:\.\d+)?")
+_STARTS = re.compile(r"-?[$¢]?\d(?:[\d,]*\d)?(?:\.\d+)?|\w+")
+_NUMBER = re.compile(r"-?[$¢]?\d(?:[\d,]*\d)?(?:\.\d+)?")
 _MOST_WORDS = 14
 MOST_WAYS = 8
 MANY_THINGS = 4
@@ -28,7 +28,10 @@ LONG = 1500
 HOLDS = 0.97
 NEARLY = 0.1
 """A text that was seen is believed rather than a rule that is right only so much more often."""
+KEYS = 0.8
+"""Share of a row's key in texts that must have a name, for it to be no wording."""
 REMEMBERED, KEPT = -1, -2
+PRESSED = ("button", "group")
 
 Hole = tuple[str, str]
 """(name, form)."""
@@ -102,16 +105,23 @@ class TextExample:
     kept: str | None = None
 
 
+Covered = tuple[TextExample, tuple[str, ...], list[tuple[str, list[Hole]]]]
+"""A text, its wording, and what may fill the holes of that (`cover`)."""
+
+
 def learn_text(examples: Sequence[TextExample]) -> TextRule:
     """The rule behind these texts."""
     ways: list[Template] = []
-    left, things = list(examples), len({one.about for one in examples})
+    left = [(one, *cover(one.text, one.names)) for one in examples]
+    things = len({one.about for one in examples})
     while left and len(ways) < MOST_WAYS:
-        template = _best_template(left)
-        rest = [one for one in left if template.render(one.names) != one.text]
+        wording, template = _best_template(left)
+        rest = [entry for entry in left if template.render(entry[0].names) != entry[0].text]
         if len(left) - len(rest) < min(2, len(examples)):
-            break
-        alone = not template.holes and len({o.about for o in left if template.wording[0] == o.text}) == 1
+            # Nothing known explains this wording, however often it was seen; another may well follow from something.
+            left = [entry for entry in left if entry[1] != wording]
+            continue
+        alone = not template.holes and len({o.about for o, *_ in left if template.wording[0] == o.text}) == 1
         if not alone or things < MANY_THINGS:
             ways.append(template)
         # Else it is what one thing says of itself: that is for memory.
@@ -143,32 +153,42 @@ def _remembered(examples: Sequence[TextExample]) -> float:
     return (right + 1) / (seen + 2) * (0.5 if right <= 1.1 * usual else 1.0)
 
 
-def _best_template(examples: Sequence[TextExample]) -> Template:
-    """The template of the most frequent wording, its holes those that most of its texts have."""
+def _best_template(examples: Sequence[Covered]) -> tuple[tuple[str, ...], Template]:
+    """The most frequent wording, and its template, whose holes are those that most of its texts have."""
     groups: dict[tuple[str, ...], list[tuple[TextExample, list[tuple[str, list[Hole]]]]]] = defaultdict(list)
-    for one in examples:
-        wording, holes = cover(one.text, one.names)
+    for one, wording, holes in examples:
         groups[wording].append((one, holes))
     wording = max(groups, key=lambda key: (len(groups[key]), -len(key), key))
     members = groups[wording]
     chosen: list[Hole | str] = []
     for number in range(len(wording) - 1):
-        best = _best_hole([holes[number] for _, holes in members])
+        best = _best_hole([holes[number] for _, holes in members], members[0][0].names)
         chosen.append(best)
         members = [member for member in members if _fits(best, member[1][number])]
-    return _fold(wording, chosen)
+    return wording, _fold(wording, chosen)
 
 
-def _best_hole(seen: Sequence[tuple[str, list[Hole]]]) -> Hole | str:
+def _best_hole(seen: Sequence[tuple[str, list[Hole]]], names: Names) -> Hole | str:
     """A name and form, or a constant, for one hole."""
     tally: Counter[Hole | str] = Counter()
     for text, holes in seen:
         tally[text] += 1
         tally.update(list(dict.fromkeys(holes)))
+    if sum(bool(holes) for _, holes in seen) >= KEYS * len(seen):
+        # A row's key that has a name is no wording, though all examples were about the same row.
+        own = tally[EACH + "@", "as is"] == len(seen)
+        tally = Counter({
+            one: n for one, n in tally.items() if not isinstance(one, str) or not (own or _is_key(one, names))
+        })  # fmt: skip
     most = max(tally.values())
     # A little less often right, but by a much plainer name.
     fitting = [one for one, count in tally.items() if count >= max(1, 0.999 * most)]
     return min(fitting, key=lambda one: (_far(one, len(seen)), repr(one)))
+
+
+def _is_key(text: str, names: Names) -> bool:
+    """Whether the state has a row of this key; small numbers are many things."""
+    return not text.isdigit() and len(text) > 2 and any(text in t for t in names.state.values() if isinstance(t, dict))
 
 
 def _fits(best: Hole | str, seen: tuple[str, list[Hole]]) -> bool:
@@ -183,10 +203,12 @@ def _far(one: Hole | str, often: int) -> float:
     own = name.startswith(EACH)
     plain = form in ("as is", "number", "amount", "cents", "null", "truth")
     return (
-        1.0 + 0.25 * name.count(">") + 0.05 * name.count(".") - 0.2 * own + 0.2 * (not plain)
+        1.0 + 0.25 * name.count(">") * (not name.startswith("list ")) + 0.05 * name.count(".") - 0.2 * own
+        + 0.2 * (not plain)
         + 0.8 * name.startswith("sum ") + 0.4 * name.count(" * ") + 0.4 * name.count(" + ")
         + 0.3 * name.startswith(("near ", "line "))
         + 0.3 * name.startswith("asked.") + 0.6 * name.startswith("field.") * (not own) + 0.002 * len(name)
+        + 2.0 * (name in PRESSED)  # what a control was called there is wording that happens to be the same here
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from envsim.types import JsonValue
 from worldmodel.pages.levels import BELIEVED, Level, Part, below_of, beside, called, kids_of, text_of
-from worldmodel.pages.lists import AS_KEPT, MANY, Instance, ListExample, ListRule, bind, bind_by_key
+from worldmodel.pages.lists import AFTER, AS_KEPT, MANY, Instance, ListExample, ListRule, bind, bind_by_key
 from worldmodel.pages.names import Names, row_names
 from worldmodel.pages.nodes import Node
 from worldmodel.pages.shape import Mask
@@ -180,10 +180,10 @@ class Writer:
     ) -> tuple[list[Node], float, Mapping[str, JsonValue]]:  # fmt: skip
         keys, figures = query.run(names)
         theirs, ours = (self._bound(query, names, found) for found in (guess, earlier))
-        if query.order.by in ("", AS_KEPT) and not query.switch:
+        if query.order.by in ("", AS_KEPT, AFTER) and not query.switch:
             keys = as_seen(keys, list(ours))
         out: list[Node] = []
-        sure = query.sure
+        sure = 0.0 if query.odd and query.words(names) & set(query.odd) else query.sure
         for number, key in enumerate(keys):
             row = row_names(names, query.collection, key, number)
             nodes, one = self.level(item, row, key, (), theirs.get(key, ()), ours.get(key, ()))

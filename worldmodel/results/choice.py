@@ -19,6 +19,8 @@ LEAST_GAIN = 1.2
 NEAR = 0.97
 LEAST = 2
 """Examples a side of a test must have."""
+FEW_GROUPS = 4
+"""With fewer groups than these, groups are no measure of how far a test holds."""
 MAX_VALUES = 12
 """Values a name may take for tests of equality with them."""
 MAX_PAIRED = 64
@@ -111,13 +113,19 @@ class Tree:
 
 
 def grow(views: Sequence[View], labels: Sequence[str], depth: int = DEPTH) -> Tree:
-    """The tree that tells the labels of these examples apart."""
+    """The tree that tells the labels of these examples apart.
+
+    Where the views belong to several groups, either answer to a test must have come from more than one of them: the
+    sessions of one task have much in common that has nothing to do with what they were answered.
+    """
     plain = [(test, _mask([test.holds(view) for view in views])) for test in tests_on(views)]
     tests = {mask: test for test, mask in sorted(plain, key=lambda item: (-far(item[0]), repr(item[0])))}
     for test, mask in _paired(views):
         tests.setdefault(mask, test)
     masks = {label: _mask([each == label for each in labels]) for label in sorted(set(labels))}
-    return _grow((1 << len(views)) - 1, masks, [(test, mask) for mask, test in tests.items() if mask], depth)
+    groups = [_mask([view.group == group for view in views]) for group in sorted({view.group for view in views})]
+    questions = [(test, mask) for mask, test in tests.items() if mask]
+    return _grow((1 << len(views)) - 1, masks, questions, groups if len(groups) >= FEW_GROUPS else [], depth)
 
 
 Masked = tuple[Question, int]
@@ -162,7 +170,7 @@ def _distinct(columns: dict[str, NDArray[Any]], numbers: bool) -> list[tuple[str
     return ranked[:MAX_PAIRED]
 
 
-def _grow(node: int, labels: dict[str, int], tests: Sequence[Masked], depth: int) -> Tree:
+def _grow(node: int, labels: dict[str, int], tests: Sequence[Masked], groups: Sequence[int], depth: int) -> Tree:
     counts = {label: count for label, mask in labels.items() if (count := (mask & node).bit_count())}
     leaf = Tree(tuple(sorted(counts.items())))
     if depth == 0 or len(counts) < 2:
@@ -175,14 +183,25 @@ def _grow(node: int, labels: dict[str, int], tests: Sequence[Masked], depth: int
             yes = [(labels[label] & mask & node).bit_count() for label in counts]
             no = [count - part for count, part in zip(counts.values(), yes, strict=True)]
             gains.append((impurity - _impurity(yes) - _impurity(no), (test, mask)))
-    most = max((gain for gain, _ in gains), default=0.0)
+    gains.sort(key=lambda item: -item[0])
+    wide = (item for item in gains if _both_wide(item[1][1], node, groups))
+    most = next((gain for gain, _ in wide), 0.0)
     if most < LEAST_GAIN:
         return leaf
     # Of questions that tell about as much, the plainest.
-    near = [item for gain, item in gains if gain >= NEAR * most]
+    near = [item for gain, item in gains if most >= gain >= NEAR * most and _both_wide(item[1], node, groups)]
     test, mask = min(near, key=lambda item: (far(item[0]), repr(item[0])))
-    yes_side = _grow(node & mask, labels, tests, depth - 1)
-    return Tree((), test, yes_side, _grow(node & ~mask, labels, tests, depth - 1))
+    yes_side = _grow(node & mask, labels, tests, groups, depth - 1)
+    return Tree((), test, yes_side, _grow(node & ~mask, labels, tests, groups, depth - 1))
+
+
+def _both_wide(mask: int, node: int, groups: Sequence[int]) -> bool:
+    return not groups or (_wide(mask & node, groups) and _wide(node & ~mask, groups))
+
+
+def _wide(mask: int, groups: Sequence[int]) -> bool:
+    """Whether there are examples of more than one group."""
+    return next((mask & ~group for group in groups if mask & group), 0) != 0
 
 
 def _impurity(counts: Any) -> float:
@@ -216,7 +235,9 @@ def tests_on(views: Sequence[View]) -> Iterator[Question]:
             yield Question(name, "true")
         if name in numbers:
             yield Question(name, "positive")
-        if len(seen) <= MAX_VALUES and "…" not in seen and "true" not in seen:
+        # That a computed figure is exactly this is no question; that it is nothing has a name of its own.
+        computed = name in numbers and " " in name
+        if len(seen) <= MAX_VALUES and "…" not in seen and "true" not in seen and not computed:
             # Not whether it is this very thing: another thing of its kind would be treated alike.
             yield from (Question(name, "is", value) for value in seen if not _names_one(value))
 

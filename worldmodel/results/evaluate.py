@@ -48,11 +48,11 @@ def evaluate(term: Term, view: View) -> Any:
         case Make(items):
             return {name: evaluate(value, view) for name, value in items}
         case Extend(base, items, each):
-            return _extend(_listed(base, view), items, each, view)
+            return _extend(listed(base, view), items, each, view)
         case Amend():
             return _amend(term, view)
         case Gather(base, by, limit):
-            rows = [row for row in _listed(base, view) if isinstance(row, dict) and isinstance(row.get(by), str)]
+            rows = [row for row in listed(base, view) if isinstance(row, dict) and isinstance(row.get(by), str)]
             most = view.get(limit) if limit else None
             return sorted(rows, key=lambda row: str(row[by]), reverse=True)[: most if isinstance(most, int) else None]
         case If(name, how, value, yes, no):
@@ -66,27 +66,35 @@ def _figure(name: str, view: View) -> float:
     return float(value) if isinstance(value, float) else int(value)
 
 
-def _listed(name: str, view: View) -> list[Any]:
-    value = view.get(name)
+def listed(name: str, view: View) -> list[Any]:
+    """A list by its name; one without elements has none.
+
+    Raises:
+        Unknown: There is no such list.
+    """
+    value = view.get(name) if name else []
     if not isinstance(value, list):
         raise Unknown(name)
     return value
 
 
-def element(view: View, value: Any) -> View:
-    """The view of one object of a list: its fields behind ``each.``."""
-    return view.with_names({f"each.{key}": child for key, child in value.items()} if isinstance(value, dict) else {})
+def element(view: View, name: str, at: int) -> View:
+    """The view of one object of a list: its fields behind ``each.``, and what other lists have in its place."""
+    objects = listed(name, view)
+    fields = objects[at].items() if isinstance(objects[at], dict) else ()
+    return view.with_names({**view.each(at, len(objects)), **{f"each.{key}": child for key, child in fields}})
 
 
 def _extend(base: list[Any], items: tuple[Term, ...], each: str, view: View) -> list[Any]:
     if not each:
         return base + [evaluate(item, view) for item in items]
-    return base + [evaluate(item, element(view, value)) for value in _listed(each, view) for item in items]
+    views = [element(view, each, at) for at in range(len(listed(each, view)))]
+    return base + [evaluate(item, one) for one in views for item in items]
 
 
 def _amend(term: Amend, view: View) -> list[Any]:
-    out = copy.deepcopy(_listed(term.base, view))
-    wanted = _listed(term.wanted, view)
+    out = copy.deepcopy(listed(term.base, view))
+    wanted = listed(term.wanted, view)
     for at, key in enumerate(wanted):
         found = next((one for one in out if isinstance(one, dict) and one.get(term.field) == key), None)
         if found is None:

@@ -6,19 +6,17 @@ names being tried out, and where nothing single is equal, a structure is taken a
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from envsim.state import canonical
 from worldmodel.results.choice import Question, far, tests_on
-from worldmodel.results.evaluate import element, evaluate
+from worldmodel.results.evaluate import element, evaluate, listed
+from worldmodel.results.figures import computed, read_as
 from worldmodel.results.terms import (
     Amend,
-    Combine,
     Const,
     Extend,
     Gather,
@@ -29,7 +27,6 @@ from worldmodel.results.terms import (
     Text,
     Unknown,
     cost,
-    read,
 )
 from worldmodel.results.view import View
 
@@ -40,14 +37,18 @@ PROPOSERS = 6
 MAX_HOLES = 6
 MAX_WORDS = 80
 _WORDS = re.compile(r"[#\w]+(?:[.@-]\w+)*|\W")
-_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 DEPTH = 5
-SAME_NAME = 0.5
+SAME_NAME = 1.0
 """By so much a value of the same name is the less far-fetched."""
 MOST_TESTS = 24
 """Tests that tell examples apart best, and plainest ones, that are tried."""
+MOST_OBJECTS = 32
+"""Objects of lists that what each is is found from, or up to twice as many."""
 LEAST_CASE = 3
 """Examples that a case must have."""
+
+NOTHING = Read("")
+"""What nothing is known of: it has no value anywhere."""
 
 Example = tuple[View, Any]
 Found = tuple[Term, float]
@@ -85,13 +86,13 @@ def _share(term: Term, examples: Sequence[Example], least: float) -> float:
 
 
 def _best(examples: Sequence[Example], proposals: Counter[Term], field: str) -> Found:
-    """Const null where nothing fits."""
+    """`NOTHING` where nothing fits."""
 
     def price(term: Term) -> float:
         same = bool(field) and isinstance(term, Read) and term.name.endswith((f".{field}", f".{field})"))
         return cost(term) - same * SAME_NAME
 
-    best: Found = (Const("null"), 0.0)
+    best: Found = (NOTHING, 0.0)
     ranked = sorted(proposals, key=lambda term: (-proposals[term], price(term), repr(term)))
     for term in ranked[:400]:
         share = _share(term, examples, best[1])
@@ -110,77 +111,36 @@ def _spread(examples: Sequence[Example], count: int) -> list[Example]:
 def _proposals(examples: Sequence[Example]) -> Counter[Term]:
     chosen = _spread(examples, PROPOSERS)
     constant = Counter(canonical(value) for _, value in examples)
-    out: Counter[Term] = Counter(Const(text) for text, _ in constant.most_common(1))
+    out: Counter[Term] = Counter(Const(text) for text, _ in constant.most_common(1) if _general(text, examples))
     for view, value in chosen:
         out.update(set(_plain(value, view)))
     for view, value in chosen if max(out.values(), default=0) < len(chosen) else ():
-        out.update(set(_computed(value, view)))
+        out.update(set(computed(value, view)))
     return out
+
+
+def _general(text: str, examples: Sequence[Example]) -> bool:
+    """Whether a value may be the same everywhere: one that names or counts something not if one task alone has it."""
+    groups = {view.group for view, _ in examples}
+    if len(groups) < 2 or not any(c.isdigit() for c in text):
+        return True
+    return len({view.group for view, value in examples if canonical(value) == text}) > 1
+
+
+def _holds_elsewhere(term: Term, examples: Sequence[Example]) -> bool:
+    return not isinstance(term, Const) or _general(term.text, examples)
 
 
 def _plain(value: Any, view: View) -> Iterator[Term]:
     # That a question happens to be answered yes does not make it the source of a truth value.
     asked = isinstance(value, bool)
     names = view.names_of(value)
+    names = [name for name in names if not name.startswith("len(call.")]
     yield from (Read(name) for name in names if not asked or (" " not in name and not name.startswith("call.")))
     if isinstance(value, list) and len(value) > 1 and all(isinstance(each, str) for each in value):
         for name, known in view.values.items():
-            if isinstance(known, list) and len(known) == len(value) and _read_as(known, "sorted") == value:
+            if isinstance(known, list) and len(known) == len(value) and read_as(known, "sorted") == value:
                 yield Read(name, "sorted")
-
-
-def _computed(value: Any, view: View) -> Iterator[Term]:
-    if type(value) in (int, float):
-        for name, known in view.figures():
-            ways = ("absolute", "rounded", "float", "negated")
-            yield from (Read(name, way) for way in ways if _same(_read_as(known, way), value))
-        yield from (c for c in _combined(float(value), view) if _same(_evaluated(c, view), value))
-    elif isinstance(value, str) and _NUMBER.fullmatch(value):
-        yield from _written_out(value, view)
-
-
-def _written_out(value: str, view: View) -> Iterator[Term]:
-    """A number as text."""
-    ways = ("text", "amount")
-    for name, known in view.figures():
-        yield from (Read(name, way) for way in ways if _read_as(known, way) == value)
-    for found in _combined(float(value), view):
-        for way in ways:
-            if _evaluated(written := replace(found, way=way), view) == value:
-                yield written
-
-
-def _combined(value: float, view: View) -> Iterator[Combine]:
-    """Two figures that may give the value: the second is looked up by what it would have to be."""
-    figures = list(view.figures())
-    by_size: dict[float, list[str]] = {}
-    for name, each in figures:
-        by_size.setdefault(round(each, 2), []).append(name)
-    for left, a in figures:
-        wanted = {"+": value - a, "-": a - value, "*": value / a if a else math.nan}
-        for sign, needed in wanted.items():
-            if math.isfinite(needed):
-                for right in by_size.get(round(needed, 2), ()):
-                    if sign == "-" or left <= right:
-                        yield from (Combine(sign, left, right, way) for way in ("as is", "rounded"))
-
-
-def _evaluated(term: Term, view: View) -> Any:
-    try:
-        return evaluate(term, view)
-    except Unknown:
-        return None
-
-
-def _same(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and bool(a == b)
-
-
-def _read_as(value: Any, way: str) -> Any:
-    try:
-        return read(value, way)
-    except Unknown:
-        return None
 
 
 # -- structures ----------------------------------------------------------------------------------------
@@ -224,7 +184,11 @@ def _object(examples: Sequence[Example], depth: int) -> Found | None:
 def _list(examples: Sequence[Example], depth: int) -> Found | None:
     if not all(isinstance(value, list) for _, value in examples):
         return None
-    found = [each for attempt in (_extended, _amended, _gathered) if (each := attempt(examples, depth)) is not None]
+    found = [
+        each
+        for attempt in (_extended, _sometimes, _amended, _gathered)
+        if (each := attempt(examples, depth)) is not None
+    ]
     lengths = {len(value) for _, value in examples}
     if len(lengths) == 1 and 0 < min(lengths) <= 4:
         made = [explain([(view, value[at]) for view, value in examples], depth - 1)[0] for at in range(min(lengths))]
@@ -247,15 +211,18 @@ def _bases(examples: Sequence[Example], fits: Any) -> list[str]:
 
 def _extended(examples: Sequence[Example], depth: int) -> Found | None:
     best: Found | None = None
-    for base in _bases(examples, lambda known, value: len(known) < len(value) and value[: len(known)] == known):
-        fitting = [(v, x[len(v.get(base)) :]) for v, x in examples if isinstance(v.get(base), list)]
-        for each in ("", *_bases(fitting, lambda known, tail: len(known) == len(tail) and isinstance(known[0], dict))):
+    bases = _bases(examples, lambda known, value: len(known) < len(value) and value[: len(known)] == known)
+    for base in (*bases, ""):
+        fitting = [(v, x[len(listed(base, v)) :]) for v, x in examples if not base or isinstance(v.get(base), list)]
+        objects = _bases(fitting, lambda known, tail: len(known) == len(tail) and isinstance(known[0], dict))
+        for each in (*([""] if base else []), *objects):
             items = _tail(fitting, each, depth)
             if items is not None:
                 term = Extend(base, items, each)
                 share = _share(term, examples, 0.0)
                 # Where one for each object fits as well and says something of it, there may be more of them elsewhere.
-                if best is None or share > best[1] or (share == best[1] and "'each." in repr(items)):
+                says = "'each." in repr(items)
+                if best is None or share > best[1] or (share == best[1] and says and "'each." not in repr(best[0])):
                     best = term, share
     return best
 
@@ -263,17 +230,38 @@ def _extended(examples: Sequence[Example], depth: int) -> Found | None:
 def _tail(fitting: Sequence[Example], each: str, depth: int) -> tuple[Term, ...] | None:
     if each:
         pairs = [
-            (element(view, one), value)
+            (element(view, each, at), value)
             for view, tail in fitting
             if isinstance(view.get(each), list) and len(view.get(each)) == len(tail)
-            for one, value in zip(view.get(each), tail, strict=True)
+            for at, value in enumerate(tail)
         ]
+        pairs = pairs[:: max(1, len(pairs) // MOST_OBJECTS)]
         return (explain(pairs, depth - 1)[0],)
     count = Counter(len(tail) for _, tail in fitting).most_common(1)[0][0]
     same = [(view, tail) for view, tail in fitting if len(tail) == count]
     if count > 3 or len(same) < 0.9 * len(fitting):
         return None
     return tuple(explain([(view, tail[at]) for view, tail in same], depth - 1)[0] for at in range(count))
+
+
+def _sometimes(examples: Sequence[Example], depth: int) -> Found | None:
+    """A list with more elements under a condition."""
+    best: Found | None = None
+    for base in _bases(examples, lambda known, value: len(known) <= len(value) and value[: len(known)] == known):
+        known = [(view, value) for view, value in examples if isinstance(view.get(base), list)]
+        longer = [len(value) > len(view.get(base)) for view, value in known]
+        if min(sum(longer), len(longer) - sum(longer)) < LEAST_CASE:
+            continue
+        tests = sorted(tests_on([view for view, _ in known]), key=lambda test: (far(test), repr(test)))
+        test = max(
+            tests, key=lambda t: sum(t.holds(view) == more for (view, _), more in zip(known, longer, strict=True))
+        )
+        found = _extended([item for item, more in zip(known, longer, strict=True) if more], depth)
+        if found is not None:
+            term = If(test.name, test.how, test.value, found[0], Read(base))
+            share = _share(term, examples, 0.0)
+            best = (term, share) if best is None or share > best[1] else best
+    return best
 
 
 def _amended(examples: Sequence[Example], depth: int) -> Found | None:
@@ -356,6 +344,8 @@ def _cases(examples: Sequence[Example], depth: int) -> Found | None:
         test = groups[sides]
         yes = explain([item for item, side in zip(examples, sides, strict=True) if side], 0, cases=False)
         no = explain([item for item, side in zip(examples, sides, strict=True) if not side], 0, cases=False)
+        if not (_holds_elsewhere(yes[0], examples) and _holds_elsewhere(no[0], examples)):
+            continue
         share = (yes[1] * sum(sides) + no[1] * (len(sides) - sum(sides))) / len(sides)
         if best is None or share > best[1] + 0.005:
             best = If(test.name, test.how, test.value, yes[0], no[0]), share

@@ -13,6 +13,7 @@ from typing import Any
 
 from worldmodel.document import Lines
 from worldmodel.results.calls import arguments_of, is_error, is_map, mentions, value_of
+from worldmodel.results.told import Fact, Told
 from worldmodel.session import Sample
 
 MAX_DEPTH = 4
@@ -86,8 +87,10 @@ class Believed:
     def __init__(self, samples: Iterable[Sample]) -> None:
         self._rows: dict[tuple[str, str], list[tuple[str, Any]]] = defaultdict(list)
         self._names: dict[str, list[str]] = defaultdict(list)
+        self.told = Told()
         seen: set[tuple[str, str, str]] = set()
         for sample in samples:
+            self.told.take(sample.situation.request.key, sample.target, group_of(sample))
             for collection, key, row in rows_of(sample.situation.request.key, sample.target):
                 if (sample.session, collection, key) not in seen:
                     seen.add((sample.session, collection, key))
@@ -122,6 +125,7 @@ class Rows:
         self._start, self._without = start, without
         self._state = state or {}
         self._here: dict[tuple[str, str], Any] = {}
+        self._told = Told()
         self.mentioned: dict[str, str] = {}
         """Texts that the session's results held, and the field that they first stood under."""
 
@@ -131,12 +135,17 @@ class Rows:
             old = self.row(collection, row_key)
             # An excerpt does not forget the rest.
             self._here[collection, row_key] = row if old is None or row.keys() >= old.keys() else {**old, **row}
+        self._told.take(key, target)
         self.mentioned = {**dict(_mentioned(key, target)), **self.mentioned}
 
     def row(self, collection: str, key: str) -> Any:
         """A row, None where nothing is known of it."""
         found = self._here.get((collection, key))
         return found if found is not None else self._start.row(collection, key, self._without)
+
+    def told(self, wanted: Mapping[str, Any]) -> Fact | None:
+        """What a result listed of the thing with these fields, None where none did."""
+        return self._told.find(wanted) or self._start.told.find(wanted, self._without)
 
     def put(self, place: tuple[str, str, tuple[str, ...]], field: str, value: Any) -> None:
         """Believe another value of a field of an object inside a row."""

@@ -33,7 +33,7 @@ MOST_CHOICES = 1500
 """Examples that a tool's choice of answer is learned from."""
 MOST_FOLLOWED = 6000
 """Calls that effects are learned from."""
-LEAST = 3
+LEAST = 1
 """Calls a tool must have been recorded with."""
 LEAST_SURE = 0.3
 """What gives a smaller share of recorded answers is no program of them."""
@@ -128,6 +128,8 @@ class Results:
     def _learn(self, found: Sequence[Sample], rng: Rng) -> Program:
         chosen = [found[i] for i in sorted(rng.sample(range(len(found)), MOST_CHOICES))]
         views = [self.view(sample.situation, group_of(sample)) for sample in chosen]
+        for sample, view in zip(chosen, views, strict=True):
+            view.group = group_of(sample)
         labels = [_label(sample) for sample in chosen]
         by_label: dict[str, list[Example]] = defaultdict(list)
         for sample, view, label in zip(chosen, views, labels, strict=True):

@@ -25,6 +25,7 @@ from typing import Any
 from envsim.state import canonical
 from worldmodel.results.calls import is_map
 from worldmodel.results.implied import Rows, collection_of
+from worldmodel.results.meet import meet
 from worldmodel.results.terms import SIGNS
 
 DEPTH = 2
@@ -44,8 +45,10 @@ Place = tuple[str, str, tuple[str, ...]]
 class View:
     """Names and their values before one answer."""
 
-    def __init__(self, values: Mapping[str, Any], places: Mapping[str, Place] | None = None) -> None:
+    def __init__(self, values: Mapping[str, Any], places: Mapping[str, Place] | None = None, group: str = "") -> None:
         self.values: dict[str, Any] = dict(values)
+        self.group = group
+        """The sessions it belongs to, in learning: what is alike in one task is no evidence for others."""
         self.places: Mapping[str, Place] = places or {}
         """Where in the believed rows an object by this name stands."""
         self._index: dict[str, list[str]] | None = None
@@ -67,7 +70,7 @@ class View:
 
     def with_names(self, values: Mapping[str, Any]) -> View:
         """The same with more names."""
-        return View({**self.values, **values}, self.places)
+        return View({**self.values, **values}, self.places, self.group)
 
     def figures(self) -> Iterator[tuple[str, float]]:
         """All numbers."""
@@ -110,6 +113,7 @@ def look(arguments: Mapping[str, Any], rows: Rows, more: Mapping[str, Any]) -> V
     walk.join()
     walk.ask_lists()
     walk.add_up()
+    meet(walk.out, rows)
     return View(walk.out, walk.places)
 
 

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from worldmodel.document import Lines, body, meta
 from worldmodel.requests import Request
 from worldmodel.rules.known import Known
 from worldmodel.rules.scope import QUOTED, unquoted
+from worldmodel.session import Sample
 
 _REF = re.compile(r" \[e[a-z0-9-]+\]")
 _ON = re.compile(rf" on ({QUOTED})$")
 SAME = "="
+SENT_AWAY = 3
+"""Requests of people who are not signed in, for a part of an app to be closed to them."""
 ANNOUNCED = ("alert ", "status ", "dialog ")
 
 
@@ -51,6 +56,35 @@ def branch(target: Lines, known: Known, request: Request) -> str:
     if url := meta(target, "url"):
         return f"{known.address(url)} {known.mask(first)}".strip()
     return "result " + " ".join(re.findall(r'"(?:error|status)"', " ".join(shown[:4])))
+
+
+def closed_to_guests(
+    found: Mapping[str, Sequence[Sample]], label: Callable[[Sample], str]
+) -> Iterator[tuple[str, str]]:
+    """Operations on which nobody came without signing in, and where they would be sent.
+
+    Who may see a part of an app is told by where it is: where all who are not signed in and asked for a page under its
+    first directory were sent to one other place, and signed in nobody was, the pages there are for those signed in.
+    """
+    guests: dict[str, Counter[str]] = {}
+    others: dict[str, set[str]] = {}
+    for name, samples in found.items():
+        if name.startswith("get /"):
+            for sample in samples:
+                if sample.situation.login:
+                    others.setdefault(name, set()).add(label(sample))
+                else:
+                    guests.setdefault(_directory(name), Counter())[label(sample)] += 1
+    open_ = {name for name, samples in found.items() if not all(sample.situation.login for sample in samples)}
+    for name in sorted(others.keys() - open_):
+        sent = guests.get(_directory(name), Counter())
+        where = next(iter(sent), SAME)
+        if len(sent) == 1 and sent.total() >= SENT_AWAY and where[:1] != SAME and where not in others[name]:
+            yield name, where
+
+
+def _directory(name: str) -> str:
+    return name.removeprefix("get /").partition("/")[0]
 
 
 def asked(request: Request, known: Known) -> str:

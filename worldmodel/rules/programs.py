@@ -11,7 +11,7 @@ from envsim.rng import Rng
 from envsim.state import StateView
 from envsim.types import JsonValue, StateDelta
 from worldmodel.document import Lines, read_delta
-from worldmodel.rules.branches import absolute, asked, branch, operation, relative
+from worldmodel.rules.branches import absolute, asked, branch, closed_to_guests, operation, relative
 from worldmodel.rules.bugs import Bugs, Possible
 from worldmodel.rules.clock import Clock, fit
 from worldmodel.rules.effects import Effects, explains, learn, same, variants
@@ -90,6 +90,8 @@ class Programs:
     bugs: Bugs = field(default_factory=Bugs)
     clock: list[Clock] = field(default_factory=list)
     """The app's clock, if it is known."""
+    closed: dict[str, str] = field(default_factory=dict)
+    """Operation that nobody tried without signing in -> what follows then (`closed_to_guests`)."""
 
     @classmethod
     def learn(cls, view: StateView, found: Iterable[Sample], seed: int = 0) -> Programs:
@@ -107,6 +109,7 @@ class Programs:
             by_operation[name] = Rng(seed, "rules", name).shuffled(samples)
             out.programs[name] = out._learn(by_operation[name], scopes)
         out._learn_bugs(by_operation, scopes)
+        out.closed.update(closed_to_guests(by_operation, out._label))
         return out
 
     @classmethod
@@ -238,6 +241,8 @@ class Programs:
         scope = self.scope(situation)
         labels = program.choice.shares(scope)
         _, support = program.choice.decide(scope)
+        if not situation.login and name in self.closed:
+            labels = [(self.closed[name], 1.0)]
         found: list[Outcome] = []
         address = asked(situation.request, self.known)
         for twists, events, p in self._bugs(name, program, scope, labels[0][0], address):
@@ -269,6 +274,7 @@ class Programs:
                 self.programs[str(name)] = Program(Tree.from_json(entry["choice"]), effects, twists)
             self.bugs.read(data["bugs"])
             self.clock.extend(Clock.from_json(clock) for clock in data["clock"])
+            self.closed.update({str(name): str(label) for name, label in data.get("closed", {}).items()})
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"no programs: {error}") from None
 
@@ -284,6 +290,7 @@ class Programs:
             "operations": operations,
             "bugs": self.bugs.to_json(),
             "clock": [clock.to_json() for clock in self.clock],
+            "closed": dict(sorted(self.closed.items())),
         }
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 from envsim.state import canonical
 from envsim.types import JsonValue
@@ -76,8 +77,9 @@ def _most_common(found: Sequence[set[Expression]]) -> tuple[Expression, float] |
     counts = Counter(expression for one in found for expression in one)
     if not counts:
         return None
-    best = min(counts, key=lambda e: (-counts[e], cost(e), repr(e)))
-    return best, counts[best] / len(found)
+    most = max(counts.values())
+    best = min((e for e, count in counts.items() if count == most), key=lambda e: (cost(e), repr(e)))
+    return best, most / len(found)
 
 
 # -- one example ---------------------------------------------------------------------------------------
@@ -231,9 +233,10 @@ def _ends(text: str, at: int) -> bool:
 def _switch(examples: Sequence[Example], found: Sequence[set[Expression]]) -> tuple[Expression, float] | None:
     """A name by whose value the examples fall into cases that one expression each explains."""
     best: tuple[float, float, Switch] | None = None
+    common = lru_cache(maxsize=None)(lambda members: _most_common([found[i] for i in members]))
     for name in _names(examples):
         values = [scope.value(name) for scope, _ in examples]
-        for switch, right in (_by_value(name, values, found, examples), _by_presence(name, values, found)):
+        for switch, right in (_by_value(name, values, common, examples), _by_presence(name, values, common)):
             if switch is not None:
                 rank = (right / len(examples), -cost(switch), switch)
                 best = rank if best is None or rank[:2] > best[:2] else best
@@ -241,6 +244,8 @@ def _switch(examples: Sequence[Example], found: Sequence[set[Expression]]) -> tu
 
 
 Attempt = tuple[Switch | None, float]
+Common = Callable[[tuple[int, ...]], tuple[Expression, float] | None]
+"""`_most_common` of some examples, by number: most names divide them alike."""
 
 
 def _is_thing(value: JsonValue, scope: Scope) -> bool:
@@ -248,9 +253,7 @@ def _is_thing(value: JsonValue, scope: Scope) -> bool:
     return isinstance(value, str) and any(isinstance(table, dict) and value in table for table in scope.state.values())
 
 
-def _by_value(
-    name: str, values: Sequence[JsonValue], found: Sequence[set[Expression]], examples: Sequence[Example]
-) -> Attempt:
+def _by_value(name: str, values: Sequence[JsonValue], common: Common, examples: Sequence[Example]) -> Attempt:
     """A case for each value, and how many examples they explain. A case seen once explains itself."""
     cases: dict[str, list[int]] = defaultdict(list)
     if name.startswith("page ") or any(
@@ -264,7 +267,7 @@ def _by_value(
     right = 0.0
     then: list[tuple[JsonValue, Expression]] = []
     for _, members in sorted(cases.items()):
-        chosen = _most_common([found[i] for i in members])
+        chosen = common(tuple(members))
         if chosen is not None:
             right += chosen[1] * len(members) - (len(members) == 1)
             then.append((values[members[0]], chosen[0]))
@@ -273,14 +276,13 @@ def _by_value(
     return (Switch(Read(name), tuple(then)), right) if then else (None, 0.0)
 
 
-def _by_presence(name: str, values: Sequence[JsonValue], found: Sequence[set[Expression]]) -> Attempt:
+def _by_presence(name: str, values: Sequence[JsonValue], common: Common) -> Attempt:
     """A case for where there is nothing, and one for where there is something."""
-    absent = [i for i, value in enumerate(values) if value is None]
-    present = [i for i, value in enumerate(values) if value is not None]
+    absent = tuple(i for i, value in enumerate(values) if value is None)
+    present = tuple(i for i, value in enumerate(values) if value is not None)
     if len(absent) < LEAST or len(present) < LEAST:
         return None, 0.0
-    without = _most_common([found[i] for i in absent])
-    given = _most_common([found[i] for i in present])
+    without, given = common(absent), common(present)
     if without is None or given is None:
         return None, 0.0
     right = without[1] * len(absent) + given[1] * len(present)

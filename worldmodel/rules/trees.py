@@ -71,7 +71,9 @@ class Test:
             case "empty":
                 return known in (None, "", 0)
             case "is":
-                return known == self.value and type(known) is type(self.value)
+                # Of what is not known at all nobody can say that it is nothing.
+                there = known is not None or scope.knows(self.name)
+                return there and known == self.value and type(known) is type(self.value)
             case "over":
                 return _reaches(figure(known), figure(self.value))
             case "reads":

@@ -27,8 +27,9 @@ JOIN = "+"
 CHANCES = "session chances"
 DOUBT = 3.0
 """What is random is most of what bugs do: a condition must tell more than in `trees`."""
-EXPECTED = 1.0
-"""Times two bugs would have fired together by chance: if they never did, one keeps the other from it."""
+EXPECTED = 3.0
+"""Times two bugs would have fired together by chance: if they never did, one keeps the other from it. Of two that have
+nothing to do with each other, as many never do with a chance of exp(-3), which is one in twenty."""
 MOST = 1500
 """Requests a family is learned from."""
 FEW = 12
