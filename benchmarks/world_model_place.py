@@ -91,7 +91,9 @@ class Place:
         return result, known["seconds"]
 
 
-FULL = Place({"explorer": 1400, "oracle": 300, "noisy": 300}, episodes=20, extra=10, training={"minutes": 12.0})
+FULL = Place(
+    {"explorer": 1400, "oracle": 300, "noisy": 300}, episodes=20, extra=10, training={"minutes": 10.0, "relearn": True}
+)
 QUICK = Place(
     {"explorer": 16, "oracle": 8, "noisy": 8}, episodes=1, extra=1,
     training={"steps": 4, "width": 32, "heads": 2, "layers": 1}, steps=5,

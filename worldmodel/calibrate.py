@@ -19,8 +19,8 @@ from worldmodel.session import Sample, Session, Situation
 from worldmodel.support import Support, comparable, same_answer, track_record
 from worldmodel.trust import ALPHA, Answered, Trust, fits
 
-THRESHOLDS = (ACCEPT_ALL, -1.2, -0.9, -0.7, -0.5, -0.35, -0.25, -0.15, -0.08, -0.04, -0.01, 1.0)
-"""Candidates for the least mean log-probability of an edit; the last accepts none."""
+THRESHOLDS = (ACCEPT_ALL, -1.2, -0.9, -0.7, -0.5, -0.35, -0.25, -0.15, -0.08, -0.04, -0.02, -0.01, -0.003, -0.001, 1.0)
+"""Candidates for the least log-probability of the token that begins an edit; the last accepts none."""
 MOST = 800
 MOST_FREE = 400
 """Answers in sessions that run on their own answers."""

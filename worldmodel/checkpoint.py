@@ -1,6 +1,6 @@
 """Model directories and training checkpoints: safetensors and JSON, never pickle.
 
-A model directory is ``config.json`` (sizes, vocabulary, calibration), ``model.safetensors``, and
+A model directory is ``config.json`` (sizes, vocabulary, learned programs, calibration), ``model.safetensors``, and
 ``dataset/`` with the training transitions that drafts are retrieved from.
 """
 
@@ -49,7 +49,7 @@ class Model:
     """What the recorded traffic says for or against an answer."""
     trust: Trust
     accept: dict[str, float]
-    """By kind of draft, the least mean log-probability at which an edit is taken over into the answer."""
+    """By kind of draft, the least log-probability of beginning an edit at which it is taken over into the answer."""
     data: Dataset
 
     @property
@@ -115,7 +115,8 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
         network.load_state_dict(_load_tensors(root / "model.safetensors"))
         trust = Trust.from_json(config["trust"])
         record = {str(key): (int(right), int(total)) for key, (right, total) in config["record"].items()}
-        rules = Programs.empty(data.view(data.manifest["seed_view"]), data.part(TRAIN))
+        learned = data.samples if config["args"].get("relearn") else data.part(TRAIN)
+        rules = Programs.empty(data.view(data.manifest["seed_view"]), learned)
         rules.read(config["rules"])
         pages = Pages(rules.relations, rules.known)
         pages.read(config["pages"])

@@ -47,6 +47,9 @@ def train_command(
     held_out: Annotated[float, typer.Option(help="Share of tasks kept from training, for calibration.")] = 0.1,
     alpha: Annotated[float, typer.Option(help="Share of wrong answers the trust region may hold.")] = 0.05,
     balance: Annotated[float, typer.Option(help="Draw examples evenly by size of change: 0 not, 1 wholly.")] = 0.0,
+    relearn: Annotated[
+        bool, typer.Option("--relearn", help="In the end learn programs again, from what was kept for calibration too.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     checkpoint_s: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 60.0,

@@ -107,7 +107,7 @@ class Answer:
 def room(draft: Draft, accept: Mapping[str, float]) -> int:
     """How many tokens of a network can matter to the answer.
 
-    None where no edit is accepted (a mean log-probability is never above 0) and rules say what happened; without such
+    None where no edit is accepted (a log-probability is never above 0) and rules say what happened; without such
     rules the first, which says it.
     """
     if accept.get(draft.kind, 0.0) <= 0.0:

@@ -67,8 +67,10 @@ def choose_draft(
 ) -> Draft:  # fmt: skip
     """The best guess that code alone can make; ground-truth events are no part of it.
 
-    What programs write; else the neighbour's answer with its entities replaced by ours; unless this session has
-    seen the same request, or the same kind of answer about the same entity, in which case its own earlier answer.
+    What programs of results write; else the page by its program, or what there is without one, whichever of the two did
+    better on recorded requests like this (`worldmodel.weigh`). Without one: what this session was answered to the same
+    request, or of the same kind about the same entity; else the neighbour's answer with its entities replaced by ours;
+    else the page as it is.
 
     Args:
         situation: What to answer.
@@ -335,8 +337,8 @@ def read_answer(
         context: What was answered.
         tokens: The answer; one without ``<end>`` leaves the draft as it is.
         logprobs: Log-probability of each token, where edits are to be judged by it.
-        accept: By kind of draft, the least mean log-probability of an edit's tokens; the draft stands where one
-            is less sure. None accepts all.
+        accept: By kind of draft, the least log-probability of the token that begins an edit: how sure the network is
+            that the draft is wrong here. The draft stands where it is less sure. None accepts all.
     """
     outcome = vocabulary.outcomes[0]
     if tokens and vocabulary.outcome0 <= tokens[0] < vocabulary.outcome0 + len(vocabulary.outcomes):
@@ -345,7 +347,7 @@ def read_answer(
     if tokens and tokens[-1] == render.END:
         edits = _edits(vocabulary, context, tokens)
         least = accept[context.draft.kind] if accept else ACCEPT_ALL
-        sure = [edit for at, to, edit in edits if not logprobs or sum(logprobs[at:to]) >= least * (to - at)]
+        sure = [edit for at, edit in edits if not logprobs or logprobs[at] >= least]
         lines = apply_patch(lines, sure)
     # What the rules say has happened stands, whatever the network's token: the draft is written for it.
     told = context.draft.outcome
@@ -365,8 +367,8 @@ def _with_events(lines: Lines, events: Sequence[str]) -> Lines:
 
 def _edits(
     vocabulary: Vocabulary, context: Context, tokens: Sequence[int]
-) -> list[tuple[int, int, tuple[int, int, list[str]]]]:
-    """The edits of a finished answer, each with the range of its tokens."""
+) -> list[tuple[int, tuple[int, int, list[str]]]]:
+    """The edits of a finished answer, each with the place of the token that begins it."""
     starts = [at for at, token in enumerate(tokens) if token == render.EDIT]
     out = []
     for start, end in pairwise([*starts, len(tokens) - 1]):
@@ -381,7 +383,7 @@ def _edits(
             else:
                 run.append(token)
         first, last = tokens[start + 1] - vocabulary.line0, tokens[start + 2] - vocabulary.line0
-        out.append((start, end, (first, last, lines)))
+        out.append((start, (first, last, lines)))
     return out
 
 

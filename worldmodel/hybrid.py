@@ -42,7 +42,7 @@ class Episode:
 
 
 class HybridWorld:
-    """Implements `envsim.world.ForkableWorld` over a model and a sandbox.
+    """Implements `envsim.world.ForkableWorld` and `BatchedWorld` over a model and a sandbox.
 
     Args:
         model: What answers first.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from envsim.state import StateView
+from envsim.types import JsonValue
 
 MOST = 512
 """Tables that are remembered, and states."""
@@ -79,10 +80,19 @@ class StateIndex:
         found = self._tables.of(table)
         if found.counted is None:
             found.counted = {}
-            for (field, kind, value), count in self.tally(table).items():
-                if kind is not bool:
-                    found.counted.setdefault(count, []).append((field, value))
+            for (field, _, value), count in self.tally(table).items():
+                found.counted.setdefault(count, []).append((field, value))
         return found.counted.get(rows, ())
+
+    def having(self, table: Table, field: str) -> Mapping[tuple[type, JsonValue], Sequence[str]]:
+        """(type, plain value) in `field` -> keys of the rows that have it there."""
+        found = self._tables.of(table)
+        if field not in found.having:
+            known = found.having[field] = {}
+            for key, row in table.items():
+                if isinstance(row, dict) and field in row and not isinstance(row[field], list | dict):
+                    known.setdefault((type(row[field]), row[field]), []).append(key)
+        return found.having[field]
 
     def texts(self, table: Table) -> dict[str, str]:
         """Where to keep how rows of it read."""
@@ -130,3 +140,4 @@ class _Found:
         self.held: dict[str, dict[str, str]] | None = None
         self.counted: dict[int, list[tuple[str, str | int]]] | None = None
         self.texts: dict[str, str] = {}
+        self.having: dict[str, dict[tuple[type, JsonValue], list[str]]] = {}

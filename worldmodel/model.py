@@ -1,6 +1,6 @@
 """The transformer: decoder-only, RoPE, RMSNorm, SwiGLU, few KV heads, tied embeddings.
 
-Shapes: B batch, T new tokens, S all tokens so far, H query heads, G key-value heads, D head size,
+Shapes: B batch, T new tokens, S columns attended to, H query heads, G key-value heads, D head size,
 C model width, V vocabulary. After "nanochat" (Karpathy 2025); RoPE: Su et al. 2021; RMSNorm: Zhang &
 Sennrich 2019; SwiGLU: Shazeer 2020; multi-query attention: Shazeer 2019; QK norm: Henry et al. 2020.
 """

@@ -6,9 +6,10 @@ was killed ends in the same bytes as one that was not. Several processes share o
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import accumulate
@@ -134,13 +135,10 @@ def optimise(
     bar = progress("training", total) if team.main else nullcontext(lambda steps, told="": None)
     with bar as advance, open_log(out, step) if team.main else nullcontext() as log:
         advance(step)
-        epoch, order = -1, []
+        order = _from(examples, pace, step, per_epoch)
         share = _spent(watch, pace, team)
         while step < total and share <= 1.0:
-            if step // per_epoch != epoch:
-                epoch = step // per_epoch
-                order = batches(examples, pace, epoch)
-            batch = order[step % per_epoch] if step % per_epoch < len(order) else []
+            batch = next(order)
             rate = learning_rate(pace.lr, step, max(step / total, share))
             if batch:
                 loss = _learn(network, optimizer, examples, batch, rate, weights, team)
@@ -150,9 +148,8 @@ def optimise(
             last = step == total or share > 1.0
             if log is None:
                 continue
-            measured = (
-                measure(network, held_out, pace.batch_tokens) if held_out and (last or step % every == 0) else None
-            )
+            due = held_out and (last or step % every == 0)
+            measured = measure(network, held_out, pace.batch_tokens) if due else None
             watch.measured = measured or watch.measured
             advance(1, watch.line(step))
             if measured or last or step % EVERY == 0:
@@ -162,6 +159,14 @@ def optimise(
                 save_checkpoint(out, step, watch.seconds(), network, optimizer, key)
                 watch.saved = time.monotonic()
     return watch.report(step)
+
+
+def _from(examples: Sequence[Example], pace: Pace, step: int, per_epoch: int) -> Iterator[list[int]]:
+    """The batch of `step` and those after it, epoch after epoch; none where one has fewer than `per_epoch`."""
+    for epoch in itertools.count(step // per_epoch):
+        order = batches(examples, pace, epoch)
+        for at in range(step % per_epoch if epoch == step // per_epoch else 0, per_epoch):
+            yield order[at] if at < len(order) else []
 
 
 def _outcome_weights(examples: Sequence[Example], pace: Pace, order: Sequence[Sequence[int]]) -> list[float] | None:

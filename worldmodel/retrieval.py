@@ -1,8 +1,8 @@
 """Nearest recorded transitions, lexically: drafts for the model, a baseline, a measure of support.
 
-Score: summed inverse document frequency of the request words and context lines that situation and
-record share (a TF-IDF overlap; Spaerck Jones 1972), after agreement on the whole request and on its
-skeleton. No training, nothing but counting, and the same answer everywhere.
+Order: agreement on the whole request, on the page that is loaded, on the request's skeleton; then a score, the share
+of the context lines of situation and record that both have (Jaccard 1912), each line weighted by its inverse document
+frequency (Spaerck Jones 1972). No training, nothing but counting, and the same answer everywhere.
 """
 
 from __future__ import annotations

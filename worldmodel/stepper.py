@@ -7,7 +7,7 @@ and the step of each bucket is captured when it first occurs (as in the notes on
 documentation). ``ENVSIM_CUDA_GRAPHS=0`` turns that off. On a CPU, which gains nothing by it, shapes are as they come.
 
 **Capture was never run: there was no GPU.** Buckets, buffers and the very step that is captured are tested on a CPU,
-where to capture is to call; `cuda_graph` itself only by a test that is skipped where there is no CUDA.
+where to capture is to call; `cuda_graphs` itself only by a test that is skipped where there is no CUDA.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Stepper:
 
     def __init__(self, network: WorldModel, capture: Capture | None = None) -> None:
         self.network, self.capture = network, capture
+        self.device = network.embed.weight.device
         self.rows = self.columns = 0
         self.lock = threading.Lock()
         self.graphs: dict[tuple[int, int], Run] = {}
@@ -88,7 +89,7 @@ class Stepper:
         lengths = [len(context) for context in contexts]
         rows, width = len(lengths), max(lengths)
         self._prepare(rows, width + room)
-        device = self.at.device
+        device = self.device
         tokens = torch.full((rows, width), render.PAD)
         for row, context in enumerate(contexts):
             tokens[row, width - lengths[row] :] = torch.tensor(context)
@@ -127,7 +128,7 @@ class Stepper:
         count, kept = len(rows), set(rows)
         gaps, last = [r for r in range(count) if r not in kept], [r for r in rows if r >= count]
         if gaps:
-            to, of = (torch.tensor(numbers, device=self.at.device) for numbers in (gaps, last))
+            to, of = (torch.tensor(numbers, device=self.device) for numbers in (gaps, last))
             self.seen[to], self.pads[to] = self.seen[of], self.pads[of]
             self.cache.move(to, of, self.columns)
         self.rows = count
@@ -149,15 +150,14 @@ class Stepper:
             return
         self.graphs.clear()
         self._size = size = (max(size[0], self._size[0]), max(size[1], self._size[1]))
-        weight = network.embed.weight
-        device = weight.device
+        device, vocabulary = self.device, len(network.embed.weight)
         self.cache = Cache(network.config.layers, *size)
         self.tokens = torch.full((size[0], 1), render.PAD, device=device)
         self.at = torch.zeros(1, dtype=torch.long, device=device)
         self.pads = torch.zeros(size[0], dtype=torch.long, device=device)
         self.seen = torch.zeros(size, dtype=torch.bool, device=device)
         # Logits are copied out, so nothing lives in memory that graphs share, whatever order they are run in.
-        self.out = torch.zeros(size[0] if self.capture is not None else 0, len(weight), device=device)
+        self.out = torch.zeros(size[0] if self.capture is not None else 0, vocabulary, device=device)
 
     def _graph(self, capture: Capture) -> Run | None:
         shape = bucket(self.rows, self.columns)
@@ -191,6 +191,8 @@ class Stepper:
 def stepper(network: WorldModel) -> Iterator[Stepper]:
     """A stepper of `network`, for the one who asks alone until it is given back; with CUDA graphs on a GPU."""
     device = network.embed.weight.device
+    if network.stepper is not None and network.stepper.device != device:
+        network.stepper = None  # the network was moved since
     wanted = os.environ.get(SWITCH) != "0"
     if wanted and network.stepper is None and device.type == "cuda":
         network.stepper = Stepper(network, cuda_graphs(device))

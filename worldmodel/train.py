@@ -1,4 +1,4 @@
-"""Training: traces -> dataset -> tokenizer -> network -> calibration -> model directory.
+"""Training: traces -> dataset -> tokenizer, programs -> network -> calibration -> model directory.
 
 `Args` is the command line. The order of the data is a function of seed and epoch alone and a
 checkpoint holds the optimiser too, so a run that was killed ends in the same bytes as one that was not.
@@ -79,6 +79,8 @@ class Args:
     """Share of wrong answers that the trust region may hold."""
     balance: float = 0.0
     """How far examples are drawn evenly by size of change, 0 (as recorded) to 1 (as many of each size)."""
+    relearn: bool = False
+    """Learn programs again, from held-out tasks too, once trust was fitted on these."""
     seed: int = 0
     device: str = "auto"
     checkpoint_s: float = 60.0
@@ -207,7 +209,7 @@ def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict
         "trust": fitted.trust.to_json(),
         "record": found.record,
         "accept": fitted.accept,
-        **found.memory.programs(),
+        **relearned(found.data, found.memory, args.relearn, args.seed).programs(),
     }
     save_model(args.out, network, found.vocabulary, found.stable, extra)
     mine = [path.parent for path in args.out.glob("checkpoint-*/state.json")]
@@ -273,7 +275,7 @@ def finished(out: Path, key: str) -> bool:
 
 
 def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
-    """Lexicon, BPE, outcomes and rules from the training part alone."""
+    """Lexicon, BPE and outcomes, and the programs, from the training part alone."""
     found = data.part(TRAIN)
     documents = [
         (s.session, (*s.situation.request.lines, *s.target, *s.situation.facts)) for s in found
@@ -299,9 +301,21 @@ def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
     return Vocabulary(bpe, lexicon, names), learn_memory(data, lexicon, seed)
 
 
-def learn_memory(data: Dataset, lexicon: Lexicon, seed: int = 0) -> Memory:
-    """The training part, and the programs learned from it."""
-    found = data.part(TRAIN)
+def relearned(data: Dataset, memory: Memory, again: bool, seed: int) -> Memory:
+    """The memory to save: `memory`, or one of all tasks.
+
+    What trust and thresholds are fitted on must not have been learned from; once they are fitted, whoever asks about
+    those tasks is better served by a memory that has. Trust then is, if anything, too low there.
+    """
+    if not again or not data.part(HELD_OUT):
+        return memory
+    with progress("learning from held-out tasks too"):
+        return learn_memory(data, memory.lexicon, seed, whole=True)
+
+
+def learn_memory(data: Dataset, lexicon: Lexicon, seed: int = 0, *, whole: bool = False) -> Memory:
+    """The training part, or the `whole` of it, and the programs learned from it."""
+    found = data.samples if whole else data.part(TRAIN)
     rules = Programs.learn(data.view(data.manifest["seed_view"]), found, seed)
     pages = Pages(rules.relations, rules.known)
     pages.learn(found, {number: rules.branch(sample) for number, sample in enumerate(found)}, seed)

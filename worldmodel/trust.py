@@ -20,11 +20,14 @@ from envsim.rng import Rng, uniform
 from worldmodel.conformal import Curve, figures, region
 from worldmodel.session import WINDOW
 from worldmodel.support import FEATURES
-from worldmodel.trees import NONE, Trees, boost, together
+from worldmodel.trees import NONE, ROUNDS, Trees, boost, together
 
 HEADS = 10
 LEAST = 8
 """Fewer answers than this fit nothing."""
+PER_TREE = 8
+"""Answers that bear one tree more, up to `MOST_ROUNDS` a head."""
+MOST_ROUNDS = 160
 ALPHA = 0.05
 ALPHAS = (0.01, 0.02, 0.05, 0.1, 0.2)
 """Shares of wrong answers for which the report says how wide a region could be."""
@@ -206,6 +209,11 @@ def _moderated(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return drawn
 
 
+def rounds_for(answers: int) -> int:
+    """How many trees a head has: what hundreds of answers tell, a few trees do not hold, and few answers not more."""
+    return min(MOST_ROUNDS, max(ROUNDS, answers // PER_TREE))
+
+
 def _bagged(own: Answered, more: Answered) -> tuple[tuple[Trees, ...], list[float], list[bool]]:
     """One head per bootstrap sample of the sessions, and the scores of `own` by heads that did not draw their session.
 
@@ -220,12 +228,12 @@ def _bagged(own: Answered, more: Answered) -> tuple[tuple[Trees, ...], list[floa
     names = sorted(by_session)
     x, y = np.asarray(answered.rows, dtype=np.float64), np.asarray(answered.right, dtype=np.float64)
     start = x @ np.asarray(PRIOR)
-    heads, drawn = [], []
+    heads, drawn, rounds = [], [], rounds_for(len(x))
     for k in range(HEADS):
         rng = Rng("trust", "head", k)
         picked = [rng.choice(names) for _ in names]
         rows = [i for name in picked for i in by_session[name]]
-        heads.append(boost(x[rows], y[rows], start[rows]))
+        heads.append(boost(x[rows], y[rows], start[rows], rounds))
         drawn.append(frozenset(picked))
     logits = _logits(heads, own.rows) if own.rows else np.zeros((HEADS, 0))
     scores: list[float] = []

@@ -90,7 +90,9 @@ def update(args: Args) -> dict[str, Any]:
         memory = train.learn_memory(data, base.vocabulary.lexicon, args.seed)
     old, new = _sides(base, data)
     # Less the held-out sessions, which would find themselves.
-    had = base.memory.over(base.data.part(TRAIN))
+    again = bool(base.config["args"].get("relearn"))
+    known = train.learn_memory(base.data, base.vocabulary.lexicon, args.seed) if again else base.memory
+    had = known.over(base.data.part(TRAIN))
     before = _measured(replace(base, memory=had, support=Support(had, base.support.record)), old, new)
     fresh = [s for s in data.part(TRAIN) if s.session not in base.data.manifest["split"]]
     sides = [train.encode(side, base.vocabulary, memory, base.stable)[0] for side in (old, new)]
@@ -117,7 +119,8 @@ def update(args: Args) -> dict[str, Any]:
     extra = {
         **kept, "key": data.manifest["key"], "interfaces": data.manifest["interfaces"], "training": log,
         "calibration": fitted.report, "trust": fitted.trust.to_json(), "record": record, "accept": fitted.accept,
-        **memory.programs(), "update": {**report, "args": {k: str(v) for k, v in asdict(args).items()}},
+        **train.relearned(data, memory, again, args.seed).programs(),
+        "update": {**report, "args": {k: str(v) for k, v in asdict(args).items()}},
     }  # fmt: skip
     save_model(scratch, mixed, base.vocabulary, base.stable, extra)
     _swap(args.model, scratch)

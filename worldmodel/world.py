@@ -1,6 +1,6 @@
-"""Worlds made from traces: `ModelWorld` predicts, `ReplayWorld` only remembers.
+"""Worlds made from traces: `ModelWorld` predicts, `ReplayWorld` only remembers, `NearestNeighbourWorld` repeats.
 
-Both follow the session with the same code that read the training traces, apply predicted state
+All follow the session with the same code that read the training traces, apply predicted state
 deltas in code, and so serve the same checks, rollouts and fidelity measures as a sandbox.
 """
 
@@ -48,7 +48,7 @@ class _Ahead:
 
 
 class TraceWorld(ABC):
-    """What both worlds share: resets, browser mechanics, believed state, forks."""
+    """What these worlds share: resets, browser mechanics, believed state, forks."""
 
     kind = "model"
 

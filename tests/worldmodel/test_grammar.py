@@ -152,6 +152,19 @@ def test_an_unfinished_answer_leaves_the_draft(learned: tuple[Vocabulary, Memory
     assert read_answer(vocabulary, context, tokens)[1] == ("a", "b")
 
 
+def test_an_edit_is_judged_by_how_sure_the_need_of_it_is(learned: tuple[Vocabulary, Memory, list[Sample]]) -> None:
+    """Not by its words: a draft that is wrong here is wrong also where what should stand there is open."""
+    vocabulary, _, found = learned
+    context = write_context(vocabulary, found[0].situation, Draft(("a", "b", "c"), "near"), frozenset())
+    line = vocabulary.line0
+    tokens = [vocabulary.outcome0, render.EDIT, line, line + 1, line + 1, render.EDIT, line + 2, line + 3, render.END]
+    needed = [0.0, -0.01, -2.0, -2.0, -2.0, -0.5, 0.0, 0.0, 0.0]
+    accept = dict.fromkeys(render.KINDS, -0.1)
+    assert read_answer(vocabulary, context, tokens, needed, accept)[1] == ("b", "b", "c")
+    assert read_answer(vocabulary, context, tokens, [0.0] * 9, accept)[1] == ("b", "b")
+    assert read_answer(vocabulary, context, tokens, needed, dict.fromkeys(render.KINDS, 1.0))[1] == ("a", "b", "c")
+
+
 def test_the_network_cannot_contradict_what_the_rules_have_drawn(
     learned: tuple[Vocabulary, Memory, list[Sample]],
 ) -> None:

@@ -82,7 +82,7 @@ def test_a_long_list_is_read_once_however_much_was_asked(monkeypatch: pytest.Mon
 def test_rows_are_found_by_how_many_there_are_and_by_what_they_hold():
     known = StateIndex()
     table = {"a": {"n": 1, "on": True, "of": "x"}, "b": {"n": 1, "on": True, "of": "y"}, "c": {"n": 2, "of": "x"}}
-    assert sorted(known.counted(table, 2)) == [("n", 1), ("of", "x")]
+    assert sorted(known.counted(table, 2)) == [("n", 1), ("of", "x"), ("on", True)]
     assert sorted(known.counted(table, 1)) == [("n", 2), ("of", "y")]
     assert known.counted(table, 3) == ()
     assert known.held(table)["x"] == {"of": "a"}
@@ -123,3 +123,25 @@ def test_names_that_divide_the_examples_alike_are_asked_about_once(monkeypatch: 
     assert isinstance(rule, Switch)
     assert [evaluate(rule, scope) for scope, _ in examples] == [value for _, value in examples]
     assert calls <= 8
+
+
+VALUES = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["0", "1", "x"]) | st.just(1.0)
+
+
+@given(
+    st.dictionaries(st.text("ab", max_size=2), st.dictionaries(st.sampled_from("fg"), VALUES | st.just([1]))), VALUES
+)
+def test_rows_of_a_value_are_those_that_have_it_and_of_its_kind(table, value):
+    scope = Scope({}, {"things": table, "count": 3}, Relations({}, {}, {}))
+    for field in "fg":
+        right = [
+            k for k, row in table.items() if field in row and row[field] == value and type(row[field]) is type(value)
+        ]
+        assert scope.rows("things", field, value) == right
+    assert scope.rows("count", "f", value) == scope.rows("none", "f", value) == []
+
+
+def test_one_and_true_are_asked_about_apart():
+    table = {"a": {"f": 1}, "b": {"f": True}}
+    scope = Scope({}, {"things": table}, Relations({}, {}, {}))
+    assert [scope.rows("things", "f", value) for value in (1, True, "1", 1.0)] == [["a"], ["b"], [], []]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from worldmodel.pages.choices import grow
+from worldmodel.pages.levels import Example, learn_level
 from worldmodel.pages.lists import AFTER, ListExample
 from worldmodel.pages.names import open_names, totals
 from worldmodel.pages.nodes import Node
 from worldmodel.pages.queries import learn_list
+from worldmodel.pages.shape import START, learn_shape
 from worldmodel.pages.texts import TextExample, learn_text
+from worldmodel.pages.writer import Writer
 from worldmodel.rules.relations import Relations
 
 NONE = Relations({}, {}, {})
@@ -32,6 +36,21 @@ def test_a_key_that_all_examples_share_is_still_a_name():
     for place in ("url.1>bills", "login>baskets"):
         asked = names({f"{place}.voucher": "AUTUMN", "n": 99}, state)
         assert rule.render(asked, None, None)[0] == "Voucher AUTUMN is used"
+
+
+def test_the_number_of_the_row_at_hand_is_a_name_though_all_saw_the_first():
+    seen = [TextExample(names({"each.@": "9", "each.sum": n}), f"Payment 9 | {n} francs", "9") for n in range(30, 54)]
+    rule = learn_text(seen)
+    assert rule.render(names({"each.@": "11", "each.sum": 70}), None, None)[0] == "Payment 11 | 70 francs"
+
+
+def test_a_comma_after_a_number_is_no_part_of_it():
+    seen = [
+        TextExample(names({"each.code": f"K{n}-{n % 3}", "each.why": why}), f"Claim K{n}-{n % 3}, {why}", str(n))
+        for n, why in enumerate(["torn", "wet", "late"] * 6, 100)
+    ]
+    rule = learn_text(seen)
+    assert rule.render(names({"each.code": "M7-12", "each.why": "lost"}), None, None)[0] == "Claim M7-12, lost"
 
 
 def test_what_no_row_is_called_stays_wording():
@@ -109,3 +128,38 @@ def test_what_sessions_add_comes_after_what_was_there():
         "bay",
         "sloe",
     ]
+
+
+def digits(text: str) -> str:
+    return re.sub(r"[0-9]+", "*", text)
+
+
+def claims(number: int, *sizes: int, paid: int = 0) -> Example:
+    """A case with what was claimed and what was paid in one table, all claims first; `paid` without a claim."""
+    claimed = {str(10 * number + n): {"case": number, "size": size} for n, size in enumerate(sizes)}
+    paying = {
+        str(60 * number + n): {"case": number, "sum": 7 * size} for n, size in enumerate([*sizes, *[paid] * bool(paid)])
+    }
+    rows = [f"Claim {key} | {row['size']} parts | open" for key, row in claimed.items()]
+    rows += [f"Payment {key} | {row['sum']} francs | {'done' if paid else 'due'}" for key, row in paying.items()]
+    known = names(
+        {"url.1": str(number), "paid": paid}, {"claims": {**claimed, "5": {"case": 9, "size": 5}}, "payments": paying}
+    )
+    return Example(known, tuple(Node("row", row) for row in ("What | How much | State", *rows)), str(number))
+
+
+def test_two_lists_in_one_table_are_two_lists():
+    seen = [claims(n, *sizes) for n, sizes in enumerate([(2,), (3, 4), (1,), (6,), (4,), (2, 8, 3), (5,)], 1)]
+    seen += [claims(n, paid=3 * n) for n in range(20, 25)]
+    level = learn_level(seen, digits, "case")
+    new = claims(33, 6, 2, 9)
+    nodes, _ = Writer({}, digits, {}).level(level, new.names, "33")
+    assert tuple(nodes) == new.kids
+
+
+def test_rows_of_one_list_may_begin_with_different_words():
+    seen = [
+        tuple(Node("row", f"{word} {n} | {n} pages | x") for n, word in enumerate(words))
+        for words in (["Letter", "Parcel", "Letter"], ["Parcel", "Letter", "Parcel"], ["Letter", "Letter"]) * 3
+    ]
+    assert [place.after for place in learn_shape(seen, digits).places if place.many] == [START]

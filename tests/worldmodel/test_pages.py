@@ -119,6 +119,9 @@ def test_amounts_dates_and_words_are_told_apart():
     assert ("plain amount", "1234.50") in shown(123450), "as a field to type in has it"
     assert ("less", "-$5.00") in shown(500)
     assert ("day month", "2 Mar 2026") in shown("2026-03-02T21:00:00Z")
+    assert ("weekday day month", "Mon, 2 Mar 2026") in shown("2026-03-02")
+    assert ("day month time", "2 Mar 2026, 21:00") in shown("2026-03-02T21:00:00Z")
+    assert not [form for form, _ in shown("2026-02-30") if "weekday" in form], "there is no such day"
     assert ("first word", "Ada") in shown("Ada Lovelace")
     assert ("spaced capital", "In stock") in shown("in_stock")
 

@@ -213,13 +213,21 @@ def test_on_a_cpu_and_where_it_is_switched_off_shapes_are_as_they_come(
         assert not kept.lock.locked()
 
 
+def test_a_network_that_was_moved_leaves_its_buffers_behind(network: WorldModel) -> None:
+    elsewhere = copy.deepcopy(network).to("meta")
+    network.stepper = Stepper(elsewhere, Calls())
+    with stepper(network) as one:
+        assert one.capture is None
+    assert network.stepper is None
+
+
 @pytest.fixture
 def on_gpu(network: WorldModel) -> Iterator[WorldModel]:
     yield copy.deepcopy(network).to("cuda")
     torch.cuda.empty_cache()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="captures CUDA graphs, and there is no CUDA")
+@pytest.mark.gpu
 def test_on_a_gpu(
     network: WorldModel, on_gpu: WorldModel, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from envsim.rng import Rng
 from worldmodel.conformal import Curve, accuracy_at, auroc, calibration_error, figures, isotonic, region
 from worldmodel.support import FEATURES, comparable, same_answer
 from worldmodel.trees import NEVER, Trees, boost
-from worldmodel.trust import Answered, Trust, fits
+from worldmodel.trust import Answered, Trust, fits, rounds_for
 
 numbers = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=7)
 
@@ -155,6 +155,13 @@ def test_trust_learns_what_tells_and_is_calibrated() -> None:
     assert not trust.holds(trust.probability(row(record=-1.5)))
     assert report["inside"] >= 0.8
     assert Trust.from_json(trust.to_json()) == trust
+
+
+def test_many_answers_bear_more_trees_and_few_do_not() -> None:
+    assert [rounds_for(n) for n in (8, 320, 640, 10_000)] == [40, 40, 80, 160]
+    found = answers(1400)
+    own = sum(fits(session) for session in found.sessions)
+    assert {len(head.leaves) for head in Trust.fit(found)[0].heads} == {rounds_for(own)} != {rounds_for(8)}
 
 
 def test_what_checks_was_not_fitted_on() -> None:

@@ -17,8 +17,10 @@ from envsim.trace import TraceReader, TraceWriter
 from worldmodel import dataset
 from worldmodel.checkpoint import Model, load_model
 from worldmodel.dataset import HELD_OUT, TRAIN
+from worldmodel.examples import Memory
+from worldmodel.session import Sample
 from worldmodel.train import Args as Training
-from worldmodel.train import train
+from worldmodel.train import learn_memory, relearned, train
 from worldmodel.update import Args, mix_networks, roll_back, update
 
 Cli = Callable[..., "CompletedProcess[str]"]
@@ -108,6 +110,26 @@ def test_a_mix_is_between_the_two(base: Path) -> None:
         mixed = mix_networks(one, other, share)
         for a, b in zip(one.parameters(), mixed.parameters(), strict=True):
             assert torch.allclose(a + share, b, atol=1e-6)
+
+
+def _right_on_kind(memory: Memory, sample: Sample) -> bool:
+    """Whether rules tell the kind of answer that was recorded."""
+    assert memory.rules is not None
+    told = memory.rules.outcome(sample.situation)
+    return told is not None and told.branch == memory.rules.branch(sample)
+
+
+@pytest.mark.slow
+def test_programs_are_learned_again_from_what_was_held_out(tiny_traces: Path, tmp_path: Path) -> None:
+    """Nearly all is held out here, so what the model knows in the end it has from there."""
+    out = tmp_path / "model"
+    sizes = {"steps": 2, "width": 16, "layers": 1, "heads": 1, "device": "cpu"}
+    model = load_model(train(Training(tiny_traces, out, held_out=0.9, relearn=True, **sizes)))
+    before = learn_memory(model.data, model.vocabulary.lexicon)
+    asked = [s for s in model.data.part(HELD_OUT) if s.index > 0][:60]
+    told = [sum(_right_on_kind(memory, sample) for sample in asked) for memory in (before, model.memory)]
+    assert told[1] > told[0]
+    assert relearned(model.data, before, again=False, seed=0) is before
 
 
 def test_what_was_held_out_stays_so(base: Path, drifted: Path, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from functools import lru_cache
 
 from envsim.types import JsonValue
 
-_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ]\d\d:\d\d.*)?")
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d).*)?")
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
@@ -57,6 +59,18 @@ def _text(value: str) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys(_text_forms(value)))
 
 
+def _more_of_a_day(value: str, plain: str, time: str | None) -> Iterator[tuple[str, str]]:
+    try:
+        weekday = _WEEKDAYS[date.fromisoformat(value[:10]).weekday()]
+    except ValueError:
+        return  # there is no such day
+    yield "weekday day month", f"{weekday[:3]}, {plain}"
+    yield "whole weekday day month", f"{weekday}, {plain}"
+    if time is not None:
+        yield "day month time", f"{plain}, {time}"
+        yield "time", time
+
+
 def _text_forms(value: str) -> Iterator[tuple[str, str]]:
     yield "as is", value
     if found := _DATE.fullmatch(value):
@@ -68,6 +82,7 @@ def _text_forms(value: str) -> Iterator[tuple[str, str]]:
             yield "month day", f"{name[:3]} {day}, {year}"
             yield "whole month day", f"{name} {day}, {year}"
             yield "date", value[:10]
+            yield from _more_of_a_day(value, f"{day} {name[:3]} {year}", found[4])
         return
     if value[0].islower():
         yield "capital", value[0].upper() + value[1:]

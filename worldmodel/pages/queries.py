@@ -93,7 +93,8 @@ def _equalities(example: ListExample) -> set[tuple[str, str, str]]:
     out = set()
     for collection, table in names.state.items():
         for field, value in names.scope.relations.index.counted(table, count) if isinstance(table, dict) else ():
-            out |= {(collection, field, name) for name, form in names.named(str(value)) if form in _EQUAL}
+            if not isinstance(value, bool):
+                out |= {(collection, field, name) for name, form in names.named(str(value)) if form in _EQUAL}
     return out
 
 

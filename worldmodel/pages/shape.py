@@ -7,11 +7,12 @@ What occurs more than once is a list: a run of elements, divided where the role 
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from worldmodel.pages.nodes import OPTION, SEP, Node, below
 
@@ -23,8 +24,12 @@ CELLS = 3
 """Cells of a row that make it more than a name and a value."""
 VARIED = 4
 """Wordings of one place, from which on a new one in its role is taken to be there too."""
+MOST_STEMS = 4
+LEAST_STEMS = 3
+"""Examples of each of several lists in one role."""
 START = "^"
 _THING = "*"
+_STEM = re.compile(r"[^\W\d_]{3,}(?: [^\W\d_]+)* (?=\*)")
 
 Mask = Callable[[str], str]
 Symbols = Sequence[str]
@@ -39,6 +44,8 @@ class Place:
     after: str = START
     """For a list: the place before it, by name."""
     name: str = ""
+    stem: str = ""
+    """For one of several lists in the same role, one after the other: what its rows begin with."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,9 @@ class Shape:
             name = symbol(kid, mask)
             single = self._single(name, kid, out, last)
             if name in self._listed or (single is None and kid.role in self._roles):
-                run = self._list(before, kid.role) if run < 0 else run
+                if run >= 0 and kid.role == self.places[run].role and not kid.text.startswith(self.places[run].stem):
+                    run = -1
+                run = self._list(before, kid) if run < 0 else run
                 if run >= 0:
                     instances = out.setdefault(run, [])
                     if not instances or kid.role == self.places[run].role:
@@ -103,8 +112,11 @@ class Shape:
             found = self.singles.get(kid.role, next(fitting, None))
         return found if found is not None and found not in taken else None
 
-    def _list(self, before: str, role: str) -> int:
-        fitting = [n for n, place in enumerate(self.places) if place.many and place.role == role]
+    def _list(self, before: str, kid: Node) -> int:
+        fitting = [
+            n for n, place in enumerate(self.places)
+            if place.many and place.role == kid.role and kid.text.startswith(place.stem)
+        ]  # fmt: skip
         return next((n for n in fitting if self.places[n].after == before), fitting[0] if fitting else -1)
 
 
@@ -119,17 +131,20 @@ def learn_shape(examples: Sequence[Sequence[Node]], mask: Mask) -> Shape:
     repeated = {name for row in rows for name, n in Counter(row).items() if n > 1}
     repeated |= _same_built(examples, rows)
     repeated = _joined(rows, repeated | _heads(rows, repeated))
+    stems = _stems(rows, repeated)
+    repeated |= stems.keys()
     rows = _without_rare(rows, repeated)
     repeated |= {name for row in rows for name, n in Counter(row).items() if n > 1}
     singles = [[name for name in row if name not in repeated] for row in rows]
     classes = _merge(singles)
     names = {name: f"{classes[name]}" for row in singles for name in row}
-    order = _order(_together([_sequence(row, repeated, names) for row in rows]))
+    order = _order(_together([_sequence(row, repeated, names, stems) for row in rows]))
     places: list[Place] = []
     single_of: dict[str, int] = {}
     for entry in order:
         if isinstance(entry, tuple):
-            places.append(Place(entry[1], True, entry[0], f"{entry[0]}>{entry[1]}"))
+            after, role, stem = entry
+            places.append(Place(role, True, after, f"{after}>{role}" + (f" {stem}" if stem else ""), stem))
         else:
             single_of |= {name: len(places) for name, label in names.items() if label == entry}
             places.append(Place(entry.partition("\n")[0], name=entry))
@@ -229,18 +244,44 @@ def _joined(rows: Sequence[Symbols], repeated: set[str]) -> set[str]:
     return out
 
 
-Entry = str | tuple[str, str]
+def _stems(rows: Sequence[Symbols], repeated: set[str]) -> dict[str, str]:
+    """Rows by what they begin with, where rows in one role are several lists, one after the other.
+
+    They begin with two to four different words, and nowhere comes a row of one list between rows of another.
+    """
+    out: dict[str, str] = {}
+    for role in sorted({_role(name) for name in repeated}):
+        stems = {_stem(name) for name in repeated if _role(name) == role}
+        if "" in stems or not 1 < len(stems) <= MOST_STEMS:
+            continue
+        runs = [[stem for name in row if _role(name) == role and (stem := _stem(name)) in stems] for row in rows]
+        often = Counter(stem for run in runs for stem in set(run))
+        parted = all(len(set(run)) == len(list(groupby(run))) for run in runs)
+        if parted and min(often.values()) >= LEAST_STEMS:
+            names = {name for row in rows for name in row if _role(name) == role}
+            out |= {name: _stem(name) for name in names if _stem(name) in stems}
+    return out
 
 
-def _sequence(row: Symbols, repeated: set[str], names: dict[str, str]) -> list[Entry]:
+def _stem(name: str) -> str:
+    """What a row begins with: a word or more before the thing it is about."""
+    found = _STEM.match(name.partition("\n")[2])
+    return found[0] if found else ""
+
+
+Entry = str | tuple[str, str, str]
+
+
+def _sequence(row: Symbols, repeated: set[str], names: dict[str, str], stems: Mapping[str, str]) -> list[Entry]:
     """Places in the order in which one example has them."""
     out: list[Entry] = []
-    before, inside = START, False
+    before, inside, last = START, False, ""
     for name in row:
         if name in repeated:
-            if not inside:
-                out.append((before, name.partition("\n")[0]))
-            inside = True
+            stem = stems.get(name, last if inside else "")
+            if not inside or stem != last:
+                out.append((before, _role(name), stem))
+            inside, last = True, stem
         else:
             before, inside = names[name], False
             out.append(before)
@@ -249,12 +290,12 @@ def _sequence(row: Symbols, repeated: set[str], names: dict[str, str]) -> list[E
 
 def _together(rows: Sequence[list[Entry]]) -> list[list[Entry]]:
     """Lists of the same role are one place, whatever stands before them, unless an example has two of them."""
-    count: Counter[str] = Counter()
+    count: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        for role, n in Counter(entry[1] for entry in row if isinstance(entry, tuple)).items():
-            count[role] = max(count[role], n)
+        for kind, n in Counter(entry[1:] for entry in row if isinstance(entry, tuple)).items():
+            count[kind] = max(count[kind], n)
     return [
-        [(START, entry[1]) if isinstance(entry, tuple) and count[entry[1]] == 1 else entry for entry in row]
+        [(START, *entry[1:]) if isinstance(entry, tuple) and count[entry[1:]] == 1 else entry for entry in row]
         for row in rows
     ]
 

@@ -16,8 +16,8 @@ from worldmodel.pages.choices import Choice, grow
 from worldmodel.pages.names import EACH, Names
 from worldmodel.pages.nodes import STATE
 
-_STARTS = re.compile(r"-?[$¢]?\d[\d,]*(?:\.\d+)?|\w+")
-_NUMBER = re.compile(r"-?[$¢]?\d[\d,]*(?:\.\d+)?")
+_STARTS = re.compile(r"-?[$¢]?\d(?:[\d,]*\d)?(?:\.\d+)?|\w+")
+_NUMBER = re.compile(r"-?[$¢]?\d(?:[\d,]*\d)?(?:\.\d+)?")
 _MOST_WORDS = 14
 MOST_WAYS = 8
 MANY_THINGS = 4
@@ -176,7 +176,10 @@ def _best_hole(seen: Sequence[tuple[str, list[Hole]]], names: Names) -> Hole | s
         tally.update(list(dict.fromkeys(holes)))
     if sum(bool(holes) for _, holes in seen) >= KEYS * len(seen):
         # A row's key that has a name is no wording, though all examples were about the same row.
-        tally = Counter({one: n for one, n in tally.items() if not isinstance(one, str) or not _is_key(one, names)})
+        own = tally[EACH + "@", "as is"] == len(seen)
+        tally = Counter({
+            one: n for one, n in tally.items() if not isinstance(one, str) or not (own or _is_key(one, names))
+        })  # fmt: skip
     most = max(tally.values())
     # A little less often right, but by a much plainer name.
     fitting = [one for one, count in tally.items() if count >= max(1, 0.999 * most)]

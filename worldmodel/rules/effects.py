@@ -274,10 +274,8 @@ def _find_query(
     tally: Counter[Query] = Counter()
     for scope, items in examples:
         tally.update(set(_queries(scope, len(items))))
-    ranked = sorted(tally.items(), key=lambda entry: (-entry[1], cost(entry[0].read), repr(entry[0])))
-    for query, count in ranked:
-        if count < 0.9 * len(examples):
-            break
+    often = [(query, count) for query, count in tally.items() if count >= 0.9 * len(examples)]
+    for query, _ in sorted(often, key=lambda entry: (-entry[1], cost(entry[0].read), repr(entry[0]))):
         pairs = [pair for scope, items in examples for pair in _pair(_rows(query, scope), items)]
         if len(pairs) >= 0.9 * sum(len(items) for _, items in examples):
             return query, pairs
@@ -295,9 +293,8 @@ def _queries(scope: Scope, count: int) -> list[Query]:
     out = []
     for collection, table in scope.state.items():
         if isinstance(table, dict):
-            for (name, _, value), rows in scope.relations.index.tally(table).items():
-                if rows == count:
-                    out += [Query(collection, name, Read(*read)) for read in scope.named(value)]
+            for name, value in scope.relations.index.counted(table, count):
+                out += [Query(collection, name, Read(*read)) for read in scope.named(value)]
     return out
 
 

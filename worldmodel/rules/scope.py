@@ -76,7 +76,7 @@ class Scope:
         self._own = self._values
         self._below: Scope | None = None
         self._index: dict[tuple[bool, JsonValue], list[tuple[str, str]]] | None = None
-        self._rows: dict[tuple[str, str, JsonValue], list[str]] = {}
+        self._rows: dict[tuple[str, str, type, JsonValue], list[str]] = {}
         self._making = ("", 0)
         self._last: tuple[tuple[str, str, int], str] | None = None
 
@@ -141,15 +141,11 @@ class Scope:
 
     def rows(self, collection: str, field: str, value: JsonValue) -> list[str]:
         """Keys of the rows whose `field` is `value`."""
-        wanted = (collection, field, value)
+        wanted = (collection, field, type(value), value)
         if wanted not in self._rows:
             table = self.state.get(collection)
-            self._rows[wanted] = [
-                key
-                for key, row in (table.items() if isinstance(table, dict) else ())
-                if isinstance(row, dict) and field in row and row[field] == value
-                and type(row[field]) is type(value)
-            ]  # fmt: skip
+            known = self.relations.index.having(table, field) if isinstance(table, dict) else {}
+            self._rows[wanted] = list(known.get((type(value), value), ()))
         return self._rows[wanted]
 
     def fresh(self, collection: str, prefix: str = "") -> str:
