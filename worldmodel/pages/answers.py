@@ -63,7 +63,7 @@ def kind_like(branch: str, kinds: Mapping[str, str], words: frozenset[str]) -> s
 
 
 def alike(name: str, known: Iterable[str]) -> Iterator[str]:
-    """Of known operations and where they lead, page loads of the same directory to the same place, as deep ones first."""
+    """Of known operations and where they lead: page loads of the same directory to the same place, as deep first."""
     wanted, _, there = name.rpartition(" ")
     directory = "/".join([*wanted.split("/")[:2], ""])
     if wanted.startswith("get /"):
