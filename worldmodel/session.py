@@ -169,9 +169,14 @@ def _flatten(path: str, value: JsonValue, out: list[str]) -> None:
         out.append(f"{path} = {dump(value)}")
 
 
+def leaves(request: Request) -> bool:
+    """Whether a request ends a sign-in: its answer is already for somebody who is not signed in."""
+    return _LEAVES.match(request.lines[0]) is not None
+
+
 def _login_after(request: Request, answer: Lines, login: str) -> str:
     """The account in use after a request: that of a sign-in form, unless its answer asks for the password again."""
-    if _LEAVES.match(request.lines[0]):
+    if leaves(request):
         return ""
     asked = next((line for line in request.lines[1:] if "assword" in line.partition(" = ")[0]), "")
     if not asked or any(line.lstrip(" ").startswith(f"textbox {asked.partition(' = ')[0]}") for line in answer):

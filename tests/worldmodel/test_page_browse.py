@@ -29,7 +29,7 @@ from worldmodel.rules.known import Known
 from worldmodel.rules.programs import Outcome
 from worldmodel.rules.relations import Relations
 from worldmodel.rules.scope import Scope
-from worldmodel.session import Sample, Session, Situation
+from worldmodel.session import Sample, Session, Situation, leaves
 
 NONE = Relations({}, {}, {})
 
@@ -70,6 +70,7 @@ def test_who_is_signed_in_follows_from_what_was_asked_and_answered(asked, shown,
     observation = Observation(url="/x", page=format_lines(assign_refs(list(shown))))
     session.answer(Request(asked), Transition(observation=observation))
     assert session.login == after
+    assert leaves(Request(asked)) == (before != "" and not after)
     assert session.situation(Request(('get "/"',))).login == after
 
 
@@ -188,8 +189,14 @@ def test_what_only_those_signed_in_asked_for_is_closed_where_guests_were_sent_aw
     assert dict(closed_to_guests(found, label)) == {"get /my/notes": "/in", "get /my/notes/*": "/in"}
     assert not dict(closed_to_guests({**found, "get /my/list": asked("list", "", 2)}, label)), "twice is no custom"
     assert not dict(closed_to_guests({**found, "get /my/open": [visit(9, "")]}, lambda _: "=")), "they were let in"
-    places = {"get /my/list /in": 1, "get /my/list /my/list": 2, "get /help /in": 3, 'click "My" /in': 4}
-    assert list(alike("get /my/notes /in", places)) == ["get /my/list /in"]
+    places = {
+        "get /my /in": 0,
+        "get /my/list /in": 1,
+        "get /my/list /my/list": 2,
+        "get /help /in": 3,
+        'click "My" /in': 4,
+    }
+    assert list(alike("get /my/notes /in", places)) == ["get /my/list /in", "get /my /in"]
     assert not list(alike('click "Notes" on /my/notes /in', places))
 
 

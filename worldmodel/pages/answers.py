@@ -63,11 +63,11 @@ def kind_like(branch: str, kinds: Mapping[str, str], words: frozenset[str]) -> s
 
 
 def alike(name: str, known: Iterable[str]) -> Iterator[str]:
-    """Of known operations and where they lead, page loads of the same directory that lead to the same place."""
+    """Of known operations and where they lead: page loads of the same directory to the same place, as deep first."""
     wanted, _, there = name.rpartition(" ")
     directory = "/".join([*wanted.split("/")[:2], ""])
     if wanted.startswith("get /"):
-        for one in sorted(known):
+        for one in sorted(known, key=lambda one: (abs(one.count("/") - name.count("/")), one)):
             operation, _, place = one.rpartition(" ")
             if place == there and f"{operation}/".startswith(directory):
                 yield one

@@ -44,7 +44,7 @@ from worldmodel.rules.known import Known
 from worldmodel.rules.programs import Outcome
 from worldmodel.rules.relations import Relations
 from worldmodel.rules.scope import address, asked
-from worldmodel.session import Sample, Situation
+from worldmodel.session import Sample, Situation, leaves
 
 MOST = 72
 """Examples that one kind of answer is learned from."""
@@ -289,7 +289,7 @@ class Pages:
             values |= address(url)
             values["url"] = url
             values["url.path"] = url.partition("?")[0]
-        if login := situation.login or self.guest:
+        if login := ("" if leaves(situation.request) else situation.login) or self.guest:
             values["login"] = login
         if branch:
             values["branch"] = branch
