@@ -95,7 +95,7 @@ class Place:
 
 
 FULL = Place(
-    {"explorer": 1400, "oracle": 300, "noisy": 300}, episodes=20, extra=10, training={"minutes": 10.0, "relearn": True}
+    {"explorer": 1400, "oracle": 300, "noisy": 300}, episodes=20, extra=10, training={"minutes": 6.0, "relearn": True}
 )
 QUICK = Place(
     {"explorer": 16, "oracle": 8, "noisy": 8}, episodes=1, extra=1,

@@ -14,7 +14,7 @@ from envsim.state import apply
 from worldmodel.document import delta_lines
 from worldmodel.requests import Request
 from worldmodel.rules.clock import Clock, fit
-from worldmodel.rules.effects import Effects, learn, variants
+from worldmodel.rules.effects import Effects, explains, learn, variants
 from worldmodel.rules.expressions import Combine, Const, Fresh, Read, evaluate, opaque
 from worldmodel.rules.history import history
 from worldmodel.rules.known import Known
@@ -376,3 +376,21 @@ def test_one_more_is_one_more():
     seen = [(Scope({"row.count": 3 + i % 7, "x": int(i > 1), "y": int(i != 5)}, {}, relations), 4 + i % 7)
             for i in range(12)]  # fmt: skip
     assert explain(seen) == (Combine("+", Read("row.count"), Const(1)), 1.0)
+
+
+def test_rules_that_explain_the_rest_and_all_are_the_only_ones():
+    goods = {
+        f"G{i}": {"product": f"thing-{i // 4}", "label": ("red", "blue", "grey", "green")[i % 4]} for i in range(20)
+    }
+    who = "ann@x.test"
+    state = {"goods": goods, "lines": {f"{who} {sku}": {"qty": 1} for sku in goods}}
+    relations = Relations.learn(state)
+    # In most sessions the row that is changed is the one that was made last, and that is plainer to say.
+    seen = [
+        (Scope({"login": who, "made.lines": f"{who} {sku if i % 3 else 'G0'}", "n": i + 2, **row}, state, relations),
+         ((f"lines/{who} {sku}/qty", i + 2),))
+        for i, (sku, row) in enumerate(goods.items())
+    ]  # fmt: skip
+    ((only, members),) = variants(seen)
+    assert len(members) == 20
+    assert all(explains(only, scope, delta) for scope, delta in seen)

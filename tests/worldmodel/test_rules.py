@@ -248,6 +248,24 @@ def test_names_are_masked():
     assert branch(('@url "/cart"', 'alert "No code HI99."'), known, typed) == '/cart alert "No code *."'
 
 
+def test_names_in_small_letters_are_names_behind_a_slash():
+    members = {f"{name}@x.test": {"handle": name, "mood": "happy"} for name in ("ann", "bob", "eve", "kim", "lou")}
+    known = Known.learn({"members": members, "groups": {"hiking": {"title": "Hiking"}}})
+    assert known.mask("Join g/hiking") == "Join g/*"
+    assert known.cut("message to u/kim")[1] == ("kim",)
+    assert known.address("/messages/kim/hiking") == "/messages/*/*"
+    assert known.mask("hiking with kim is happy") == "hiking with kim is happy"
+    assert known.address("/happy") == "/happy", "what two rows share names neither"
+
+
+def test_a_name_may_be_a_sentence():
+    long = "One name of a thing can be as long as the longest title that a person would ever write?"
+    known = Known.learn({"posts": {"1": {"title": "Is it cheating?"}, "2": {"title": long[:60]}}})
+    assert known.mask("Upvote “Is it cheating?”") == "Upvote “*”"
+    assert known.mask(f"Upvote {long[:60]} now") == "Upvote * now"
+    assert known.mask("Is it cheating") == "Is it cheating"
+
+
 def test_a_scope_names_what_is_known():
     relations, known = Relations.learn(DATA), Known.learn(DATA)
     lines = (

@@ -203,7 +203,8 @@ def variants(examples: Sequence[tuple[Scope, StateDelta]]) -> list[tuple[Effects
     """One set of rules that explains the most, and perhaps another that explains what the first gets wrong.
 
     Where the answer looks the same and the state does not, something else happened: a condition of the app, or a bug
-    that no trace tells of. A second set is believed only if it explains nearly all of what the first does not.
+    that no trace tells of. A second set is believed only if it explains nearly all of what the first does not; one
+    that explains what the first does as well is the only one, and the first was a coincidence.
 
     Returns:
         Each with the numbers of its examples; every example is with one of them.
@@ -215,6 +216,8 @@ def variants(examples: Sequence[tuple[Scope, StateDelta]]) -> list[tuple[Effects
         return [(first, every)]
     second = learn([examples[i] for i in wrong])
     right = [i for i in wrong if explains(second, *examples[i])]
+    if sum(not explains(second, *example) for example in examples) < LEAST:
+        return [(second, every)]
     if len(right) < max(LEAST + (len(second.rules) > 0), SECOND * len(wrong)):
         return [(first, every)]
     rest = [i for i in every if i not in set(right)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,9 +13,14 @@ from envsim.types import JsonValue
 
 NUMBER = re.compile(r"\$?[0-9][0-9,]*(?:\.[0-9]+)?")
 _STARTS = re.compile(r"\w+")
+_WORD = re.compile(r"\w{3,}")
 _SIGNS = re.compile(r"[-@0-9]")
 """What tells a name in small letters from a word such as a status."""
-_MOST_WORDS = 10
+_MOST_WORDS = 16
+_MANY = 5
+"""Rows in which a word that is never the same twice is no coincidence."""
+_CLOSING = re.compile(r"[?!.)…]+")
+"""What may end a name that is a sentence."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class Known:
     """The names of things: keys and texts of rows, so that wording can be told from what it speaks of."""
 
     strings: frozenset[str]
+    keys: frozenset[str] = frozenset()
+    """What rows are called in one word of small letters: names only behind a slash, as in addresses."""
 
     @classmethod
     def learn(cls, view: StateView, rows: Iterable[JsonValue] = ()) -> Known:
@@ -34,7 +41,8 @@ class Known:
         for row in [*(row for table in tables for row in table.values()), *rows]:
             if isinstance(row, dict):
                 found |= {value for value in row.values() if isinstance(value, str)}
-        return cls(frozenset(text for text in found if len(text) > 2 and (not text.islower() or _SIGNS.search(text))))
+        strings = frozenset(text for text in found if len(text) > 2 and (not text.islower() or _SIGNS.search(text)))
+        return cls(strings, frozenset(text for table in tables for text in _handles(table)) - strings)
 
     def mask(self, text: str) -> str:
         """`text` with names of things and numbers as ``*``."""
@@ -47,9 +55,21 @@ class Known:
     def address(self, url: str) -> str:
         """A URL with entities as ``*``, and of its query what is not typed."""
         path, _, query = url.partition("?")
-        parts = ["*" if part.isdigit() or part in self.strings else part for part in path.split("/")]
+        parts = [
+            "*" if part.isdigit() or part in self.strings or part in self.keys else part for part in path.split("/")
+        ]
         words = [pair for pair in query.split("&") if pair and re.fullmatch(r"[a-z_]+=[a-z_-]+", pair)]
         return "/".join(parts) + ("?" + "&".join(sorted(words)) if words else "")
+
+
+def _handles(table: Mapping[str, JsonValue]) -> Iterator[str]:
+    """Words that name one row of a table each: its key, or a field in which no two rows are alike."""
+    yield from filter(_WORD.fullmatch, table)
+    rows = [row for row in table.values() if isinstance(row, dict)]
+    for field in sorted({field for row in rows for field in row}):
+        words = [value for row in rows if isinstance(value := row.get(field), str) and _WORD.fullmatch(value)]
+        if len(words) == len(set(words)) == len(table) >= _MANY:
+            yield from words
 
 
 @lru_cache(maxsize=65536)
@@ -62,8 +82,18 @@ def _cut(known: Known, text: str) -> tuple[str, tuple[str, ...]]:
         if start < at:
             continue
         first = bisect_right(ends, start)
-        end = next((end for end in reversed(ends[first : first + _MOST_WORDS]) if text[start:end] in known.strings), 0)
+        end = next(filter(None, (_name(known, text, start, e) for e in reversed(ends[first : first + _MOST_WORDS]))), 0)
+        if not end and text[start - 1 : start] == "/" and text[start : ends[first]] in known.keys:
+            end = ends[first]
         if end:
             out, at = out + text[at:start] + "*", end
             names.append(text[start:end])
     return NUMBER.sub("*", out + text[at:]), tuple(names)
+
+
+def _name(known: Known, text: str, start: int, end: int) -> int:
+    """Where a name that begins at `start`, and whose last word ends at `end`, ends; 0 if it is none."""
+    closing = _CLOSING.match(text, end)
+    if closing and text[start : closing.end()] in known.strings:
+        return closing.end()
+    return end if text[start:end] in known.strings else 0
