@@ -123,7 +123,11 @@ class _Found:
         return self.page(url), label(operation(request, self.known))
 
     def met(self, page: str, action: str, sample: Sample) -> None:
-        self.tasks[page, action][sample.group.partition("@")[0] if "@" in sample.group else ""] += 1
+        self.tasks[page, action][_task(sample)] += 1
+
+
+def _task(sample: Sample) -> str:
+    return sample.group.partition("@")[0] if "@" in sample.group else ""
 
 
 def coverage(model: Model, further: Iterable[Trace] = (), *, estimate: bool = True) -> Coverage:
@@ -146,11 +150,13 @@ def coverage(model: Model, further: Iterable[Trace] = (), *, estimate: bool = Tr
     for sample, is_further in [*((s, False) for s in recorded), *((s, True) for s in more)]:
         if sample.index > 0:
             _count(found, sample, browser, is_further)
+    # What further sessions were made for may be what the model is to be tried on: never advise to record that.
+    trained = {_task(sample) for sample in recorded}
     for key, region in list(found.regions.items()):
         region.sessions = len(found.sessions[key])
         if not browser:
             region.offered = found.region(region.page, "call").done
-        region.task = found.tasks[key].most_common(1)[0][0] if found.tasks[key] else ""
+        region.task = next((task for task, _ in found.tasks[key].most_common() if task in trained), "")
     ranked = sorted(found.regions.values(), key=_worst)
     sessions = int(model.data.manifest["sessions"])
     interface = "browser" if browser else "tools"

@@ -87,6 +87,18 @@ def test_what_production_asks_for_outranks_what_is_only_offered(model: Model, pa
     assert region(asked, "/p/*", 'click "Add to cart"').done == region(asked, "/p/*", 'click "Add to cart"').done
 
 
+def test_nobody_is_told_to_record_what_others_are_to_be_tried_on(model: Model, parted: tuple[Path, Path]) -> None:
+    kept = [
+        Trace(trace.header.model_copy(update={"task": f"kept@{number}"}), trace.steps, trace.end)
+        for _ in range(3)
+        for number, trace in enumerate(TraceReader(parted[1]))
+    ]
+    asked = coverage(model, kept, estimate=False)
+    assert region(asked, *REMOVE).asked > 0
+    assert region(asked, *REMOVE).task.startswith("t")
+    assert not any("kept" in r.command for r in asked.regions)
+
+
 def test_counts_are_those_of_the_traces(found: Coverage, parted: tuple[Path, Path]) -> None:
     adds = sum("Add to cart" in s.situation.request.lines[0] for t in TraceReader(parted[0]) for s in samples(t))
     assert sum(r.done for r in found.regions if "Add to cart" in r.action) == adds
