@@ -250,7 +250,9 @@ def test_names_are_masked():
 
 def test_names_in_small_letters_are_names_behind_a_slash():
     members = {f"{name}@x.test": {"handle": name, "mood": "happy"} for name in ("ann", "bob", "eve", "kim", "lou")}
-    known = Known.learn({"members": members, "groups": {"hiking": {"title": "Hiking"}}})
+    groups = {name: {"title": name.title()} for name in ("hiking", "birds", "books", "trains", "bread")}
+    known = Known.learn({"members": members, "groups": groups, "settings": {"cart": {"open": "yes"}}})
+    assert known.address("/cart") == "/cart", "what is one of few is a setting"
     assert known.mask("Join g/hiking") == "Join g/*"
     assert known.cut("message to u/kim")[1] == ("kim",)
     assert known.address("/messages/kim/hiking") == "/messages/*/*"

@@ -18,7 +18,7 @@ _SIGNS = re.compile(r"[-@0-9]")
 """What tells a name in small letters from a word such as a status."""
 _MOST_WORDS = 16
 _MANY = 5
-"""Rows in which a word that is never the same twice is no coincidence."""
+"""Rows of a table, for words that are never the same twice in it to be no coincidence: settings are few."""
 _CLOSING = re.compile(r"[?!.)…]+")
 """What may end a name that is a sentence."""
 
@@ -64,11 +64,13 @@ class Known:
 
 def _handles(table: Mapping[str, JsonValue]) -> Iterator[str]:
     """Words that name one row of a table each: its key, or a field in which no two rows are alike."""
+    if len(table) < _MANY:
+        return
     yield from filter(_WORD.fullmatch, table)
     rows = [row for row in table.values() if isinstance(row, dict)]
     for field in sorted({field for row in rows for field in row}):
         words = [value for row in rows if isinstance(value := row.get(field), str) and _WORD.fullmatch(value)]
-        if len(words) == len(set(words)) == len(table) >= _MANY:
+        if len(words) == len(set(words)) == len(table):
             yield from words
 
 
