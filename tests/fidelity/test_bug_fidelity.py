@@ -119,6 +119,15 @@ def test_one_of_many_bugs_may_be_off_by_chance():
     assert (alone.verdict, row.verdict) == ("rate off", "reproduced")
 
 
+def test_an_invented_bug_is_found_among_many():
+    # Of twelve bugs, ten firings at 160 opportunities against none are invented, nine are too few to say.
+    more = [trace for n in range(11) for trace in pays(5, 10, f"other-{n}", LOOK)]
+    for fired, verdict in ((9, "too few"), (10, "invented")):
+        rows = compare_bugs([*pays(0, 160), *more], [*pays(fired, 160), *more])
+        assert {row.bug: row.verdict for row in rows}["down"] == verdict
+        assert summary(rows)["bugs_invented"].value == (verdict == "invented")
+
+
 def test_chance_that_policies_share_counts_once():
     # Ten seeds, of each eight policies' episodes: fired in two seeds here and in five there.
     def world(fired: int) -> list[Trace]:
