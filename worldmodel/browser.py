@@ -324,7 +324,10 @@ def _press(state: BrowserState, bid: str, key_comb: str) -> Step:
 def _goto(state: BrowserState, url: str) -> Step:
     if not url.strip():
         raise ActionError('goto() needs a path of the app, e.g. "/".')
-    split = urlsplit(url.strip())
+    try:
+        split = urlsplit(url.strip())
+    except ValueError:
+        raise ActionError(f'"{url.strip()[:120]}" is no URL; goto() needs a path of the app, e.g. "/".') from None
     if split.scheme or split.netloc:
         _reachable("" if split.hostname != "app.test" else "/", url)
         target = (split.path or "/") + (f"?{split.query}" if split.query else "")

@@ -28,10 +28,20 @@ class Request:
         return "\n".join(self.lines)
 
 
+def split_url(url: str) -> tuple[str, str]:
+    """Path and query of a URL; of a text that is none, such as ``//[x``, what is before and behind its first ``?``."""
+    try:
+        found = urlsplit(url)
+    except ValueError:
+        path, _, query = url.partition("?")
+        return path, query
+    return found.path, found.query
+
+
 def get(url: str) -> Request:
     """A page load. Query values are given a second time, decoded, as pages will show them."""
     url = url.partition("#")[0]
-    query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    query = parse_qsl(split_url(url)[1], keep_blank_values=True)
     return Request((f"get {dump(url)}", *(f"{dump(key)} = {dump(value)}" for key, value in query)))
 
 

@@ -31,7 +31,8 @@ _STRINGS = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _LEAVES = re.compile(
     r'click \w+ "(?:sign|log)[ -]?(?:out|off)"|get "[^"?]*/(?:sign|log)[-_]?(?:out|off)[/"?]', re.IGNORECASE
 )
-"""Requests that end a sign-in, by what such controls and addresses are usually called."""
+"""Requests that end a sign-in, by what such controls and addresses are usually called in English. Where an app calls
+them otherwise, whoever signed in stays it for the model: nothing else in a trace says that somebody left."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""The ways a value is shown: amounts, dates, words of it. The reverse of `worldmodel.rules.readings`."""
+"""The ways a value is shown: amounts, dates, words of it. The reverse of `worldmodel.rules.readings`.
+
+Days are named in English, and amounts in dollars: what an app shows in another way is no value to its page programs,
+and is remembered where it was seen.
+"""
 
 from __future__ import annotations
 

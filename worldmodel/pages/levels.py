@@ -76,14 +76,20 @@ def below_of(part: Part, node: Node, shared: Mapping[str, Level], mask: Mask) ->
     return part.below or shared.get(symbol(node, mask) if part.shared == OWN else part.shared)
 
 
-def is_late(level: Level | None, shared: Mapping[str, Level], own: bool = True) -> bool:
+def is_late(level: Level, shared: Mapping[str, Level]) -> bool:
     """Whether anything in it needs figures of the whole page."""
-    for part in level.parts if level is not None else ():
-        if part.text is not None and part.text.late > 1:
-            return True
-        others = shared.values() if part.shared == OWN and own else (shared.get(part.shared),)
-        if any(is_late(one, shared, own and part.shared != OWN) for one in (part.below, part.item, *others)):
-            return True
+    todo: list[Level | None] = [level]
+    known: set[int] = set()
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in known:  # of two shared levels either may be within the other
+            continue
+        known.add(id(one))
+        for part in one.parts:
+            if part.text is not None and part.text.late > 1:
+                return True
+            others = shared.values() if part.shared == OWN else (shared.get(part.shared),)
+            todo += [part.below, part.item, *others]
     return False
 
 

@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
 from envsim.types import JsonValue
@@ -29,6 +30,8 @@ MANY = 60
 """Rows beyond which instances are told apart by keys and names alone."""
 HOLDS = 0.95
 MAX_CASES = 12
+_MOST_DIGITS = 1000
+"""Of a number that a row may be found by: whoever acts types as many as they like."""
 AS_KEPT = "#"
 """Ordered as the state has them: as they came, for what sessions added."""
 AFTER = "+"
@@ -60,7 +63,7 @@ class Condition:
         """Whether a row meets it."""
         if self.how == "some":
             table, reference, field = self.field.split(" ")
-            rows = names.state[table]
+            rows = names.state.get(table, {})
             return any(
                 type(value := rows[other].get(field)) is int and value > 0
                 for other in names.scope.rows(table, reference, key)
@@ -120,15 +123,19 @@ class ListRule:
         keys = arrange(keys, order, self.collection, names, {key: n for n, key in enumerate(ranks)})
         if not self.limit:
             return keys, {"count": len(keys)}
-        text = str(names.value(self.page) or "1") if self.page else "1"
         pages = max(1, -(-len(keys) // self.limit))
-        page = min(max(int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 1, 1), pages)
+        page = min(max(self.asked_page(names), 1), pages)
         part = keys[(page - 1) * self.limit : page * self.limit]
         figures: dict[str, JsonValue] = {
             "count": len(keys), "pages": pages, "page": page, "next": page + 1,
             "previous": page - 1, "shown": len(part), "more": page < pages,
         }  # fmt: skip
         return part, figures
+
+    def asked_page(self, names: Names) -> int:
+        """The number of the page that was asked for; 1 for what is no number."""
+        text = str(names.value(self.page) or "1") if self.page else "1"
+        return int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 1
 
     def applies(self, names: Names) -> bool:
         """Whether all that it must be asked with is known."""
@@ -154,7 +161,7 @@ class ListRule:
 
 def _rows(names: Names, collection: str, name: str, value: JsonValue) -> list[str]:
     found = names.scope.rows(collection, name, value)
-    if not found and isinstance(value, str) and value.isdigit():
+    if not found and isinstance(value, str) and value.isdecimal() and len(value) < _MOST_DIGITS:
         return names.scope.rows(collection, name, int(value))
     return found
 
@@ -232,15 +239,18 @@ def merge_ranks(sequences: Iterable[Sequence[str]]) -> tuple[str, ...]:
     for nexts in edges.values():
         for b in nexts:
             before[b] += 1
-    out: list[str] = []
-    left = dict(before)
-    while left:
-        key = min(left, key=lambda k: (left[k], k))
-        del left[key]
-        out.append(key)
+    out: dict[str, None] = {}
+    heap = [(count, key) for key, count in before.items()]
+    heapify(heap)
+    while heap:
+        count, key = heappop(heap)
+        if key in out or count != before[key]:
+            continue  # it is there again, with fewer before it
+        out[key] = None
         for b in edges[key]:
-            if b in left:
-                left[b] -= 1
+            if b not in out:
+                before[b] -= 1
+                heappush(heap, (before[b], b))
     return tuple(out)
 
 
@@ -300,10 +310,10 @@ def bind_by_key(example: ListExample, collection: str) -> list[str] | None:
     table = example.names.state.get(collection)
     if not isinstance(table, dict):
         return None
-    out: list[str] = []
+    out: dict[str, None] = {}
     for instance in example.instances:
-        found = [text for text in sorted(atoms(instance)) if text in table and len(text) > 2]
+        found = [text for text in atoms(instance) if text in table and len(text) > 2]
         if len(found) != 1 or found[0] in out:
             return None
-        out.append(found[0])
-    return out
+        out[found[0]] = None
+    return list(out)

@@ -7,13 +7,14 @@ stand in. `read` and `write` are inverse to each other on documents that `worldm
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote_plus, unquote_plus
 
-from envsim.page.lines import Line, join_options, parse_line, split_options
-from worldmodel.document import Lines, dump, meta
+from envsim.page.lines import Line, join_options, split_options
+from worldmodel.document import Lines, dump, meta, read_line
 
 SEP = "\x1f"
 """Between the parts of a node's text."""
@@ -23,6 +24,9 @@ _NONE = "\x00"
 _FIRST = "\x02"
 """Stands for the first option, where that is chosen: it is chosen whatever its label says."""
 OPTION, PART, URL = "option", "?", "@url"
+RAW = "raw"
+"""The role of a line that is no element, or holds what separates the parts of a node's text: it stays as it is."""
+_MARKS = re.compile(r"[\x00-\x02\x1d-\x1f]")
 _META = ("say", "title", "error")
 
 
@@ -84,10 +88,11 @@ def _nest(flat: Sequence[tuple[int, Node]]) -> tuple[Node, ...]:
 
 @lru_cache(maxsize=65536)
 def _element(text: str) -> tuple[int, Node]:
-    try:
-        line = parse_line(text)
-    except ValueError:
-        return 0, Node("raw", text)
+    line = read_line(text)
+    if line is None or line.role == RAW or _MARKS.search("".join(_texts(line))):
+        bare = text.lstrip(" ")
+        depth = (len(text) - len(bare)) // 2
+        return depth, Node(RAW, text[2 * depth :])
     states = dict(line.states)
     labels = split_options(states.pop("options")) if "options" in states else []
     value = _NONE if line.value is None else line.value
@@ -99,10 +104,16 @@ def _element(text: str) -> tuple[int, Node]:
     return line.depth, Node(line.role, SEP.join((line.name, url.text, value, rest)), kids)
 
 
+def _texts(line: Line) -> Iterator[str]:
+    yield from (line.name, line.url, line.value or "")
+    for state in line.states.items():
+        yield from state
+
+
 def _leaf(text: str) -> tuple[int, Node]:
     bare = text.lstrip(" ")
     if bare.startswith("raw "):
-        return 0, Node("raw", text)
+        return 0, Node(RAW, text)
     if bare.startswith('"'):
         key, _, value = bare.partition('": ')
         key += '": '
@@ -144,16 +155,15 @@ def _query(node: Node) -> str:
 
 
 def _lines(node: Node, depth: int, interface: str) -> Iterator[str]:
-    if node.role == "raw":
-        yield node.text
-        return
-    if interface == "browser":
+    kids: Sequence[Node] = node.kids
+    if node.role == RAW:
+        yield "  " * depth + node.text
+    elif interface == "browser":
         labels = tuple(kid.text for kid in node.kids if kid.role == OPTION)
         yield _format(node.role, node.text, _query(node), labels, depth)
         kids = [kid for kid in below(node) if kid.role != OPTION]
     else:
         yield "  " * depth + node.role + node.text
-        kids = list(node.kids)
     for kid in kids:
         yield from _lines(kid, depth + 1, interface)
 

@@ -126,7 +126,7 @@ class Pages:
             left = [at for at in range(len(numbers)) if at not in known]
             left = left[:: max(1, len(left) // MOST_CHECKS)] if len(numbers) >= LEAST_CHECKS else []
             self._learn_page(kind, [mine[at] for at in kept])
-            self._refit(kind, [one for at, one in enumerate(recorded) if at not in set(left)])
+            self._refit(kind, [recorded[at] for at in sorted({*range(len(recorded))} - {*left})])
             self._remember(recorded, kind)
             self._try([recorded[at] for at in left], kind)
             self.tried[kind] = [numbers[at] for at in left]

@@ -152,12 +152,13 @@ def _leaves_out(one: Condition, others: Sequence[Condition], examples: Sequence[
 
 
 def _referring(names: Names, collection: str) -> list[str]:
-    """Numbers of the rows that refer to those of a collection."""
-    return [
-        f"{table} {reference} {field}"
+    """Numbers of the rows that refer to those of a collection; not those with spaces in their names (`Condition`)."""
+    found = [
+        (table, reference, field)
         for (table, reference), targets in sorted(names.scope.relations.links.items()) if collection in targets
         for field, kind in _fields(names, table).items() if kind is int
     ]  # fmt: skip
+    return [" ".join(parts) for parts in found if not any(" " in part for part in parts)]
 
 
 def _may_ask(name: str) -> bool:
@@ -295,8 +296,7 @@ def _whole(rule: ListRule, lists: Sequence[ListExample]) -> list[list[str]]:
             shown = set(example.keys)
             later += [[example.keys[-1], key] for key in rule.select(example.names) if key not in shown]
         asked = repr([one.wanted(example.names) for one in rule.conditions])
-        text = str(example.names.value(rule.page) or "1") if rule.page else "1"
-        parts.setdefault(asked, {})[int(text) if text.isdecimal() else 1] = example.keys
+        parts.setdefault(asked, {})[rule.asked_page(example.names)] = example.keys
     whole = [list(dict.fromkeys(key for _, keys in sorted(found.items()) for key in keys)) for found in parts.values()]
     return [*whole, *later]
 

@@ -64,7 +64,7 @@ class Shape:
 
     @cached_property
     def _roles(self) -> frozenset[str]:
-        return frozenset(symbol.partition("\n")[0] for symbol in self.repeated)
+        return frozenset(_role(symbol) for symbol in self.repeated)
 
     def divide(self, kids: Sequence[Node], mask: Mask) -> dict[int, list[tuple[Node, ...]]]:
         """Place -> its instances: one of one node for a single element."""
@@ -147,7 +147,7 @@ def learn_shape(examples: Sequence[Sequence[Node]], mask: Mask) -> Shape:
             places.append(Place(role, True, after, f"{after}>{role}" + (f" {stem}" if stem else ""), stem))
         else:
             single_of |= {name: len(places) for name, label in names.items() if label == entry}
-            places.append(Place(entry.partition("\n")[0], name=entry))
+            places.append(Place(_role(entry), name=entry))
     return Shape(tuple(places), single_of, tuple(sorted(repeated)))
 
 
@@ -219,12 +219,12 @@ def _without_rare(rows: Sequence[list[str]], repeated: set[str]) -> list[list[st
     often = {
         name for name, n in count.items() if n >= least or name in repeated or (f"{SEP}/" in name and "*" not in name)
     }
-    return [[name if name in often else name.partition("\n")[0] for name in row] for row in rows]
+    return [[name if name in often else _role(name) for name in row] for row in rows]
 
 
 def _joined(rows: Sequence[Symbols], repeated: set[str]) -> set[str]:
     """Symbols that only ever follow elements of a list, in roles that lists have, belong to it."""
-    roles = {name.partition("\n")[0] for name in repeated}
+    roles = {_role(name) for name in repeated}
     out = set(repeated)
     changed = True
     while changed:
@@ -236,7 +236,7 @@ def _joined(rows: Sequence[Symbols], repeated: set[str]) -> set[str]:
                 total[name] += 1
                 inside[name] += before in out
         for name in sorted(total):
-            fits = name not in out and name.partition("\n")[0] in roles and inside[name] == total[name]
+            fits = name not in out and _role(name) in roles and inside[name] == total[name]
             # What always reads the same and is often there, such as a link below a list, is no row of it.
             if fits and ("*" in name or total[name] < OFTEN * len(rows)):
                 out.add(name)
@@ -313,10 +313,10 @@ def _merge(rows: Sequence[Symbols]) -> dict[str, str]:
             count[name] += 1
     classes: list[list[str]] = []
     for name in sorted(count, key=lambda n: (-count[n], n)):
-        role = name.partition("\n")[0]
+        role = _role(name)
         home = next(
             (members for members in classes
-             if members[0].partition("\n")[0] == role
+             if _role(members[0]) == role
              and not any(member in together[name] for member in members)
              and any(near[name] & near[member] for member in members)),
             None,

@@ -84,6 +84,8 @@ class Writer:
     same: bool = False
     """Whether what the session saw at the address (`earlier`) was there with the same query."""
     lists: dict[tuple[str, str], tuple[list[Node], float, Mapping[str, JsonValue]]] = field(default_factory=dict)
+    within: list[Level] = field(default_factory=list)
+    """The levels that are being written, from the outermost."""
 
     def level(
         self, level: Level, names: Names, about: str, kept: Sequence[Node] = (), draft: Sequence[Node] = (),
@@ -134,8 +136,11 @@ class Writer:
             sure = 0.3
         kids: list[Node] = []
         below = below_of(part, Node(role, text), self.shared, self.mask)
-        if below is not None:
+        # Of two shared levels either may be within the other, but no page has one within itself.
+        if below is not None and not any(one is below for one in self.within):
+            self.within.append(below)
             kids, one = self.level(below, names, about, *(kids_of(page) for page in pages))
+            self.within.pop()
             sure = min(sure, one)
         return [Node(role, text, tuple(kids))], min(sure, part.held)
 

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import numpy as np
 
 from envsim.types import JsonValue, StateDelta
 from worldmodel.document import Lines, meta
+from worldmodel.requests import split_url
 from worldmodel.rules.scope import QUOTED, unquoted
 from worldmodel.rules.times import read_time
 from worldmodel.session import Situation
@@ -104,7 +105,7 @@ def kind(key: str, lines: Lines) -> str:
         return "refused"
     if any(line.lstrip().startswith("alert ") for line in lines):
         return "form, alert"
-    names = sorted({name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)})
+    names = sorted({name for name, _ in parse_qsl(split_url(url)[1], keep_blank_values=True)})
     if names:
         return f"form, to ?{' '.join(names)}"
     return "form" if re.search(QUOTED, head) else head.partition(" ")[0]

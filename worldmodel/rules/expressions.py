@@ -28,6 +28,8 @@ ALPHABETS = {
 }
 _MIN_OPAQUE = 8
 _MAX_OPAQUE = 64
+_MOST_DIGITS = 1000
+"""Of a text that is read as a number: whoever acts types as many as they like."""
 MOST_OFFSET = 366 * 86400
 """Seconds between a request and a time it writes."""
 
@@ -212,7 +214,7 @@ def _find(collection: str, wanted: list[tuple[str, JsonValue]], scope: Scope) ->
 
 
 def _number(value: JsonValue) -> int:
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and value.isdecimal() and len(value) < _MOST_DIGITS:
         return int(value)
     raise Unknown
 

@@ -77,7 +77,8 @@ class Relations:
         }
         names: dict[str, tuple[str, ...]] = {}
         for table in tables:
-            rows = [row for row in (view.get(table) or {}).values() if isinstance(row, dict)]
+            known = view.get(table)
+            rows = [row for row in known.values() if isinstance(row, dict)] if isinstance(known, dict) else []
             fields = sorted({field for row in rows for field in row})
             if found := tuple(field for field in fields if _is_name([row.get(field) for row in rows])):
                 names[table] = found
@@ -139,7 +140,8 @@ class Relations:
                         self._collect(state, target, str(value), depth - 1, f"{way}{field}>{target}.", been, out)
         if depth:
             for target in self.twins.get(collection, ()):
-                if target not in been and key in state.get(target, ()):
+                known = state.get(target)
+                if target not in been and isinstance(known, dict) and key in known:
                     self._collect(state, target, key, depth - 1, f"{way}@>{target}.", been, out)
 
 

@@ -26,12 +26,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from envsim.state import StateView
 from envsim.types import JsonValue
 from worldmodel.document import Lines
-from worldmodel.requests import Request
+from worldmodel.requests import Request, split_url
 from worldmodel.rules.known import Known
 from worldmodel.rules.readings import readings
 from worldmodel.rules.relations import Relations
@@ -140,7 +140,9 @@ class Scope:
         return self._index
 
     def rows(self, collection: str, field: str, value: JsonValue) -> list[str]:
-        """Keys of the rows whose `field` is `value`."""
+        """Keys of the rows whose `field` is `value`; none for a list or an object, which no row is found by."""
+        if isinstance(value, list | dict):
+            return []
         wanted = (collection, field, type(value), value)
         if wanted not in self._rows:
             table = self.state.get(collection)
@@ -225,10 +227,10 @@ def asked(request: Request, state: StateView, known: Known) -> dict[str, JsonVal
 
 def address(url: str) -> dict[str, JsonValue]:
     """Segments and query of a URL, by name."""
-    split = urlsplit(url)
-    segments = [part for part in split.path.split("/") if part]
+    path, query = split_url(url)
+    segments = [part for part in path.split("/") if part]
     values: dict[str, JsonValue] = {f"url.{number}": part for number, part in enumerate(segments)}
-    return values | {f"query.{key}": value for key, value in parse_qsl(split.query, keep_blank_values=True)}
+    return values | {f"query.{key}": value for key, value in parse_qsl(query, keep_blank_values=True)}
 
 
 def _parts(name: str, value: JsonValue) -> dict[str, JsonValue]:

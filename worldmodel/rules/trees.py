@@ -112,7 +112,12 @@ def figure(value: JsonValue) -> Figure | None:
         if _AMOUNT.fullmatch(value):
             return "number", float(re.sub(r"[$,.]", "", value))
         return ("number", float(value.replace(",", "").removeprefix("$"))) if NUMBER.fullmatch(value) else None
-    return ("number", float(value)) if type(value) is int else None
+    if type(value) is not int:
+        return None
+    try:
+        return "number", float(value)
+    except OverflowError:  # of hundreds of digits: as good as endless, as where it is a text
+        return "number", math.inf if value > 0 else -math.inf
 
 
 @dataclass(frozen=True)
