@@ -67,8 +67,9 @@ def calibrate(
 ) -> Calibration:
     """Answer held-out requests, given what really happened and given the model's own answers; then fit.
 
-    Edits to accept and the trust estimate are fitted on half of the held-out sessions; what is reported, and the
-    threshold of the trust region, is of the other half.
+    Edits to accept are fitted on half of the held-out sessions. The trust estimate is fitted on these and on half of
+    the sessions of `crossed`; what is reported of it, and the threshold of the trust region, is of the other halves:
+    of both kinds together, in which requests that rules were learned from may be the most.
 
     Args:
         network: In eval mode.
@@ -121,11 +122,14 @@ def calibrate(
 
 
 def crossed(support: Support, taught: Sequence[Sample], rates: Mapping[str, float]) -> Answered:
-    """Training requests that page programs were tried on, answered as if their own task had never been recorded.
+    """Training requests that page programs were tried on, answered without records of their own task.
 
     What is held out is one template of ten, and how far to trust its answers says little about other pages. These are
-    of every kind of page that was recorded (cross-fitting: programs, neighbours and track record are of others). Code
-    alone answers: a network has seen what follows here, and would be sure of it.
+    of every kind of page that was recorded. Their own task is hidden from neighbours and memory, and what its requests
+    here told from the track record. Not all is of others: page programs were not learned from these requests, but
+    maybe from others of their task, and rules, addresses, shared levels, worths and the programs' own scores know
+    them. So they come right, and are trusted, somewhat too often, the more so the fewer sessions there are. Code alone
+    answers: a network has seen what follows here, and would be sure of it.
     """
     memory, out = support.memory, Answered()
     if memory.pages is None or not taught:

@@ -130,7 +130,7 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
     if engine is not None:
         network = at(network, engine)
     network.to(pick_device(device)).eval()
-    # Sessions held out for calibration were never trained on, but are as good to retrieve from as any.
+    # Sessions held out for calibration taught no network, but are as good to retrieve from as any.
     memory = Memory(data.samples, vocabulary.lexicon, rules, results, pages, worth)
     support = Support(memory, record)
     return Model(root, config, network, vocabulary, memory, stable, support, trust, accept, data)

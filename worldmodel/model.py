@@ -118,7 +118,7 @@ class Attention(nn.Module):
             k = k.repeat_interleave(self.heads // self.kv_heads, 1)
             v = v.repeat_interleave(self.heads // self.kv_heads, 1)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)  # as q
-        y = y.view(batch, self.heads, time, self.size)
+        y = y.reshape(batch, self.heads, time, self.size)  # some kernels lay heads out after time: no view then
         out: Tensor = self.out(y.transpose(1, 2).reshape(batch, time, -1))
         return out
 

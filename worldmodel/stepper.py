@@ -191,13 +191,14 @@ class Stepper:
 def stepper(network: WorldModel) -> Iterator[Stepper]:
     """A stepper of `network`, for the one who asks alone until it is given back; with CUDA graphs on a GPU."""
     device = network.embed.weight.device
-    if network.stepper is not None and network.stepper.device != device:
-        network.stepper = None  # the network was moved since
+    # Read once: another thread may put one there, or take it away, meanwhile. Each of two that were made has a lock.
+    kept = network.stepper
+    if kept is not None and kept.device != device:
+        kept = network.stepper = None  # the network was moved since
     wanted = os.environ.get(SWITCH) != "0"
-    if wanted and network.stepper is None and device.type == "cuda":
-        network.stepper = Stepper(network, cuda_graphs(device))
-    kept = network.stepper if wanted else None
-    if kept is None:
+    if wanted and kept is None and device.type == "cuda":
+        kept = network.stepper = Stepper(network, cuda_graphs(device))
+    if kept is None or not wanted:
         yield Stepper(network)
         return
     with kept.lock:

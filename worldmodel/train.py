@@ -305,7 +305,8 @@ def relearned(data: Dataset, memory: Memory, again: bool, seed: int) -> Memory:
     """The memory to save: `memory`, or one of all tasks.
 
     What trust and thresholds are fitted on must not have been learned from; once they are fitted, whoever asks about
-    those tasks is better served by a memory that has. Trust then is, if anything, too low there.
+    those tasks is better served by a memory that has. Trust, and the proof of its region, are of the programs before:
+    for those that are saved nothing is held out any more to prove anything with.
     """
     if not again or not data.part(HELD_OUT):
         return memory

@@ -109,7 +109,7 @@ class Trust:
     def fit(
         cls, answered: Answered, also: Answered | None = None, alpha: float = ALPHA
     ) -> tuple[Trust, dict[str, Any]]:
-        """Fit on half of the held-out sessions, promise by the other half.
+        """Fit on half of the sessions, promise by the other half; the promise is for answers that come as these did.
 
         Args:
             answered: Answers given what really happened before.

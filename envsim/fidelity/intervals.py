@@ -129,8 +129,8 @@ def normal(level: float) -> float:
 def student(level: float, freedom: int) -> float:
     """The quantile t with P(|T| <= t) = `level`, of Student's t with so many degrees of freedom.
 
-    Exact for 1 and 2, else by the expansion of Abramowitz and Stegun 26.7.5, whose error is below 1% from 3 on for
-    levels up to 0.999.
+    Exact for 1 and 2, else by the expansion of Abramowitz and Stegun 26.7.5, which is too small by less than 1% from 5
+    on for levels up to 0.999; with 3 by 0.8% at 0.99 and 4.2% at 0.999, with 4 by 0.2% and 1.3%.
     """
     if freedom == 1:
         return math.tan(math.pi * level / 2)

@@ -119,6 +119,22 @@ def test_one_of_many_bugs_may_be_off_by_chance():
     assert (alone.verdict, row.verdict) == ("rate off", "reproduced")
 
 
+def test_an_invented_bug_is_found_among_many():
+    def world(fired: int, policies: int, seeds: int) -> list[Trace]:
+        return [
+            session((PAY, "down" if seed < fired and not policy else ""), seed=seed)
+            for seed in range(seeds)
+            for policy in range(policies)
+        ]
+
+    # Twelve bugs. Of as many seeds three firings are where there cannot be any; few seeds tell by the rate alone.
+    more = [trace for n in range(11) for trace in pays(5, 10, f"other-{n}", LOOK)]
+    for policies, seeds, least in ((1, 160, 3), (8, 20, 10)):
+        for fired, verdict in ((least - 1, "too few"), (least, "invented")):
+            rows = compare_bugs([*world(0, policies, seeds), *more], [*world(fired, policies, seeds), *more])
+            assert {row.bug: row.verdict for row in rows}["down"] == verdict
+
+
 def test_chance_that_policies_share_counts_once():
     # Ten seeds, of each eight policies' episodes: fired in two seeds here and in five there.
     def world(fired: int) -> list[Trace]:

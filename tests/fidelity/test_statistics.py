@@ -97,6 +97,8 @@ def test_the_design_effect_is_how_many_observations_count_as_one():
 )
 def test_student_s_quantiles_are_those_of_the_tables(level, freedom, value):
     assert student(level, freedom) == pytest.approx(value, rel=0.01)
+    assert student(0.999, 3) == pytest.approx(12.924, rel=0.05)
+    assert student(0.999, 5) == pytest.approx(6.869, rel=0.01)
     assert student(level, 10**6) == pytest.approx(normal(level), rel=1e-4)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from tokenizers import Tokenizer, models
 
 from worldmodel.decode import Answer, Grammar, decode
@@ -113,6 +115,23 @@ def test_buckets_change_no_answer_and_are_few(network: WorldModel, vocabulary: V
     assert calls.replayed == 2 * (max(len(answer.tokens) for answer in plain) - 1)
     assert set(kept.graphs) <= {(rows, columns) for rows in (1, 2, 4, 8) for columns in (COLUMNS, 2 * COLUMNS)}
     assert len(kept.graphs) > 2
+
+
+def test_attention_may_lay_its_answer_out_as_a_gpu_does(
+    network: WorldModel, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory-efficient attention on CUDA leaves (B, T, H, D), transposed."""
+    asked = contexts(vocabulary, LENGTHS)
+    plain = decode(network, vocabulary, asked, KEYS, ROOMS)
+    attend = F.scaled_dot_product_attention
+
+    def transposed(*args: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        return attend(*args, **kwargs).transpose(1, 2).contiguous().transpose(1, 2)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", transposed)
+    found = decode(network, vocabulary, asked, KEYS, ROOMS)
+    assert [answer.tokens for answer in found] == [answer.tokens for answer in plain]
+    assert [a.logprobs for a in found] == [pytest.approx(a.logprobs, abs=1e-6) for a in plain]
 
 
 def test_shapes_are_rounded_up() -> None:
