@@ -87,7 +87,7 @@ def measure(app: str, place: Place) -> list[Row]:
     trained = {sample.session for sample in load_model(place.model).data.samples}
     rows = []
     for name, split in SPLITS.items():
-        again = replace(place, seed=place.seed + 1)
+        again = replace(place, seed=place.held_out)
         record(app, held[name], split, dict.fromkeys(POLICIES, place.episodes), again)
         recordings = list(TraceReader(held[name]))
         if both := trained & {trace.header.session for trace in recordings}:
