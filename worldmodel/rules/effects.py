@@ -215,12 +215,14 @@ def variants(examples: Sequence[tuple[Scope, StateDelta]]) -> list[tuple[Effects
     if len(wrong) < LEAST or len(wrong) > len(examples) // 2:
         return [(first, every)]
     second = learn([examples[i] for i in wrong])
-    right = [i for i in wrong if explains(second, *examples[i])]
-    if sum(not explains(second, *example) for example in examples) < LEAST:
+    missed = {i for i in every if not explains(second, *examples[i])}
+    if len(missed) < LEAST:
         return [(second, every)]
+    right = [i for i in wrong if i not in missed]
     if len(right) < max(LEAST + (len(second.rules) > 0), SECOND * len(wrong)):
         return [(first, every)]
-    rest = [i for i in every if i not in set(right)]
+    taken = set(right)
+    rest = [i for i in every if i not in taken]
     return [(learn([examples[i] for i in rest]), rest), (second, right)]
 
 
