@@ -302,15 +302,12 @@ def _offer_pairs(columns: dict[str, list[JsonValue]], offer: Offer) -> None:
         pairs = zip(columns[a], columns[b], strict=True)
         offer(Test(a, "same", b), [x is not None and x != "" and str(x) == str(y) for x, y in pairs])
     plain = [name for name in columns if any(type(value) is int for value in columns[name])]
-    for a in [name for name in plain if name.startswith(EACH)][:_MAX_FIGURES]:
-        for b in plain[:_MAX_FIGURES]:
-            if a != b:
-                pairs = zip(columns[a], columns[b], strict=True)
-                offer(Test(a, "above", b), [type(x) is int and type(y) is int and x > y for x, y in pairs])
+    figures = [name for name in plain if name.startswith(EACH)][:_MAX_FIGURES]
     # What was ordered against what was sent back: one figure, summed up over different rows of one owner.
     totals = [(name, found.groups()) for name in plain if (found := _OF_SUM.fullmatch(name))][:_MAX_TOTALS]
-    for a, figure in totals:
-        for b, other in totals:
-            if a != b and figure == other:
-                pairs = zip(columns[a], columns[b], strict=True)
-                offer(Test(a, "above", b), [type(x) is int and type(y) is int and x > y for x, y in pairs])
+    compared = [(a, b) for a in figures for b in plain[:_MAX_FIGURES]]
+    compared += [(a, b) for a, figure in totals for b, other in totals if figure == other]
+    for a, b in compared:
+        if a != b:
+            pairs = zip(columns[a], columns[b], strict=True)
+            offer(Test(a, "above", b), [type(x) is int and type(y) is int and x > y for x, y in pairs])
