@@ -236,7 +236,8 @@ def evidence(lists: Sequence[ListExample], collection: str, order: Order) -> flo
     out = 0.0
     seen = {tuple(one.keys): one for one in lists if order in one.orders.get((collection, *one.keys), ())}
     for keys, one in seen.items():
-        values = Counter(str(attribute(one.names, collection, key, order.by)) for key in keys)
+        kept = order.by == AS_KEPT
+        values = Counter(key if kept else str(attribute(one.names, collection, key, order.by)) for key in keys)
         out += math.lgamma(len(keys) + 1) - math.fsum(math.lgamma(n + 1) for n in values.values())
     return out / math.log(2)
 

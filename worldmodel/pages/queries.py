@@ -34,7 +34,7 @@ SEARCHES = 0.8
 """Share of the searches that a condition on words must hold for."""
 FEW = 3
 """Lists of which an order says nothing, unless they are long."""
-CERTAIN = 20.0
+CERTAIN = 14.0
 """Bits of evidence (`worldmodel.pages.lists.evidence`) for an order that only some lists are in."""
 _WAYS = ("as is", "whole number", "cents")
 _PAGE = ("query.page", "query.p", "argument.page")
@@ -380,12 +380,14 @@ def _switch(rule: ListRule, full: Sequence[ListExample]) -> tuple[ListRule, floa
         if not 1 < len(groups) <= MAX_CASES:
             continue
         found = {value: _best_order(group, rule.collection) for value, group in groups.items()}
+        usual = Counter(order for one in many for order in one.orders[rule.collection, *one.keys])
         gain = 0.0
         for value, (order, share) in found.items():
-            # That what is remembered differs is no order, and few rows are in some order by chance.
-            if order.by and evidence(groups[value], rule.collection, order) >= CERTAIN:
-                gain += share * len(groups[value])
-                gain -= sum(rule.order in one.orders[rule.collection, *one.keys] for one in groups[value])
+            # That what is remembered differs is no order, nor is one its own that most of the others are in.
+            mine = share * len(groups[value])
+            own = order.by and 2 * (usual[order] - mine) <= len(many) - len(groups[value])
+            if own and evidence(groups[value], rule.collection, order) >= CERTAIN:
+                gain += mine - sum(rule.order in one.orders[rule.collection, *one.keys] for one in groups[value])
         if gain > (best[1] if best is not None else 0.0):
             cases = tuple((value, order) for value, (order, _) in sorted(found.items()))
             best = (replace(rule, order=Order(), switch=name, cases=cases), gain)
