@@ -24,6 +24,7 @@ from worldmodel.pages.worth import Worth
 from worldmodel.render import Lexicon, skeleton
 from worldmodel.results.calls import label_of
 from worldmodel.results.programs import Results
+from worldmodel.rules.branches import operation
 from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample, Situation
 
@@ -115,6 +116,13 @@ class Memory:
         if self.results is not None and sample.situation.interface == "tools":
             return label_of(sample.situation.request.key, sample.target)
         return self.rules.branch(sample) if self.rules is not None else ""
+
+    def alike(self, situation: Situation, hit: Hit) -> bool:
+        """Whether a record is of the same operation: what another one did to the state, this one does not."""
+        if self.rules is None:
+            return True
+        ours, theirs = (operation(one.request, self.rules.known) for one in (situation, hit.sample.situation))
+        return ours == theirs
 
     def shape(self, situation: Situation) -> str:
         """The skeleton of a request, fields by name only."""

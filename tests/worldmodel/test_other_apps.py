@@ -1,6 +1,7 @@
 """What a board of posts needs that a shop does not: titles that two share, one form on many pages, times of zones."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -48,15 +49,17 @@ def page(url, order):
 
 
 def vote(number, url, who, key, state=STATE):
-    """Somebody votes for a post on a page of them, and stays there."""
+    """Somebody votes for a post on a page of them, or takes the vote back, and stays there."""
     keys = sorted(state["posts"])
     shown = page(url, keys[number % 6 :] + keys[: number % 6])
     title = button(state["posts"][key]["title"])
     name = state["members"][who]["name"]
-    delta = (
-        (f"posts/{key}/score", state["posts"][key]["score"] + 1),
-        (f"votes/{name} post {key}", {"who": name, "kind": "post", "target": int(key)}),
-    )
+    mine = f"votes/{name} post {key}"
+    if f"{name} post {key}" in state["votes"]:
+        delta = ((f"posts/{key}/score", state["posts"][key]["score"] - 1), (mine,))
+    else:
+        row = {"who": name, "kind": "post", "target": int(key)}
+        delta = ((f"posts/{key}/score", state["posts"][key]["score"] + 1), (mine, row))
     situation = Situation(
         "browser", Request((f'click button {title} on "{url}"', FORM)), shown, (), (f'login "{who}"',), state
     )
@@ -71,17 +74,21 @@ def seen(key, number):
 
 
 def recorded(urls):
-    """Votes of all members, on the pages `urls` in turn."""
+    """Votes of all members, on the pages `urls` in turn, each taken back by the next request."""
     found = []
     for number in range(18):
-        who = f"{NAMES[number % 6]}@board.test"
-        key = str(40 + (number * 5 + number // 6 + 1) % 6)
-        if f"{NAMES[number % 6]} post {key}" in STATE["votes"]:
-            continue
-        sample, _ = vote(number, urls[number % len(urls)], who, key)
-        current = (f'@url "{urls[number % len(urls)]}"', *seen(key, number)[1:])
-        situation = Situation("browser", sample.situation.request, current, (), sample.situation.facts, STATE)
-        found.append(Sample(sample.session, sample.group, sample.index, situation, sample.target))
+        who, key, url = (
+            f"{NAMES[number % 6]}@board.test",
+            str(40 + (number * 5 + number // 6 + 1) % 6),
+            urls[number % 2],
+        )
+        state = STATE
+        for again in (0, 1):
+            sample, delta = vote(number, url, who, key, state)
+            current = (f'@url "{url}"', *seen(key, number + again)[1:])
+            situation = replace(sample.situation, current=current)
+            found.append(replace(sample, situation=situation, index=sample.index + again))
+            state = apply(state, delta)
     return found
 
 
@@ -94,11 +101,15 @@ def rules():
 @pytest.mark.parametrize("key", ["40", "42", "44"])
 def test_a_title_that_two_share_is_told_by_the_links_beside_the_button_on_every_page_that_has_it(rules, url, key):
     sample, delta = vote(50, url, "quentin@board.test", key)
-    situation = Situation("browser", sample.situation.request, seen(key, 1), (), sample.situation.facts, STATE)
-    outcome = rules.outcome(situation)
+    outcome = rules.outcome(replace(sample.situation, current=seen(key, 1)))
     assert outcome is not None
     assert outcome.delta is not None
-    assert apply(STATE, outcome.delta) == apply(STATE, delta)
+    voted = apply(STATE, outcome.delta)
+    assert voted == apply(STATE, delta)
+    again, _ = vote(51, url, "quentin@board.test", key, voted)
+    back = rules.outcome(replace(again.situation, current=seen(key, 2)))
+    assert back is not None
+    assert apply(voted, back.delta or ()) == STATE
 
 
 def test_another_form_is_another_control(rules):
@@ -124,12 +135,26 @@ def test_a_word_that_several_labels_have_a_handle_in_place_of_is_a_name_there_al
     assert pressed[0] == pressed[1]
 
 
+def test_numbers_that_count_rows_refer_to_nothing_that_no_name_says():
+    links = Relations.learn({
+        "posts": {str(n): {"score": 3 * n % 400, "topic": f"t{n % 7}", "notice_id": n} for n in range(1, 400)},
+        "notices": {str(n): {"text": "x"} for n in range(1, 400)},
+        "topics": {f"t{n}": {"part_of": f"t{n // 3}" if n else None} for n in range(12)},
+    })  # fmt: skip
+    assert links.links["posts", "notice_id"] == ("notices",)
+    assert ("posts", "score") not in links.links
+    assert links.twins == {}
+    assert links.links["topics", "part_of"] == ("topics",)
+    state = {"topics": {"t1": {"part_of": "t0", "title": "Sea"}, "t0": {"part_of": None, "title": "World"}}}
+    assert links.attributes(state, "topics", "t1")["part_of>topics.title"] == "World"
+
+
 def test_rows_as_they_are_to_whoever_looks():
     relations = Relations.learn(STATE)
     names = open_names({"login": "ilse@board.test", "url.0": "p", "url.1": "40"}, STATE, relations)
     assert names.value("url.1>posts.created_at in login>members.zone") == "2026-01-11T05:30:00"
     assert names.show("url.1>posts.created_at in login>members.zone", "day month time") == "11 Jan 2026, 05:30"
-    assert names.value("url.1.mine votes post") is True
+    assert names.value("url.1.mine votes post") == "ilse post 40"
     assert names.value("url.1.mine votes post.target") == 40
     row = row_names(names, "posts", "41", 0)
     assert row.value("each.created_at in login>members.zone") == "2026-01-12T05:30:00"

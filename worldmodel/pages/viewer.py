@@ -8,13 +8,12 @@
 
 Times are kept as UTC, and shown as the clock on the wall tells them, of the account or of the place a row is about.
 Which hour that is comes from the time zone database of this machine; without one, such times are only remembered.
-A table whose keys are made of others' (who, what kind of thing, which) says what one has to do with the other.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -22,16 +21,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from envsim.state import StateView
 from envsim.types import JsonValue
+from worldmodel.rules.joins import handles_of, joined_with
 from worldmodel.rules.relations import Relations
 from worldmodel.rules.times import read_time
 
 MOST_ZONES = 3
 MOST_FLAGS = 40
 """Counts of rows with a flag."""
-MOST_KINDS = 6
-"""Words that stand between the two in a table's keys."""
 _ZONE = re.compile(r"[A-Z][A-Za-z]+(?:/[A-Z][A-Za-z_-]+){1,2}")
-_WORDS = range(2, 4)
 
 
 def _zones(values: Mapping[str, JsonValue]) -> tuple[tuple[str, str], ...]:
@@ -68,7 +65,7 @@ class Viewer:
     @classmethod
     def of(cls, values: Mapping[str, JsonValue], relations: Relations) -> Viewer:
         """Who looks at an answer of which `values` are known."""
-        return cls(_zones(values), _handles(values, relations))
+        return cls(_zones(values), handles_of(values, relations))
 
     def beside(
         self, values: Mapping[str, JsonValue], name: str, key: str, state: StateView, relations: Relations
@@ -83,7 +80,7 @@ class Viewer:
             relations: Of its collections.
         """
         zones = tuple(dict.fromkeys([*_zones(values), *self.zones]))
-        return _local_times(values, zones) | _mine(name, key, self.handles, state, relations)
+        return _local_times(values, zones) | joined_with(name, key, self.handles, state, relations)
 
 
 @lru_cache(maxsize=65536)
@@ -100,65 +97,6 @@ def _zone(name: str) -> ZoneInfo | None:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
-
-
-def _handles(values: Mapping[str, JsonValue], relations: Relations) -> tuple[str, ...]:
-    """What the account is called by the rows of others: itself, and the names that no other row has."""
-    login = values.get("login")
-    if not isinstance(login, str) or not login:
-        return ()
-    names = [
-        value
-        for table, fields in relations.names.items()
-        for field in fields
-        if isinstance(value := values.get(f"login>{table}.{field}"), str) and " " not in value
-    ]
-    return tuple(dict.fromkeys([login, *names]))
-
-
-def _mine(
-    name: str, key: str, handles: tuple[str, ...], state: StateView, relations: Relations
-) -> dict[str, JsonValue]:
-    """The rows that join the account with the thing that is called `key`, by name."""
-    out: dict[str, JsonValue] = {}
-    if not handles or not key or " " in key:
-        return out
-    for collection, kinds in _joining(state, relations):
-        table = state[collection]
-        for kind, after, between in kinds:
-            keys = (f"{who} {between}{key}" if after else f"{key} {between}{who}" for who in handles)
-            if (found := next((one for one in keys if one in table), None)) is not None:
-                about = f"{name}mine {collection}{kind}"
-                out[about] = True
-                row = table[found]
-                out |= {f"{about}.{field}": v for field, v in row.items()} if isinstance(row, dict) else {}
-    return out
-
-
-Kind = tuple[str, bool, str]
-"""(what it is called, whether the account comes first, the words between)."""
-
-
-def _joining(state: StateView, relations: Relations) -> Iterator[tuple[str, list[Kind]]]:
-    """Tables whose keys are of two or three words, and the words that stand between."""
-    for name, table in state.items():
-        if isinstance(table, dict):
-            known = relations.index.kept(table)
-            if "joining" not in known:
-                known["joining"] = list(_kinds(table))
-            if known["joining"]:
-                yield name, known["joining"]
-
-
-def _kinds(table: Mapping[str, JsonValue]) -> Iterator[Kind]:
-    parts = [key.split(" ") for key in table]
-    if not parts or any(len(words) != len(parts[0]) for words in parts) or len(parts[0]) not in _WORDS:
-        return
-    between = sorted({" ".join(words[1:-1]) for words in parts})
-    if len(between) <= MOST_KINDS:
-        for words in between:
-            for after in (True, False):
-                yield (f" {words}" if words else ""), after, (f"{words} " if words else "")
 
 
 def flags(state: StateView, collection: str, relations: Relations) -> list[str]:

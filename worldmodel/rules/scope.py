@@ -9,6 +9,7 @@
     beside /p/*                         what the links name in the block that a pressed control stands in (`beside`)
     argument.sku                        of a tool call
     login                               the account in use
+    url.1.mine votes post               key of the row that joins it with a thing (`joins`)
     page row "Subtotal | ..."           the amount or number in the one line of the page that reads so
     url.1>products.price_cents          a field of the row whose key a value is (`Relations.attributes`)
     login<cart_lines.cart               how many rows of a collection refer to it by a field
@@ -34,6 +35,7 @@ from envsim.types import JsonValue
 from worldmodel.document import Lines
 from worldmodel.requests import Request, split_url
 from worldmodel.rules.beside import beside
+from worldmodel.rules.joins import joined_values
 from worldmodel.rules.known import Known
 from worldmodel.rules.readings import readings
 from worldmodel.rules.relations import Relations
@@ -195,9 +197,10 @@ def open_scope(
     }  # fmt: skip
     if login:
         values["login"] = login
+    joined = joined_values(values, state, relations)
     if clock is not None:
         values["clock.date"] = datetime.fromtimestamp(clock, UTC).date().isoformat()
-    return Scope(values, state, relations, clock)
+    return Scope({**values, **joined}, state, relations, clock)
 
 
 def asked(request: Request, state: StateView, known: Known) -> dict[str, JsonValue]:
