@@ -23,14 +23,7 @@ from worldmodel.rules.relations import Relations
 from worldmodel.rules.rounding import rounded_apart
 from worldmodel.rules.scope import Scope, open_scope
 from worldmodel.rules.trees import Tree, grow
-from worldmodel.rules.twists import (
-    Events,
-    Seen,
-    Twist,
-    families,
-    joined,
-    learn_family,
-)
+from worldmodel.rules.twists import Events, Seen, Twist, families, joined, learn_family
 from worldmodel.session import Sample, Situation
 
 MOST = 60
@@ -108,7 +101,7 @@ class Programs:
         for name, samples in sorted(by_operation.items()):
             # In an order of chance, so that the first so many are a fair choice.
             by_operation[name] = Rng(seed, "rules", name).shuffled(samples)
-            out.programs[name] = out._learn(by_operation[name], scopes)
+            out.programs[name] = out._learn(_meant(by_operation[name]), scopes)
         out._pool(by_operation, scopes, seed)
         out._learn_bugs(by_operation, scopes)
         out.closed.update(closed_to_guests(by_operation, out._label))
@@ -123,9 +116,6 @@ class Programs:
         return cls(Relations.learn(view, deltas), Known.learn(view, rows, labels(found)))
 
     def _learn(self, found: Sequence[Sample], scopes: dict[int, Scope]) -> Program:
-        # What bugs did is for their families to say; these rules are of the app as it is meant.
-        plain = [sample for sample in found if not events_of(sample.target)]
-        found = plain if len(plain) >= min(ENOUGH, len(found) // 4 + 1) else found
         chosen = found[:MOST_CHOICES]
         seen = [(self._scope(s, scopes), self._label(s), read_delta(s.target)) for s in chosen]
         by_branch: dict[str, list[int]] = defaultdict(list)
@@ -150,12 +140,12 @@ class Programs:
     def _pool(self, by_operation: Mapping[str, Sequence[Sample]], scopes: dict[int, Scope], seed: int) -> None:
         """What controls do wherever they stand: for other pages, and for those on which they were hardly pressed."""
         for where, names in pooled(by_operation).items():
-            every = [sample for name in names for sample in by_operation[name]]
+            every = [sample for name in names for sample in _meant(by_operation[name])]
             found = self.programs[where] = self._learn(Rng(seed, "rules", where).shuffled(every), scopes)
             for name in names:
-                own = by_operation[name]
-                right = sum(self._gives(found, sample, scopes) for sample in own)
-                if len(own) < FEW and right >= sum(self._gives(self.programs[name], one, scopes) for one in own):
+                own = by_operation[name][:MOST]
+                theirs, ours = (sum(self._gives(p, s, scopes) for s in own) for p in (found, self.programs[name]))
+                if theirs > ours or (theirs == ours and len(own) < FEW):
                     self.programs[name] = Program(found.choice, found.effects)
 
     def _gives(self, program: Program, sample: Sample, scopes: dict[int, Scope]) -> bool:
@@ -322,6 +312,12 @@ class Programs:
             "clock": [clock.to_json() for clock in self.clock],
             "closed": dict(sorted(self.closed.items())),
         }
+
+
+def _meant(found: Sequence[Sample]) -> Sequence[Sample]:
+    """Those at which no bug fired, if there are enough: what bugs did is for their families to say."""
+    plain = [sample for sample in found if not events_of(sample.target)]
+    return plain if len(plain) >= min(ENOUGH, len(found) // 4 + 1) else found
 
 
 def _page(label: str, address: str) -> str:
