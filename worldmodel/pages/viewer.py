@@ -109,6 +109,6 @@ def flags(state: StateView, collection: str, relations: Relations) -> list[str]:
         values: dict[str, set[JsonValue]] = {}
         for field, kind, value in relations.index.tally(table):
             values.setdefault(field, set()).add(value if kind is int else None)
-        known["flags"] = sorted(field for field, found in values.items() if found == {0, 1})
+        known["flags"] = sorted(field for field, found in values.items() if found == {0, 1} and field.isidentifier())
     found: list[str] = known["flags"]
     return found
