@@ -29,6 +29,8 @@ from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample, Situation
 
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
+_NAMES = 3
+"""Letters of a text that may name somebody."""
 MAX_RANKED = 64
 """Candidates that are compared in full."""
 
@@ -268,6 +270,8 @@ def substitution(lexicon: Lexicon, source: Situation, target: Situation) -> dict
         _align(lexicon, a, b, mapping)
     if source.login and target.login:
         mapping[source.login] = target.login
+        for a, b in _own_texts(source, target):
+            mapping.setdefault(a, b)
     for collection, ours in _by_collection(source.facts).items():
         for a, b in zip(ours, _by_collection(target.facts).get(collection, ()), strict=False):
             _align(lexicon, a, b, mapping)
@@ -277,6 +281,17 @@ def substitution(lexicon: Lexicon, source: Situation, target: Situation) -> dict
         if len(mapping) == size:
             break
     return {a: b for a, b in mapping.items() if a != b}
+
+
+def _own_texts(source: Situation, target: Situation) -> Iterator[tuple[str, str]]:
+    """What the rows of one account say of it, and what the other's say in the same fields."""
+    for collection, table in source.state.items():
+        other = target.state.get(collection)
+        theirs = table.get(source.login) if isinstance(table, dict) else None
+        ours = other.get(target.login) if isinstance(other, dict) else None
+        for field, a in theirs.items() if isinstance(theirs, dict) and isinstance(ours, dict) else ():
+            if isinstance(a, str) and isinstance(b := ours.get(field), str) and min(len(a), len(b)) >= _NAMES:
+                yield a, b
 
 
 def _by_collection(facts: Lines) -> dict[str, list[str]]:

@@ -8,7 +8,9 @@ import pytest
 from envsim.state import apply
 from worldmodel.document import delta_lines
 from worldmodel.pages.names import open_names, row_names, sums
+from worldmodel.render import Lexicon, entities_of
 from worldmodel.requests import Request
+from worldmodel.retrieval import substitute, substitution
 from worldmodel.rules.beside import beside
 from worldmodel.rules.branches import operation
 from worldmodel.rules.known import Known
@@ -170,3 +172,24 @@ def test_what_an_account_has_not_read_is_counted_by_its_name():
     assert unread in sums([names])
     assert names.value(unread) == 2
     assert names.value(unread.replace("=0", "=1")) == 1
+
+
+def test_a_neighbours_page_has_what_the_account_says_of_itself():
+    people = {
+        "ann@x.test": {"name": "Ann Abel", "about": "Likes trains, and (mostly) maps."},
+        "bo@x.test": {"name": "Bo Beck", "about": "Cooks."},
+    }
+    theirs, ours = (
+        Situation("browser", Request(('get "/account"',)), (), (), (f'login "{who}"',), {"people": people})
+        for who in people
+    )
+    lexicon = Lexicon.build([("s", ('text "Your account"',))] * 9, entities_of({"people": people}))
+    page = (
+        'heading "Your account"',
+        'textbox "Name" = "Ann Abel"',
+        'text "Likes trains, and (mostly) maps."',
+        'text "Europe/Rome"',
+    )
+    assert substitute(lexicon, page, substitution(lexicon, theirs, ours)) == (
+        'heading "Your account"', 'textbox "Name" = "Bo Beck"', 'text "Cooks."',
+    )  # fmt: skip
