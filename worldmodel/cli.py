@@ -202,8 +202,14 @@ def _print_info(model: Path, as_json: bool) -> None:
     # One row a figure: what is nested would be one unreadable line.
     nested = {"training", "calibration", "args"}
     rows = [row for key, value in facts.items() if key not in nested for row in [(key, value)]]
-    rows += [(f"{key}.{name}", value) for key in sorted(nested) for name, value in facts[key].items()]
+    rows += [row for key in sorted(nested) for row in _flat(key, facts[key])]
     print_table(("", ""), rows, title=str(model))
+
+
+def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return [(name, value)]
+    return [row for key, child in value.items() for row in _flat(f"{name}.{key}", child)]
 
 
 def _check_file(path: Path) -> None:

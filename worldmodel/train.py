@@ -257,7 +257,6 @@ def run_key(args: Args) -> str:
         ModelError: There is no base where there should be one, a rank without one, no such device, or a number that
             means nothing.
     """
-    args.pace()
     _config(args, 1)
     pick_device(args.device)
     if not 0.0 <= args.held_out < 1.0:
@@ -270,6 +269,7 @@ def run_key(args: Args) -> str:
         raise ModelError("Fewer than 0 rollouts or policy-gradient steps cannot be made. Give 0 for none.")
     if args.lora < 0 or (args.lora and args.base is None):
         raise ModelError("--lora RANK adapts a pretrained model: give one with --base PATH, and a rank above 0.")
+    args.pace()
     if args.engine and (args.base is not None or args.rollouts or args.reinforce):
         raise ModelError(
             "--engine asks a model served elsewhere; --base, --rollouts and --reinforce train one here. "
