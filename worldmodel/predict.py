@@ -119,7 +119,7 @@ def answer_batch(
 def _odds(model: Model, situation: Situation, draft: Draft) -> float:
     """P(chance falls as the draft says), by the rates that rules found."""
     rules, said = model.memory.rules, draft.outcome
-    if rules is None or said is None:
+    if rules is None or said is None or said.p >= 1.0:
         return 1.0
     return said_odds(rules.outcomes(situation), model.data.manifest["bugs"], said.events)
 
