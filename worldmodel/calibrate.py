@@ -146,10 +146,10 @@ def crossed(support: Support, taught: Sequence[Sample], rates: Mapping[str, floa
     What is held out is one template of ten, and how far to trust its answers says little about other pages. These are
     of every kind of page that was recorded. Their own task is hidden from neighbours and memory, and what its requests
     here told from the track record. Not all is of others: page programs were not learned from these requests, but
-    maybe from others of their task, and rules, addresses, shared levels, worths and the programs' own scores know
-    them. So they come right somewhat too often, the more so the fewer sessions there are: they may say what tells
-    right answers from wrong ones, and neither how often answers are right nor where the trust region ends. Code alone
-    answers: a network has seen what follows here, and would be sure of it.
+    maybe from others of their task, and rules, worths and the programs' own scores know them. So they come right
+    somewhat too often, the more so the fewer sessions there are: they may say what tells right answers from wrong ones,
+    and neither how often answers are right nor where the trust region ends. Code alone answers: a network has seen
+    what follows here, and would be sure of it.
     """
     memory, out = support.memory, Answered()
     if memory.pages is None or not taught:

@@ -7,6 +7,7 @@ A model directory is ``config.json`` (sizes, vocabulary, learned programs, calib
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,18 @@ def save_model(
 
 
 def pick_device(name: str) -> str:
-    """``"auto"`` is CUDA where there is one."""
+    """``"auto"`` is CUDA where there is one.
+
+    Raises:
+        ModelError: There is no such device.
+    """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ModelError("There is no CUDA device on this machine. Use --device cpu.")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or not (number.isdecimal() if ":" in name else True):
+        raise ModelError(f"There is no device {name!r}. Use auto, cpu, cuda, or cuda:0 and so on.")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ModelError(f"There is no CUDA device {number} on this machine. Use --device cpu.".replace("  ", " "))
     return name
 
 
@@ -109,6 +117,11 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
             f"Give a model trained on {app}, or train one with: worldmodel train TRACES -o MODEL"
         )
     data = dataset.load(root / "dataset")
+    if config.get("data", data.manifest["key"]) != data.manifest["key"]:
+        raise ModelError(
+            f"{root} holds the network of one run and the dataset of another that was not finished. "
+            f"Run that worldmodel train again, or train into another directory."
+        )
     try:
         vocabulary = read_vocabulary(config["vocabulary"])
         network = build(config["sizes"])
@@ -161,9 +174,14 @@ def read_vocabulary(state: dict[str, Any]) -> Vocabulary:
 
 
 def save_checkpoint(
-    root: Path, step: int, seconds: float, network: WorldModel, optimizer: torch.optim.Optimizer, key: str
+    root: Path,
+    step: int,
+    told: Mapping[str, float],
+    network: WorldModel,
+    optimizer: torch.optim.Optimizer,
+    key: str,
 ) -> None:
-    """Write ``checkpoint-<step>`` under `root` whole or not at all, then remove older ones."""
+    """Write ``checkpoint-<step>`` under `root` whole or not at all, with what is `told` of the run; remove others."""
     scratch = root / ".checkpoint"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -175,19 +193,22 @@ def save_checkpoint(
         if isinstance(value, Tensor)
     }
     _save_tensors(scratch / "optimizer.safetensors", moments)
-    write_json(scratch / "state.json", {"step": step, "seconds": seconds, "key": key})
+    write_json(scratch / "state.json", {**told, "step": step, "key": key})
     target = root / f"checkpoint-{step:07d}"
     shutil.rmtree(target, ignore_errors=True)
     scratch.rename(target)
-    for old in sorted(root.glob("checkpoint-*"))[:-1]:
+    # Of another run, which may have come further, too: nobody else goes on here any more.
+    for old in set(root.glob("checkpoint-*")) - {target}:
         shutil.rmtree(old)
 
 
-def load_checkpoint(root: Path, network: WorldModel, optimizer: torch.optim.Optimizer, key: str) -> tuple[int, float]:
+def load_checkpoint(
+    root: Path, network: WorldModel, optimizer: torch.optim.Optimizer, key: str
+) -> tuple[int, dict[str, float]]:
     """Restore the newest checkpoint made under the same `key`.
 
     Returns:
-        The step to go on from and the seconds spent so far; zeros without a checkpoint.
+        The step to go on from and what was told of the run so far; 0 and nothing without a checkpoint.
     """
     for path in sorted(root.glob("checkpoint-*"), reverse=True):
         state = read_json(path / "state.json")
@@ -200,8 +221,8 @@ def load_checkpoint(root: Path, network: WorldModel, optimizer: torch.optim.Opti
             index, _, field = name.partition(".")
             entries.setdefault(int(index), {})[field] = value
         optimizer.load_state_dict({"state": entries, "param_groups": known["param_groups"]})
-        return int(state["step"]), float(state["seconds"])
-    return 0, 0.0
+        return int(state["step"]), {name: state[name] for name in state.keys() - {"step", "key"}}
+    return 0, {}
 
 
 def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -151,13 +151,12 @@ def coverage_command(
 ) -> None:
     """Which pages and actions the training traces never or hardly covered, worst first, and what to record next."""
     mapping = _load("coverage")
-    if out is not None and (out.is_dir() or any(p.exists() and not p.is_dir() for p in out.parents)):
-        raise ModelError(f"{out} cannot be a file. Give the report a name in a folder: -o report.html")
+    if out is not None:
+        _check_file(out)
     loaded = _load("checkpoint").load_model(model, app=app_name)
     with progress("mapping"):
         found = mapping.coverage(loaded, (trace for path in traces or () for trace in TraceReader(path)))
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(mapping.render_html(found), encoding="utf-8")
         note(f"The map is in {out}.")
     if as_json:
@@ -205,6 +204,20 @@ def _print_info(model: Path, as_json: bool) -> None:
     rows = [row for key, value in facts.items() if key not in nested for row in [(key, value)]]
     rows += [(f"{key}.{name}", value) for key in sorted(nested) for name, value in facts[key].items()]
     print_table(("", ""), rows, title=str(model))
+
+
+def _check_file(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work for it."""
+    if path.is_dir() or any(p.exists() and not p.is_dir() for p in path.parents):
+        raise ModelError(f"{path} cannot be a file. Give the report a name in a folder: -o report.html")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        known = path.exists()
+        path.open("a", encoding="utf-8").close()
+        if not known:
+            path.unlink()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be written: {error.strerror}. Choose another with -o.") from None
 
 
 def _share(value: float | None) -> str | None:

@@ -92,8 +92,8 @@ class Args:
 
     def pace(self) -> Pace:
         """The part that is about optimising."""
-        given = Pace(**{field.name: getattr(self, field.name) for field in fields(Pace)})
-        return replace(given, lr=self.lr or PEAKS[self.base is not None, self.lora > 0])
+        given = {field.name: getattr(self, field.name) for field in fields(Pace)}
+        return Pace(**given | {"lr": self.lr or PEAKS[self.base is not None, self.lora > 0]})
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,8 @@ def _lead(args: Args, team: Team) -> None:
         key = run_key(args)
         if finished(args.out, key):
             return
+        if args.engine:
+            Engine(args.engine).connect()  # now: it is asked once all else was learned
         found = prepare(args)
         network = start(args, found.vocabulary, team.device)
         message = _message(key, found) if team.count > 1 else message
@@ -201,6 +203,7 @@ def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict
     )  # fmt: skip
     extra = {
         "key": key,
+        "data": manifest["key"],
         "app": manifest["app"],
         "interfaces": manifest["interfaces"],
         "args": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(args).items()},
@@ -239,8 +242,12 @@ def start(args: Args, vocabulary: Vocabulary, device: str | None = None) -> Worl
         load = load_optional("worldmodel.base:warm_start", "base")
         warm: WorldModel = load(args.base, vocabulary, rank=args.lora, seed=args.seed)
         return warm.to(device)
+    return Transformer(_config(args, vocabulary.size)).to(device)
+
+
+def _config(args: Args, vocabulary: int) -> Config:
     try:
-        return Transformer(Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads)).to(device)
+        return Config(vocabulary, args.width, args.layers, args.heads, args.kv_heads)
     except ValueError as error:
         raise ModelError(f"{error}. Choose other sizes.") from None
 
@@ -249,10 +256,18 @@ def run_key(args: Args) -> str:
     """What a result depends on: the traces, the base, and every argument but paths and how often to save.
 
     Raises:
-        ModelError: There is no base where there should be one, a rank without one, or a number that means nothing.
+        ModelError: There is no base where there should be one, a rank without one, no such device, or a number that
+            means nothing.
     """
-    if not 0.0 <= args.balance <= 1.0:
-        raise ModelError(f"--balance {args.balance:g} is no share. Give 0 (as recorded) to 1 (as many of each size).")
+    args.pace()
+    _config(args, 1)
+    pick_device(args.device)
+    if not 0.0 <= args.held_out < 1.0:
+        raise ModelError(f"--held-out {args.held_out:g} leaves nothing to learn from. Give a share from 0 to below 1.")
+    if not 0.0 < args.alpha < 1.0:
+        raise ModelError(
+            f"--alpha {args.alpha:g} is no share of wrong answers. Give one between 0 and 1, such as 0.05."
+        )
     if min(args.rollouts, args.reinforce) < 0:
         raise ModelError("Fewer than 0 rollouts or policy-gradient steps cannot be made. Give 0 for none.")
     if args.lora < 0 or (args.lora and args.base is None):

@@ -71,12 +71,15 @@ def update(args: Args) -> dict[str, Any]:
         new; ``before`` and ``after``: share of held-out requests answered right, old and new.
 
     Raises:
-        ModelError: No such model, or a mix outside [0, 1].
+        ModelError: No such model, or a number that means nothing.
         TraceError: The traces cannot be used, are of another app, or hold nothing new.
     """
     refuse("worldmodel update")
     if not 0.0 <= args.mix <= 1.0:
         raise ModelError(f"--mix {args.mix} is no share. Give 0 (the base's weights) to 1 (the updated ones).")
+    pace = Pace(args.epochs, args.steps, args.minutes, args.batch_tokens, args.lr, args.seed, checkpoint_s=1e9)
+    if not 0.0 <= args.held_out < 1.0:
+        raise ModelError(f"--held-out {args.held_out:g} leaves nothing to learn from. Give a share from 0 to below 1.")
     base = load_model(args.model, device=args.device)
     if isinstance(base.network, Remote):
         raise ModelError(
@@ -96,7 +99,7 @@ def update(args: Args) -> dict[str, Any]:
     fresh = [s for s in data.part(TRAIN) if s.session not in base.data.manifest["split"]]
     sides = [train.encode(side, base.vocabulary, memory, base.stable)[0] for side in (old, new)]
     watched = [example for side in sides for example in side[: train.WATCHED // 2]]
-    network, log, record = _continue(args, base, fresh, memory, watched)
+    network, log, record = _continue(args, pace, base, fresh, memory, watched)
     curve = [_point(mix, base.network, network, *sides) for mix in sorted({*CURVE, args.mix})]
     mixed = mix_networks(base.network, network, args.mix)
     first = Support(memory, record)
@@ -118,7 +121,8 @@ def update(args: Args) -> dict[str, Any]:
     }
     kept = {k: v for k, v in base.config.items() if k not in ("worldmodel", "sizes", "vocabulary", "stable")}
     extra = {
-        **kept, "key": data.manifest["key"], "interfaces": data.manifest["interfaces"], "training": log,
+        **kept, "key": data.manifest["key"], "data": data.manifest["key"],
+        "interfaces": data.manifest["interfaces"], "training": log,
         "calibration": fitted.report, "trust": fitted.trust.to_json(), "record": support.record,
         "accept": fitted.accept, **support.memory.programs(),
         "update": {**report, "args": {k: str(v) for k, v in asdict(args).items()}},
@@ -160,7 +164,7 @@ def mix_networks(base: WorldModel, updated: WorldModel, share: float) -> WorldMo
 
 
 def _continue(
-    args: Args, base: Model, fresh: Sequence[Sample], memory: Memory, watched: Sequence[Example]
+    args: Args, pace: Pace, base: Model, fresh: Sequence[Sample], memory: Memory, watched: Sequence[Example]
 ) -> tuple[WorldModel, dict[str, Any], dict[str, list[int]]]:
     """The network after the new requests and as many old ones, its log, and the track record of drafts."""
     old = base.data.part(TRAIN)
@@ -169,7 +173,6 @@ def _continue(
         examples, _, record = train.encode(fresh, base.vocabulary, memory, base.stable)
         examples += train.encode(beside, base.vocabulary, memory, base.stable)[0]
     network = copy.deepcopy(base.network)
-    pace = Pace(args.epochs, args.steps, args.minutes, args.batch_tokens, args.lr, args.seed, checkpoint_s=1e9)
     log = optimise(network, examples, pace, args.model / _SCRATCH, "update", watched)
     return network.eval(), log, train.added(base.support.record, record)
 
