@@ -21,7 +21,7 @@ from torch import Tensor
 from envsim.errors import ModelError, load_optional
 from envsim.state import canonical
 from worldmodel import dataset
-from worldmodel.dataset import TRAIN, Dataset, read_json, write_json
+from worldmodel.dataset import Dataset, read_json, write_json
 from worldmodel.engine import Engine, at
 from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.pages.pages import Pages
@@ -129,7 +129,7 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
         network.load_state_dict(weights)
         trust = Trust.from_json(config["trust"])
         record = {str(key): (int(right), int(total)) for key, (right, total) in config["record"].items()}
-        learned = data.samples if config["args"].get("relearn") else data.part(TRAIN)
+        learned = data.learned(bool(config["args"].get("relearn")))
         rules = Programs.empty(data.view(data.manifest["seed_view"]), learned)
         rules.read(config["rules"])
         pages = Pages(rules.relations, rules.known)

@@ -48,7 +48,7 @@ def train_command(
     alpha: Annotated[float, typer.Option(help="Share of wrong answers the trust region may hold.")] = 0.05,
     balance: Annotated[float, typer.Option(help="Draw examples evenly by size of change: 0 not, 1 wholly.")] = 0.0,
     relearn: Annotated[
-        bool, typer.Option("--relearn", help="In the end learn programs again, from what was kept for calibration too.")
+        bool, typer.Option("--relearn", help="In the end learn programs again, from half of the held-out tasks too.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
