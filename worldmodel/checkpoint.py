@@ -21,7 +21,7 @@ from torch import Tensor
 from envsim.errors import ModelError, load_optional
 from envsim.state import canonical
 from worldmodel import dataset
-from worldmodel.dataset import TRAIN, Dataset, read_json, write_json
+from worldmodel.dataset import Dataset, read_json, write_json
 from worldmodel.engine import Engine, at
 from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.pages.pages import Pages
@@ -124,11 +124,12 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
         )
     try:
         vocabulary = read_vocabulary(config["vocabulary"])
-        network = build(config["sizes"])
-        network.load_state_dict(_load_tensors(root / "model.safetensors"))
+        weights = _load_tensors(root / "model.safetensors")
+        network = build(config["sizes"], weights)
+        network.load_state_dict(weights)
         trust = Trust.from_json(config["trust"])
         record = {str(key): (int(right), int(total)) for key, (right, total) in config["record"].items()}
-        learned = data.samples if config["args"].get("relearn") else data.part(TRAIN)
+        learned = data.learned(bool(config["args"].get("relearn")))
         rules = Programs.empty(data.view(data.manifest["seed_view"]), learned)
         rules.read(config["rules"])
         pages = Pages(rules.relations, rules.known)
@@ -137,7 +138,7 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
         results = Results.empty(data.samples, data.manifest["tools"])
         results.read(config["results"])
         stable, accept = frozenset(config["stable"]), {kind: float(config["accept"][kind]) for kind in KINDS}
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0][:160]
         raise ModelError(f"{root} is damaged ({reason}). Train the model again.") from None
     if engine is not None:
@@ -149,8 +150,12 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
     return Model(root, config, network, vocabulary, memory, stable, support, trust, accept, data)
 
 
-def build(sizes: dict[str, Any]) -> WorldModel:
+def build(sizes: dict[str, Any], weights: Mapping[str, Tensor] | None = None) -> WorldModel:
     """The network that `WorldModel.sizes` told of, its weights not yet read.
+
+    Args:
+        sizes: As a model directory says them.
+        weights: What will be read: sizes that are not theirs are refused before memory is taken for them.
 
     Raises:
         KeyError, TypeError, ValueError: They tell of none.
@@ -159,9 +164,17 @@ def build(sizes: dict[str, Any]) -> WorldModel:
     if "engine" in sizes:
         return Engine(str(sizes["engine"]))
     if "base" not in sizes:
-        return Transformer(Config(**sizes))
+        config = Config(**sizes)
+        if weights is not None and not _fits(config, weights):
+            raise ValueError("its sizes are not those of its weights")
+        return Transformer(config)
     network: WorldModel = load_optional("worldmodel.base:rebuild", "base")(sizes)
     return network
+
+
+def _fits(config: Config, weights: Mapping[str, Tensor]) -> bool:
+    embed = weights.get("embed.weight")
+    return embed is not None and embed.shape == (config.vocab, config.width) and config.layers <= len(weights)
 
 
 def read_vocabulary(state: dict[str, Any]) -> Vocabulary:

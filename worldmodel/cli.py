@@ -48,7 +48,7 @@ def train_command(
     alpha: Annotated[float, typer.Option(help="Share of wrong answers the trust region may hold.")] = 0.05,
     balance: Annotated[float, typer.Option(help="Draw examples evenly by size of change: 0 not, 1 wholly.")] = 0.0,
     relearn: Annotated[
-        bool, typer.Option("--relearn", help="In the end learn programs again, from what was kept for calibration too.")
+        bool, typer.Option("--relearn", help="In the end learn programs again, from half of the held-out tasks too.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -202,8 +202,14 @@ def _print_info(model: Path, as_json: bool) -> None:
     # One row a figure: what is nested would be one unreadable line.
     nested = {"training", "calibration", "args"}
     rows = [row for key, value in facts.items() if key not in nested for row in [(key, value)]]
-    rows += [(f"{key}.{name}", value) for key in sorted(nested) for name, value in facts[key].items()]
+    rows += [row for key in sorted(nested) for row in _flat(key, facts[key])]
     print_table(("", ""), rows, title=str(model))
+
+
+def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return [(name, value)]
+    return [row for key, child in value.items() for row in _flat(f"{name}.{key}", child)]
 
 
 def _check_file(path: Path) -> None:

@@ -91,11 +91,10 @@ def update(args: Args) -> dict[str, Any]:
     data = dataset.extend(base.data, args.traces, scratch / "dataset", held_out=args.held_out, seed=args.seed)
     with progress("learning programs"):
         memory = train.learn_memory(data, base.vocabulary.lexicon, args.seed)
-    old, new = _sides(base, data)
-    # Less the held-out sessions, which would find themselves.
     again = bool(base.config["args"].get("relearn"))
-    known = train.learn_memory(base.data, base.vocabulary.lexicon, args.seed) if again else base.memory
-    had = known.over(base.data.part(TRAIN))
+    old, new = _sides(base, data, again)
+    # Less the held-out sessions, which would find themselves.
+    had = base.memory.over(base.data.learned(again))
     before = _measured(replace(base, memory=had, support=Support(had, base.support.record)), old, new)
     fresh = [s for s in data.part(TRAIN) if s.session not in base.data.manifest["split"]]
     sides = [train.encode(side, base.vocabulary, memory, base.stable)[0] for side in (old, new)]
@@ -103,13 +102,15 @@ def update(args: Args) -> dict[str, Any]:
     network, log, record = _continue(args, pace, base, fresh, memory, watched)
     curve = [_point(mix, base.network, network, *sides) for mix in sorted({*CURVE, args.mix})]
     mixed = mix_networks(base.network, network, args.mix)
-    support = Support(memory, record)
-    alpha = base.trust.alpha
+    first = Support(memory, record)
+    support = train.relearned(data, first, args.seed, base.data.manifest["split"]) if again else first
     fitted = calibrate(
-        mixed, base.vocabulary, support, base.stable, data.part(HELD_OUT), data.manifest["bugs"], alpha,
-        data.part(TRAIN),
+        mixed, base.vocabulary, support, base.stable, data.kept(again), data.manifest["bugs"], base.trust.alpha,
+        data.learned(again), (first, data.part(HELD_OUT)) if support is not first else None,
     )  # fmt: skip
-    made = replace(base, network=mixed, memory=memory, support=support, accept=fitted.accept, trust=fitted.trust)
+    made = replace(
+        base, network=mixed, memory=support.memory, support=support, accept=fitted.accept, trust=fitted.trust
+    )
     report = {
         "sessions": data.manifest["sessions"] - base.data.manifest["sessions"],
         "samples": data.manifest["samples"] - base.data.manifest["samples"],
@@ -122,8 +123,8 @@ def update(args: Args) -> dict[str, Any]:
     extra = {
         **kept, "key": data.manifest["key"], "data": data.manifest["key"],
         "interfaces": data.manifest["interfaces"], "training": log,
-        "calibration": fitted.report, "trust": fitted.trust.to_json(), "record": record, "accept": fitted.accept,
-        **train.relearned(data, memory, again, args.seed).programs(),
+        "calibration": fitted.report, "trust": fitted.trust.to_json(), "record": support.record,
+        "accept": fitted.accept, **support.memory.programs(),
         "update": {**report, "args": {k: str(v) for k, v in asdict(args).items()}},
     }  # fmt: skip
     save_model(scratch, mixed, base.vocabulary, base.stable, extra)
@@ -171,20 +172,17 @@ def _continue(
     with progress("choosing drafts"):
         examples, _, record = train.encode(fresh, base.vocabulary, memory, base.stable)
         examples += train.encode(beside, base.vocabulary, memory, base.stable)[0]
-    for key, (right, total) in base.support.record.items():
-        known = record.get(key, [0, 0])
-        record[key] = [known[0] + right, known[1] + total]
     network = copy.deepcopy(base.network)
     log = optimise(network, examples, pace, args.model / _SCRATCH, "update", watched)
-    return network.eval(), log, dict(sorted(record.items()))
+    return network.eval(), log, train.added(base.support.record, record)
 
 
 # -- measuring -------------------------------------------------------------------------------------------
 
 
-def _sides(base: Model, data: Dataset) -> tuple[list[Sample], list[Sample]]:
-    """Held-out requests of sessions the base had and of new ones, `MOST` of each."""
-    found = [sample for sample in data.part(HELD_OUT) if sample.index > 0]
+def _sides(base: Model, data: Dataset, again: bool) -> tuple[list[Sample], list[Sample]]:
+    """Requests that no programs were learned from, of sessions the base had and of new ones, `MOST` of each."""
+    found = [sample for sample in data.kept(again) if sample.index > 0]
     sides = []
     for is_new in (False, True):
         side = [s for s in found if (s.session not in base.data.manifest["split"]) == is_new]
