@@ -289,9 +289,10 @@ def _own_texts(source: Situation, target: Situation) -> Iterator[tuple[str, str]
         other = target.state.get(collection)
         theirs = table.get(source.login) if isinstance(table, dict) else None
         ours = other.get(target.login) if isinstance(other, dict) else None
-        for field, a in theirs.items() if isinstance(theirs, dict) and isinstance(ours, dict) else ():
-            if isinstance(a, str) and isinstance(b := ours.get(field), str) and min(len(a), len(b)) >= _NAMES:
-                yield a, b
+        if isinstance(theirs, dict) and isinstance(ours, dict):
+            pairs = ((a, ours.get(field)) for field, a in theirs.items())
+            texts = ((a, b) for a, b in pairs if isinstance(a, str) and isinstance(b, str))
+            yield from ((a, b) for a, b in texts if min(len(a), len(b)) >= _NAMES)
 
 
 def _by_collection(facts: Lines) -> dict[str, list[str]]:
