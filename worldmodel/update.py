@@ -141,6 +141,11 @@ def roll_back(model: Path) -> None:
     base = model / BASE
     if not (base / "config.json").exists():
         raise ModelError(f"{model} was not updated from another model: there is no {base}.")
+    if not _was_updated(model / "config.json"):
+        raise ModelError(
+            f"{model} was trained anew since it was updated: {base} is not what it was made from. "
+            f"To use that one, give {base} in its place."
+        )
     aside = model / _SCRATCH
     shutil.rmtree(aside, ignore_errors=True)
     base.rename(aside)
@@ -150,6 +155,14 @@ def roll_back(model: Path) -> None:
         if (aside / name).exists():
             (aside / name).rename(model / name)
     shutil.rmtree(aside)
+
+
+def _was_updated(config: Path) -> bool:
+    """Whether a model's configuration says so; one that cannot be read may be why somebody rolls back."""
+    try:
+        return "update" in dataset.read_json(config)
+    except ModelError:
+        return True
 
 
 def mix_networks(base: WorldModel, updated: WorldModel, share: float) -> WorldModel:

@@ -92,6 +92,12 @@ def test_rollback_brings_every_byte_back(model: Path, drifted: Path) -> None:
         roll_back(model)
     update(Args(model, drifted, steps=1, device="cpu"))
     assert files() != before
+    config = model / "config.json"
+    updated = config.read_text()
+    config.write_text(json.dumps({k: v for k, v in json.loads(updated).items() if k != "update"}))
+    with pytest.raises(ModelError, match="trained anew"):
+        roll_back(model)
+    config.write_text(updated)
     roll_back(model)
     assert files() == before
 
