@@ -204,7 +204,7 @@ def arrange(keys: Sequence[str], order: Order, collection: str, names: Names, ra
     return sorted(found, key=lambda key: values[key], reverse=order.down)
 
 
-def _by_key(key: str) -> tuple[int, int, str]:
+def _by_key(key: str) -> tuple[int, int | float, str]:
     return sortable(as_number(key))
 
 
@@ -213,9 +213,9 @@ def as_number(key: str) -> int | str:
     return int(key) if key.isdecimal() and key.isascii() and len(key) < 16 else key
 
 
-def sortable(value: JsonValue) -> tuple[int, int, str]:
+def sortable(value: JsonValue) -> tuple[int, int | float, str]:
     """What values of any kind are compared by: nothing, then numbers, then texts."""
-    if type(value) is int:
+    if type(value) is int or (type(value) is float and not math.isnan(value)):
         return (1, value, "")
     return (2, 0, value) if isinstance(value, str) else (0, 0, "")
 

@@ -219,6 +219,9 @@ def settle(rule: ListRule, examples: Sequence[ListExample]) -> ListRule:
     if any(len(rule.select(example.names)) > most for example in full):
         known = {name for example in full for name, _ in example.names.items()}
         rule = replace(rule, limit=most, page=next((name for name in _PAGE if name in known), ""))
+    elif rule.limit < most:
+        # A limit that too few lists had shown: longer ones were seen, and none that was cut off.
+        rule = replace(rule, limit=0, page="")
     rule = _order(rule, full)
     asked = [example for example in examples if rule.applies(example.names)]
     right = sum(rule.run(example.names)[0] == example.keys for example in asked)
@@ -353,7 +356,9 @@ def _orders(example: ListExample, collection: str) -> set[Order]:
     rows = [relations.attributes(state, collection, key) for key in example.keys]
     for name in relations.attributes(state, collection, example.keys[0], 1):
         values = [as_number(key) for key in example.keys] if name == "@" else [row.get(name) for row in rows]
-        if any(value is None or isinstance(value, bool) for value in values) or len(set(map(str, values))) < 2:
+        if any(not isinstance(value, str | int | float) or isinstance(value, bool) for value in values):
+            continue  # nothing, a truth, or several values: these are in no order
+        if len(set(map(str, values))) < 2:
             continue
         # What is as `arrange` would put it, without putting it: a calendar has hundreds of rows.
         ranked = [sortable(value) for value in values]
