@@ -182,6 +182,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(
     st.dictionaries(st.sampled_from(["a", "b", "l", "x(l)"]), JSON), st.sampled_from(HOWS), st.sampled_from(["", "l"])
 )

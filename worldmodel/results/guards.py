@@ -32,8 +32,8 @@ HOWS = ("lacks", "is", "before", "less", "differs")
 """Forms of tests, what is looked up before what is counted."""
 MANY_GROUPS = 8
 """Refusals met in so many tasks are told apart by trees."""
-MOST_PASSED = 400
-"""Calls that went well that a test is tried on."""
+MOST_TRIED = 400
+"""Calls that went well, and refused ones of a kind, that a test is tried on."""
 MOST_REFUSED = 8
 """Refused calls that tests are proposed from."""
 MOST_FIGURES = 48
@@ -83,7 +83,7 @@ class Guard:
         """Also the number of the first element that it holds of."""
         if not self.over:
             return self._of(view.values), -1
-        found = [self._of(one) for one in elements(view, self.over)]
+        found = [self._of(one) for one in elements(view, self.over, (self.name, self.other))]
         if True in found:
             return True, found.index(True)
         return (None if None in found or not found else False), -1
@@ -129,13 +129,15 @@ def guard_from_json(data: Any) -> Guard:
     return Guard(*data)
 
 
-def elements(view: View, over: str) -> list[Mapping[str, Any]]:
-    """For each element of a list of arguments, what is known in all, and of it."""
+def elements(view: View, over: str, wanted: Sequence[str] = ()) -> list[Mapping[str, Any]]:
+    """For each element of a list of arguments, what is known in all, and of it; of the wanted names, or of all."""
     value = view.get(over)
     count = len(value) if isinstance(value, list) else 0
-    columns = {name: each for name, each in view.values.items() if _is_column(name, each, over, count)}
+    names = [name.removeprefix("each(")[:-1] for name in wanted if name.startswith("each(")] if wanted else view.values
+    columns = {name: view.get(name) for name in names if _is_column(name, view.get(name), over, count)}
+    found = {name: view.get(name) for name in wanted if name in view} if wanted else view.values
     return [
-        {**view.values, **{f"each({name})": each[at] for name, each in columns.items() if each[at] is not None}}
+        {**found, **{f"each({name})": each[at] for name, each in columns.items() if each[at] is not None}}
         for at in range(count)
     ]
 
@@ -205,18 +207,23 @@ def learn_guards(calls: Sequence[Tried], terms: Sequence[Term]) -> tuple[Guard, 
         calls: Recorded; `with_would` their views.
         terms: What its answers say.
     """
-    passed = [call for call in calls if call.refusal is None]
-    passed = passed[:: max(1, len(passed) // MOST_PASSED)][:MOST_PASSED]
+    groups: dict[str, set[str]] = {}
+    for call in calls:
+        if call.refusal is not None:
+            groups.setdefault(call.label, set()).add(call.view.group)
+    few = sorted(label for label, met in groups.items() if len(met) < MANY_GROUPS)
+    if not few:
+        return ()
+    passed = _some([call for call in calls if call.refusal is None])
     said = repr(terms)
-    labels = sorted({call.label for call in calls if call.refusal is not None})
-    found: list[Guard] = []
-    used = {name for call in calls for name in call.view.values if _is_used(name, said)}
-    for label in labels:
-        mine = [call for call in calls if call.label == label]
-        if len({call.view.group for call in mine}) < MANY_GROUPS:
-            best = _learn(label, mine, passed, used)
-            found += [best] if best else []
+    used = {name for name in set().union(*(call.view.values for call in calls)) if _is_used(name, said)}
+    learned = (_learn(label, _some([call for call in calls if call.label == label]), passed, used) for label in few)
+    found = [guard for guard in learned if guard is not None]
     return _in_order(found, calls)
+
+
+def _some(calls: Sequence[Tried]) -> Sequence[Tried]:
+    return calls[:: max(1, len(calls) // MOST_TRIED)][:MOST_TRIED]
 
 
 def _learn(label: str, refused: Sequence[Tried], passed: Sequence[Tried], used: set[str]) -> Guard | None:
@@ -288,11 +295,9 @@ def _plainest(values: Mapping[str, Any]) -> dict[str, float]:
 
 def _score(guard: Guard, refused: Sequence[Tried], passed: Sequence[Tried], used: set[str]) -> float | None:
     """How much speaks for a test; None where it does not tell these refusals from the calls that went well."""
-    outcomes = [guard.holds(call.view) for call in refused]
-    if True not in outcomes or False in outcomes:
-        return None
-    alarms = Counter(guard.holds(call.view) for call in passed)
-    if alarms[False] < LEAST_PASSED or alarms[True] > FALSE_ALARMS * alarms[False]:
+    outcomes = _outcomes(guard, refused, False, 0.0)
+    alarms = Counter(_outcomes(guard, passed, True, FALSE_ALARMS * len(passed))) if True in outcomes else Counter()
+    if False in outcomes or alarms[False] < LEAST_PASSED or alarms[True] > FALSE_ALARMS * alarms[False]:
         return None
     groups = len({call.view.group for call, held in zip(refused, outcomes, strict=True) if held})
     shared = len(_words(guard.label) & _speaks_of(guard, refused))
@@ -303,6 +308,16 @@ def _score(guard: Guard, refused: Sequence[Tried], passed: Sequence[Tried], used
     very = guard.how == "is" and _words(guard.other) <= _words(guard.label)
     known = outcomes.count(True) / len(outcomes)
     return 2.0 * shared + groups + 1.5 * alike + named + 1.5 * very + known - _far(guard.name) - _far(guard.other)
+
+
+def _outcomes(guard: Guard, calls: Sequence[Tried], unwanted: bool, most: float) -> list[bool | None]:
+    """Of each call; no further than is needed to see that too many have the unwanted one."""
+    out: list[bool | None] = []
+    for call in calls:
+        out.append(guard.holds(call.view))
+        if out[-1] is unwanted and out.count(unwanted) > most:
+            break
+    return out
 
 
 def _speaks_of(guard: Guard, refused: Sequence[Tried]) -> set[str]:
