@@ -76,7 +76,7 @@ class Pages:
         words: Plain words that rows hold.
         guest: What rows call somebody who is not signed in, where that is one name.
         tried: By kind, which recorded answers its program was tried on, after learning.
-        trials: The program that was tried, where another has been learned from those answers too.
+        trial: What was tried: programs learned from none of those answers; None for those of these pages.
     """
 
     relations: Relations
@@ -89,7 +89,7 @@ class Pages:
     words: frozenset[str] = frozenset()
     guest: str = ""
     tried: dict[str, list[int]] = field(default_factory=dict, compare=False)
-    trials: dict[str, Page] = field(default_factory=dict, compare=False)
+    trial: Pages | None = field(default=None, compare=False)
     _masked: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     # -- learning --------------------------------------------------------------------------------------
@@ -105,40 +105,39 @@ class Pages:
             self.kinds.setdefault(branch[number], kind)
             by_kind[kind].append(number)
             by_address[self._operation(sample.situation.request, kind)].append(number)
-        for name, numbers in sorted(by_address.items()):
-            if not name.startswith("call "):
-                self.addresses[name] = self._learn_address([found[n] for n in numbers], Rng(seed, "address", name))
         picked: dict[str, list[int]] = {}
         examples: dict[str, list[Example]] = {}
+        held: dict[str, set[int]] = {}
         for kind, numbers in sorted(by_kind.items()):
             recorded = [(found[n], branch[n]) for n in numbers]
             picked[kind] = self._pick(recorded, Rng(seed, "page", kind))
             examples[kind] = self._examples([recorded[i] for i in picked[kind]])
-        self.shared |= learn_shared(examples, self._mask)
+            held[kind], left = _held_back(picked[kind], len(numbers))
+            self.tried[kind] = [numbers[at] for at in left]
+        self.shared, rest = learn_shared(examples, self._mask, held)
+        trial = self.trial = replace(self, pages={}, addresses={}, shared=rest, trial=None)
+        apart = any(rest[name] is not level for name, level in self.shared.items())
+        away = {number for tried in self.tried.values() for number in tried}
+        for name, numbers in sorted(by_address.items()):
+            if not name.startswith("call "):
+                self._learn_addresses(name, found, numbers, away, trial, seed)
         for kind, numbers in sorted(by_kind.items()):
             mine = examples.pop(kind)
-            kept = list(range(len(mine)))
-            if len(numbers) - len(mine) < LEAST_CHECKS <= len(numbers):
-                # Too few are left over to try it on: it is tried on a third after being learned from the rest.
-                kept = [at for at in kept if at % 3]
-            recorded = [(found[n], branch[n]) for n in numbers]
-            known = {picked[kind][at] for at in kept}
-            left = [at for at in range(len(numbers)) if at not in known]
-            left = left[:: max(1, len(left) // MOST_CHECKS)] if len(numbers) >= LEAST_CHECKS else []
-            self._learn_page(kind, [mine[at] for at in kept])
-            self._refit(kind, [recorded[at] for at in sorted({*range(len(recorded))} - {*left})])
-            self._remember(recorded, kind)
-            self._try([recorded[at] for at in left], kind)
-            self.tried[kind] = [numbers[at] for at in left]
-            if len(kept) < len(mine):
-                self.trials[kind] = self.pages[kind]
+            recorded, tried = [(found[n], branch[n]) for n in numbers], {*self.tried[kind]}
+            trial._learn_page(kind, [one for at, one in enumerate(mine) if at not in held[kind]])
+            trial._refit(kind, [one for one, n in zip(recorded, numbers, strict=True) if n not in tried])
+            trial._remember(recorded, kind)
+            trial._try([(found[n], branch[n]) for n in self.tried[kind]], kind)
+            self.pages[kind] = trial.pages[kind]
+            if held[kind]:
                 self._learn_page(kind, mine)
                 self._refit(kind, recorded)
+            if held[kind] or apart:
                 self._remember(recorded, kind)
 
     def on_trial(self) -> Pages:
         """Programs that were not learned from what they were tried on (`tried`)."""
-        return replace(self, pages={**self.pages, **self.trials})
+        return self.trial or self
 
     def kind(self, target: Lines, situation: Situation) -> str:
         """The kind of a recorded answer: its address without entities, and what it begins with."""
@@ -150,6 +149,18 @@ class Pages:
     def _operation(self, request: Request, kind: str) -> str:
         # An overlay or a notice says nothing about where it came up.
         return f"{operation(request, self.known)} {kind.rpartition(' ')[0]}"
+
+    def _learn_addresses(
+        self, name: str, found: Sequence[Sample], numbers: Sequence[int], away: set[int], trial: Pages, seed: int
+    ) -> None:
+        """Where an operation leads, by requests that nothing is tried on; by all of them, where those are few."""
+        rest = [n for n in numbers if n not in away]
+        if rest:
+            trial.addresses[name] = self._learn_address([found[n] for n in rest], Rng(seed, "address", name))
+        if len(rest) >= MOST or len(rest) == len(numbers):
+            self.addresses[name] = trial.addresses[name]
+        else:
+            self.addresses[name] = self._learn_address([found[n] for n in numbers], Rng(seed, "address", name))
 
     def _learn_address(self, found: Sequence[Sample], rng: Rng) -> Address:
         chosen = [found[i] for i in sorted(rng.sample(range(len(found)), min(MOST, len(found))))]
@@ -358,3 +369,17 @@ class Pages:
         names = self._names(situation, after, "")
         nodes, sure = Writer(self.memory, self._mask, self.shared).level(rule.level, names, "")
         return (url_of(nodes[0]), sure) if nodes else (None, 0.0)
+
+
+def _held_back(picked: Sequence[int], count: int) -> tuple[set[int], list[int]]:
+    """Of `count` answers of a kind, some `picked` as examples: which examples nothing may learn from before programs
+    are tried, and the answers on which they then are.
+
+    These are answers that were not picked; where too few are left, a third of the examples too.
+    """
+    if count < LEAST_CHECKS:
+        return set(), []
+    held = {at for at in range(len(picked)) if at % 3 == 0} if count - len(picked) < LEAST_CHECKS else set()
+    known = {number for at, number in enumerate(picked) if at not in held}
+    left = [number for number in range(count) if number not in known]
+    return held, left[:: max(1, len(left) // MOST_CHECKS)]
