@@ -364,10 +364,12 @@ def test_where_no_chance_shows_it_the_episode_ends(model: Model, task: Task) -> 
     assert isinstance(oracle, Otherwise)
     env = TaskEnv("shop", world=world, split="train")
     found = {}
-    for seed in range(5):
+    for seed in range(12):
         oracle.lies_at = 2
         infos, _ = look(env, task, seed)
         found[seed] = (infos[-1].get("outcome"), len(again(infos)))
+        if found[seed] == ("sim_uncertain", 3):
+            break
     env.close()
     # The third page but one is wrong whatever chance does. What it did is asked where it made a difference before.
     assert set(found.values()) <= {("sim_uncertain", 3), ("sim_uncertain", 0), (None, 0)}
