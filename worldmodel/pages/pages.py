@@ -13,6 +13,8 @@ from envsim.rng import Rng
 from envsim.state import StateView, apply
 from envsim.types import JsonValue
 from worldmodel.document import Lines, body, dump, meta, read_delta
+from worldmodel.pages.again import MOST as MOST_TEXTS
+from worldmodel.pages.again import PER_KIND, again, shared_again
 from worldmodel.pages.answers import (
     about_of,
     alike,
@@ -29,6 +31,8 @@ from worldmodel.pages.answers import (
     without_changes,
     words_of,
 )
+from worldmodel.pages.grown import MOST as MOST_GROWN
+from worldmodel.pages.grown import Answer, added_rows, grow_level, grow_shared
 from worldmodel.pages.learned import LEARNED, Address, Learned, Page, Written
 from worldmodel.pages.levels import Example, Level, everywhere, is_late, learn_level
 from worldmodel.pages.names import Names, open_names, sums
@@ -115,6 +119,8 @@ class Pages:
             picked[kind] = self._pick(recorded, Rng(seed, "page", kind))
             examples[kind] = self._examples([recorded[i] for i in picked[kind]])
         self.shared |= learn_shared(examples, self._mask)
+        everything = ((kind, [(found[n], branch[n]) for n in numbers]) for kind, numbers in sorted(by_kind.items()))
+        self._refit_shared(list(everything))
         for kind, numbers in sorted(by_kind.items()):
             mine = examples.pop(kind)
             kept = list(range(len(mine)))
@@ -203,10 +209,37 @@ class Pages:
         self.pages[kind] = Page(learn_level(examples, self._mask, kind, frozenset(self.shared)), checked)
 
     def _refit(self, kind: str, found: Sequence[tuple[Sample, str]]) -> None:
-        """Find the queries of its lists again with as many answers as there are."""
+        """Find the queries of its lists again with as many answers as there are, and texts that some of them refute."""
         some = found[:: -(-len(found) // MOST_LISTS)]
         seen = ((self._known(*one), content(read(one[0].target, one[0].situation.interface))) for one in some)
-        self.pages[kind] = replace(self.pages[kind], level=refit(self.pages[kind].level, seen, self._mask))
+        level = refit(self.pages[kind].level, seen, self._mask)
+        tried = [self._example(*one) for one in found[:: -(-len(found) // MOST_TEXTS)]]
+        level = again(level, tried, self._mask)
+        level = grow_level(level, self._own(found, kind), self._mask)
+        self.pages[kind] = replace(self.pages[kind], level=level)
+
+    def _refit_shared(self, kinds: Sequence[tuple[str, Sequence[tuple[Sample, str]]]]) -> None:
+        """The same for levels that several kinds of pages share."""
+        tried = (self._example(*one) for _, found in kinds for one in found[:: -(-len(found) // PER_KIND)])
+        self.shared = shared_again(self.shared, tried, self._mask)
+        self.shared = grow_shared(
+            self.shared, [one for kind, found in kinds for one in self._own(found, kind)], self._mask
+        )
+
+    def _own(self, found: Sequence[tuple[Sample, str]], kind: str) -> list[Answer]:
+        """Some answers after the session had added rows."""
+        own = [one for sample, branch in found if (one := self._own_rows(sample, branch, kind))]
+        return own[:: -(-len(own) // MOST_GROWN) or 1]
+
+    def _own_rows(self, sample: Sample, branch: str, kind: str) -> Answer | None:
+        """An answer after the session had added rows since it saw this page before; that page is `Example.kept`."""
+        situation = sample.situation
+        before, since = self._seen_before(situation, meta(sample.target, "url"), kind)
+        added = added_rows(situation, apply(situation.state, read_delta(sample.target))) if before else ()
+        if not any(at > since for at, _, _ in added):
+            return None
+        kept = content(read(before, situation.interface))
+        return replace(self._example(sample, branch), kept=kept), added, since
 
     def _known(self, sample: Sample, branch: str) -> Names:
         """What is known of a recorded answer."""
@@ -214,17 +247,17 @@ class Pages:
         return self._names(sample.situation, after, meta(sample.target, "url"), branch)
 
     def _examples(self, found: Sequence[tuple[Sample, str]]) -> list[Example]:
-        examples = []
-        for sample, branch in found:
-            names = self._known(sample, branch)
-            nodes = content(read(sample.target, sample.situation.interface))
-            before = content(read(page_before(sample.situation), sample.situation.interface))
-            about = about_of(sample.target, sample.situation)
-            examples.append(Example(names, nodes, about, before, everywhere(nodes, self._mask)))
+        examples = [self._example(*one) for one in found]
         made = sums(example.names for example in examples)
         for example in examples:
             example.names.add({name: example.names.value(name) for name in made})
         return examples
+
+    def _example(self, sample: Sample, branch: str) -> Example:
+        nodes = content(read(sample.target, sample.situation.interface))
+        before = content(read(page_before(sample.situation), sample.situation.interface))
+        about = about_of(sample.target, sample.situation)
+        return Example(self._known(sample, branch), nodes, about, before, everywhere(nodes, self._mask))
 
     def _remember(self, found: Sequence[tuple[Sample, str]], kind: str) -> None:
         """What the latest groups were shown of each thing, when they saw it first: later they may have changed it."""
@@ -326,9 +359,9 @@ class Pages:
             return None
         names = self._names(situation, after, url, outcome.branch)
         about = url.partition("?")[0] or situation.request.key
-        # A page that broke off is no page like this.
-        before = seen_before(situation, url, lambda lines: self.kind(lines, situation) == kind)
-        writer = Writer(self.memory, self._mask, self.shared, without, meta(before, "url") == url)
+        before, since = self._seen_before(situation, url, kind)
+        own = added_rows(situation, after)
+        writer = Writer(self.memory, self._mask, self.shared, without, meta(before, "url") == url, own, since)
         kept = content(read(page_before(situation), situation.interface))
         guess = content(read(draft, situation.interface))
         earlier = content(read(before, situation.interface))
@@ -340,6 +373,13 @@ class Pages:
         if situation.interface == "browser":
             nodes = [*(node for node in read((f"@url {dump(url)}",), "browser")), *nodes]
         return Written(write(nodes, situation.interface), page.sure(min(sure, one)), min(sure, one), kind)
+
+    def _seen_before(self, situation: Situation, url: str, kind: str) -> tuple[Lines, int]:
+        """What the session saw at an address, and which of its answers that was; -1 if none."""
+        # A page that broke off is no page like this.
+        before = seen_before(situation, url, lambda lines: self.kind(lines, situation) == kind)
+        at = (n for n in range(len(situation.past) - 1, -1, -1) if situation.past[n][1] is before)
+        return before, next(at, -1) if before else -1
 
     def kind_of(self, branch: str) -> str | None:
         """The kind of page of a kind of answer; of one never seen, as most have that lead there and say the same."""

@@ -126,7 +126,7 @@ def learn_text(examples: Sequence[TextExample]) -> TextRule:
             ways.append(template)
         # Else it is what one thing says of itself: that is for memory.
         left = rest
-    remember = _remembered(examples)
+    remember = remembered(examples)
     labels = [_label(one, ways) for one in examples]
     choice, told = grow([(one.names, label) for one, label in zip(examples, labels, strict=True)])
     right = 0
@@ -140,7 +140,7 @@ def _label(one: TextExample, ways: Sequence[Template]) -> int:
     return KEPT if way == REMEMBERED and one.kept == one.text else way
 
 
-def _remembered(examples: Sequence[TextExample]) -> float:
+def remembered(examples: Sequence[TextExample]) -> float:
     """Share of texts that another example about the same thing has too, of those where there is another."""
     about: dict[str, Counter[str]] = defaultdict(Counter)
     for one in examples:
