@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from worldmodel.pages.choices import Choice, grow
 from worldmodel.pages.names import EACH, Names
-from worldmodel.pages.nodes import STATE
+from worldmodel.pages.nodes import SEP, STATE
 
 _STARTS = re.compile(r"-?[$¢]?\d(?:[\d,]*\d)?(?:\.\d+)?|\w+")
 _NUMBER = re.compile(r"-?[$¢]?\d(?:[\d,]*\d)?(?:\.\d+)?")
@@ -240,7 +240,7 @@ def cover(text: str, names: Names) -> tuple[tuple[str, ...], list[tuple[str, lis
         start = match.start()
         if start < at or text[start - 1 : start] == STATE:
             continue
-        found = _longest(text, start, ends, names)
+        found = _whole(text, start, names) or _longest(text, start, ends, names)
         if found is None and _NUMBER.fullmatch(match[0]):
             found = (match.end(), [])
         if found is not None and len(holes) < MOST_HOLES:
@@ -250,6 +250,13 @@ def cover(text: str, names: Names) -> tuple[tuple[str, ...], list[tuple[str, lis
             at = found[0]
     wording[-1] += text[at:]
     return tuple(wording), holes
+
+
+def _whole(text: str, start: int, names: Names) -> tuple[int, list[Hole]] | None:
+    """All that an element is called, however long and whatever it ends with."""
+    end = text.find(SEP, start)
+    named = names.named(text[start:end]) if end - start > 1 and text[start - 1 : start] in ("", SEP) else []
+    return (end, named) if named else None
 
 
 def _longest(text: str, start: int, ends: Sequence[int], names: Names) -> tuple[int, list[Hole]] | None:
