@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from results import Goal, markdown_table
 from world_model_place import Place
 
 from envsim.cli.fidelity import stages
 from envsim.fidelity.again import AGAIN
+from envsim.fidelity.bugs import TOO_FEW, Verdict
 from envsim.fidelity.compare import Setup, compare
 from envsim.fidelity.figures import CATALOGUE
 from envsim.fidelity.intervals import Estimate
@@ -30,7 +32,7 @@ GOALS: tuple[tuple[str, str, float], ...] = (
     ("parse_rate", ">=", 1.0), ("page_exact", ">=", 0.90), ("changed_f1", ">=", 0.95), ("delta_exact", ">=", 0.90),
     ("delta_exact_large", ">=", 0.80), ("median_steps", ">=", 20), ("median_steps_certain", ">=", 20),
     ("outcome_agreement", ">=", 0.95),
-    ("sim_pass_real_fail", "<=", 0.02), ("rank_correlation", ">=", 0.90), ("bugs_reproduced", ">=", 1.0),
+    ("sim_pass_real_fail", "<=", 0.02), ("rank_correlation", ">=", 0.90), ("bugs_inside", ">=", 1.0),
     ("bugs_invented", "<=", 0), ("trust_auroc", ">=", 0.95), ("trust_accuracy_80", ">=", 0.99),
     ("page_exact_certain", ">=", 0.90), ("changed_f1_certain", ">=", 0.95),
     ("trust_auroc_certain", ">=", 0.95), ("trust_accuracy_80_certain", ">=", 0.99),
@@ -99,6 +101,7 @@ def record(place: Place, watch: Callable[[str, int], Callable[[], None]]) -> Pat
 def goals(rows: Rows) -> list[Goal]:
     """Every figure that has a goal, on both kinds of held-out tasks."""
     found = [_goal(rows, *goal) for goal in GOALS]
+    found.append(_verdicts(rows))
     spent = rows.minutes
     measured = f"{spent:.1f} min" if spent is not None else "interrupted, so not measured"
     optimised = rows.config["training"]["seconds"] / 60
@@ -122,6 +125,21 @@ def _goal(rows: Rows, name: str, sign: str, limit: float) -> Goal:
     return Goal(CATALOGUE[name].title, f"{sign} {limit:g}", measured, all(held))
 
 
+def _verdicts(rows: Rows) -> Goal:
+    """What is shown of each bug's rate, beside the row that is worded as the issue has it."""
+    counts = {split: Counter(row.verdict for row in r.worlds["model"].bugs) for split, r in rows.reports.items()}
+    measured = "; ".join(
+        f"{split} {', '.join(f'{count[name]} {name}' for name in get_args(Verdict) if count[name]) or 'none fired'}"
+        for split, count in counts.items()
+    )
+    found = Counter[str]()
+    for count in counts.values():
+        found.update(count)
+    wrong = found["rate off"] + found["missed"] + found["invented"]
+    met = False if wrong else True if found["reproduced"] and not found[TOO_FEW] else None
+    return Goal("bugs: what is shown of their rates (no goal of the issue)", "all reproduced", measured, met)
+
+
 def _shown(name: str, figure: Estimate, report: Report) -> str:
     if math.isnan(figure.value):
         return "not measured"
@@ -131,8 +149,12 @@ def _shown(name: str, figure: Estimate, report: Report) -> str:
         return f"{bound}{figure.value:.0f} [{figure.low:.0f}, {figure.high:.0f}]"
     if name == "bugs_invented":
         return f"{figure.value:.0f} of {figure.n}"
-    if name == "bugs_reproduced":
-        return f"{figure.value * figure.n:.0f} of {figure.n}"
+    if name == "bugs_inside":
+        bugs = report.worlds["model"].bugs
+        both = [(bug.reference, bug.candidate) for bug in bugs if bug.inside is not None]
+        here, there = (sum(a.low <= b.value <= a.high for a, b in pairs) for pairs in (both, [p[::-1] for p in both]))
+        plain = f"the model's rate inside the sandbox's own interval {here}, the sandbox's inside the model's {there}"
+        return f"{figure.value * figure.n:.0f} of {figure.n} ({plain})"
     return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
 
 
@@ -175,10 +197,11 @@ def _bugs(report: Report) -> str:
             _rate(row.reference),
             _rate(row.candidate),
             row.verdict,
+            "-" if row.verdict != TOO_FEW else f"{row.needed:,}",
         ]
         for row in rows
     ]
-    return markdown_table(["bug", "declared", "sandbox", "model", "verdict"], body)
+    return markdown_table(["bug", "declared", "sandbox", "model", "verdict", "opportunities that would tell"], body)
 
 
 def _rate(estimate: Estimate) -> str:

@@ -21,6 +21,7 @@ class Reply:
         events: Ground truth about those calls.
         trust: The world's own P(their results are right).
         trusted: Whether all of them are inside its trust region.
+        odds: The world's own P(chance falls as it did in all of them).
     """
 
     turn: UserTurn
@@ -28,6 +29,7 @@ class Reply:
     events: tuple[Event, ...] = ()
     trust: float = 1.0
     trusted: bool = True
+    odds: float = 1.0
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -44,6 +46,7 @@ class Reply:
                 "events": (*transition.events, *self.events),
                 "trust": min(transition.trust, self.trust),
                 "trusted": transition.trusted and self.trusted,
+                "odds": transition.odds * self.odds,
                 "user": self.turn,
             }
         )
@@ -115,7 +118,7 @@ class _Hands:
         self._world = world
         self._delta: list[tuple[JsonValue, ...]] = []
         self._events: list[Event] = []
-        self._trust, self._trusted = 1.0, True
+        self._trust, self._trusted, self._odds = 1.0, True, 1.0
 
     def tools(self) -> list[dict[str, JsonValue]]:
         return self._world.user_tools()
@@ -127,9 +130,11 @@ class _Hands:
         self._events += transition.events
         self._trust = min(self._trust, transition.trust)
         self._trusted = self._trusted and transition.trusted
+        self._odds *= transition.odds
         return UserCall(action=action, result=transition.observation.result, error=transition.observation.error)
 
     def drain(self, turn: UserTurn) -> Reply:
-        reply = Reply(turn, tuple(self._delta), tuple(self._events), self._trust, self._trusted)
-        self._delta, self._events, self._trust, self._trusted = [], [], 1.0, True
+        reply = Reply(turn, tuple(self._delta), tuple(self._events), self._trust, self._trusted, self._odds)
+        self._delta, self._events = [], []
+        self._trust, self._trusted, self._odds = 1.0, True, 1.0
         return reply

@@ -49,9 +49,9 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
     it answers to ``send_msg_to_user(text)`` in the next one's.
 
     ``info`` holds ``task`` and ``step`` always; after a step also ``trust`` (the world's own
-    P(this step is right)), ``trusted`` (whether that is inside its trust region), ``delta`` and
-    ``events`` (ground truth for trainers and traces, never
-    to be shown to an agent); on the last step ``outcome`` (``policy | env_bug | infra |
+    P(this step is right)), ``trusted`` (whether that is inside its trust region), ``odds`` (its P(bugs
+    that fire now and then fire as they do in it)), ``delta`` and ``events`` (ground truth for trainers
+    and traces, never to be shown to an agent); on the last step ``outcome`` (``policy | env_bug | infra |
     sim_uncertain``), ``reason`` and ``success``. ``user`` is the user's turn, hidden parts included.
 
     Args:
@@ -350,6 +350,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
             "step": self._steps,
             "trust": transition.trust,
             "trusted": transition.trusted,
+            "odds": transition.odds,
             "delta": [list(change) for change in transition.delta],
             "events": [event.model_dump() for event in transition.events],
         }

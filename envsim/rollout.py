@@ -211,7 +211,7 @@ def is_complete(path: Path) -> bool:
     """Whether a trace file ends with its end line."""
     try:
         lines = path.read_bytes().rstrip(b"\n").rsplit(b"\n", 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return lines[-1].startswith(b'{"type":"end"') and lines[-1].endswith(b"}")
 

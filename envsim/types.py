@@ -190,6 +190,9 @@ class Transition(Frozen):
     events: tuple[Event, ...] = ()
     trust: float = Field(default=1.0, ge=0, le=1, description="the world's own P(this transition is right)")
     trusted: bool = Field(default=True, description="whether that is inside the world's own trust region")
+    odds: float = Field(
+        default=1.0, ge=0, le=1, description="the world's own P(what happens now and then happens as it does here)"
+    )
     user: UserTurn | None = Field(default=None, description="what the task's user did; the environment's to fill in")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from envsim.cli.common import progress
@@ -64,61 +64,80 @@ def calibrate(
     rates: Mapping[str, float],
     alpha: float = ALPHA,
     taught: Sequence[Sample] = (),
+    before: tuple[Support, Sequence[Sample]] | None = None,
 ) -> Calibration:
     """Answer held-out requests, given what really happened and given the model's own answers; then fit.
 
-    Edits to accept are fitted on half of the held-out sessions. The trust estimate is fitted on these and on half of
-    the sessions of `crossed`; what is reported of it, and the threshold of the trust region, is of the other halves:
-    of both kinds together, in which requests that rules were learned from may be the most.
+    Edits to accept and the trust estimate are fitted on half of the held-out sessions; what is reported of it, and the
+    threshold of the trust region, is of the other half. Its heads see the requests of `crossed` too, which prove
+    nothing: rules were learned from those.
 
     Args:
         network: In eval mode.
         vocabulary: The network's.
         support: What was recorded; none of `held_out` is in it.
         stable: See `worldmodel.examples.survival`.
-        held_out: Requests of tasks kept from training; `MOST` of them are drawn.
+        held_out: Requests that no programs were learned from; `MOST` of them are drawn.
         rates: Of the bugs that were on, for telling chance from error.
         alpha: Share of wrong answers allowed inside the trust region.
         taught: What `support.memory` was learned from, if its page programs have just been: see `crossed`.
+        before: Programs of less, and held-out requests that these were not learned from, `MOST` of which they answer
+            too: of templates that `support` has come to know, they tell how programs do that do not.
     """
     parts = _Parts(network, vocabulary, support, stable)
-    chosen = [held_out[i] for i in sorted(Rng(0, "calibrate").sample(range(len(held_out)), MOST))]
-    decoded: list[Decoded] = []
-    with progress("calibrating", len(chosen)) as advance:
-        for start in range(0, len(chosen), BATCH):
-            part = chosen[start : start + BATCH]
-            found = parts.decode([s.situation for s in part], {})
-            decoded += [(sample, *pair) for sample, pair in zip(part, found, strict=True)]
-            advance(len(part))
+    decoded = _decoded(parts, held_out, {})
     ours = [d for d in decoded if fits(d[0].session)]
     accept = {kind: _threshold(vocabulary, [d for d in ours if d[1].draft.kind == kind]) for kind in KINDS}
     # Where no edit is accepted, the network will not be asked: what trust is fitted on must not know it either.
     decoded = [(sample, context, answer.first(room(context.draft, accept))) for sample, context, answer in decoded]
-    answered, chance = Answered(), 0
-    for sample, context, answer in decoded:
-        lines = parts.read(context, answer, accept)
-        if comparable(lines, sample.target, rates):
-            row = support.features(sample.situation, context.draft, answer, lines)
-            answered.add(row, same_answer(lines, sample.target), sample.session)
-        else:
-            chance += 1
-    others = crossed(support, taught, rates)
-    answered += others
-    first = Trust.fit(answered, alpha=alpha)[0]
+    answered = _answered(parts, decoded, accept, rates)
+    chance = len(decoded) - len(answered.rows)
+    others, unknown = crossed(support, taught, rates), Answered()
+    if before is not None:
+        earlier = replace(parts, support=before[0])
+        unknown = _answered(earlier, _decoded(earlier, before[1], accept), accept, rates)
+    first = Trust.fit(answered + unknown, others, alpha=alpha)[0]
     with progress("running freely") as tell:
         free = free_running(parts, accept, first, held_out, rates)
         tell(len(free.rows))
-    trust, report = Trust.fit(answered, free, alpha)
+    trust, report = Trust.fit(answered + unknown, others, free, alpha)
     exact = sum(same_answer(parts.read(c, a, accept), s.target) for s, c, a in decoded)
     report = {
         "samples": len(decoded),
         "exact": round(exact / len(decoded), 4) if decoded else None,
         "chance": chance,
         "crossed": len(others.rows),
+        "unknown": len(unknown.rows),
         "accept": accept,
         **report,
     }
     return Calibration(trust, accept, report)
+
+
+def _decoded(parts: _Parts, found: Sequence[Sample], accept: Mapping[str, float]) -> list[Decoded]:
+    """`MOST` requests, drawn at random, and what is written of each."""
+    chosen = [found[i] for i in sorted(Rng(0, "calibrate").sample(range(len(found)), MOST))]
+    out: list[Decoded] = []
+    with progress("calibrating", len(chosen)) as advance:
+        for start in range(0, len(chosen), BATCH):
+            part = chosen[start : start + BATCH]
+            pairs = parts.decode([sample.situation for sample in part], accept)
+            out += [(sample, *pair) for sample, pair in zip(part, pairs, strict=True)]
+            advance(len(part))
+    return out
+
+
+def _answered(
+    parts: _Parts, decoded: Sequence[Decoded], accept: Mapping[str, float], rates: Mapping[str, float]
+) -> Answered:  # fmt: skip
+    """What was right of what was decoded; what chance alone parts from the recording is left out."""
+    out = Answered()
+    for sample, context, answer in decoded:
+        lines = parts.read(context, answer, accept)
+        if comparable(lines, sample.target, rates):
+            row = parts.support.features(sample.situation, context.draft, answer, lines)
+            out.add(row, same_answer(lines, sample.target), sample.session)
+    return out
 
 
 def crossed(support: Support, taught: Sequence[Sample], rates: Mapping[str, float]) -> Answered:
@@ -127,9 +146,10 @@ def crossed(support: Support, taught: Sequence[Sample], rates: Mapping[str, floa
     What is held out is one template of ten, and how far to trust its answers says little about other pages. These are
     of every kind of page that was recorded. Their own task is hidden from neighbours and memory, and what its requests
     here told from the track record. Not all is of others: page programs were not learned from these requests, but
-    maybe from others of their task, and rules, addresses, shared levels, worths and the programs' own scores know
-    them. So they come right, and are trusted, somewhat too often, the more so the fewer sessions there are. Code alone
-    answers: a network has seen what follows here, and would be sure of it.
+    maybe from others of their task, and rules, worths and the programs' own scores know them. So they come right
+    somewhat too often, the more so the fewer sessions there are: they may say what tells right answers from wrong ones,
+    and neither how often answers are right nor where the trust region ends. Code alone answers: a network has seen
+    what follows here, and would be sure of it.
     """
     memory, out = support.memory, Answered()
     if memory.pages is None or not taught:

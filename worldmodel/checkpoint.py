@@ -7,6 +7,7 @@ A model directory is ``config.json`` (sizes, vocabulary, learned programs, calib
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from torch import Tensor
 from envsim.errors import ModelError, load_optional
 from envsim.state import canonical
 from worldmodel import dataset
-from worldmodel.dataset import TRAIN, Dataset, read_json, write_json
+from worldmodel.dataset import Dataset, read_json, write_json
 from worldmodel.engine import Engine, at
 from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.pages.pages import Pages
@@ -76,11 +77,18 @@ def save_model(
 
 
 def pick_device(name: str) -> str:
-    """``"auto"`` is CUDA where there is one."""
+    """``"auto"`` is CUDA where there is one.
+
+    Raises:
+        ModelError: There is no such device.
+    """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ModelError("There is no CUDA device on this machine. Use --device cpu.")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or not (number.isdecimal() if ":" in name else True):
+        raise ModelError(f"There is no device {name!r}. Use auto, cpu, cuda, or cuda:0 and so on.")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ModelError(f"There is no CUDA device {number} on this machine. Use --device cpu.".replace("  ", " "))
     return name
 
 
@@ -109,13 +117,19 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
             f"Give a model trained on {app}, or train one with: worldmodel train TRACES -o MODEL"
         )
     data = dataset.load(root / "dataset")
+    if config.get("data", data.manifest["key"]) != data.manifest["key"]:
+        raise ModelError(
+            f"{root} holds the network of one run and the dataset of another that was not finished. "
+            f"Run that worldmodel train again, or train into another directory."
+        )
     try:
         vocabulary = read_vocabulary(config["vocabulary"])
-        network = build(config["sizes"])
-        network.load_state_dict(_load_tensors(root / "model.safetensors"))
+        weights = _load_tensors(root / "model.safetensors")
+        network = build(config["sizes"], weights)
+        network.load_state_dict(weights)
         trust = Trust.from_json(config["trust"])
         record = {str(key): (int(right), int(total)) for key, (right, total) in config["record"].items()}
-        learned = data.samples if config["args"].get("relearn") else data.part(TRAIN)
+        learned = data.learned(bool(config["args"].get("relearn")))
         rules = Programs.empty(data.view(data.manifest["seed_view"]), learned)
         rules.read(config["rules"])
         pages = Pages(rules.relations, rules.known)
@@ -124,7 +138,7 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
         results = Results.empty(data.samples, data.manifest["tools"])
         results.read(config["results"])
         stable, accept = frozenset(config["stable"]), {kind: float(config["accept"][kind]) for kind in KINDS}
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0][:160]
         raise ModelError(f"{root} is damaged ({reason}). Train the model again.") from None
     if engine is not None:
@@ -136,8 +150,12 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
     return Model(root, config, network, vocabulary, memory, stable, support, trust, accept, data)
 
 
-def build(sizes: dict[str, Any]) -> WorldModel:
+def build(sizes: dict[str, Any], weights: Mapping[str, Tensor] | None = None) -> WorldModel:
     """The network that `WorldModel.sizes` told of, its weights not yet read.
+
+    Args:
+        sizes: As a model directory says them.
+        weights: What will be read: sizes that are not theirs are refused before memory is taken for them.
 
     Raises:
         KeyError, TypeError, ValueError: They tell of none.
@@ -146,9 +164,17 @@ def build(sizes: dict[str, Any]) -> WorldModel:
     if "engine" in sizes:
         return Engine(str(sizes["engine"]))
     if "base" not in sizes:
-        return Transformer(Config(**sizes))
+        config = Config(**sizes)
+        if weights is not None and not _fits(config, weights):
+            raise ValueError("its sizes are not those of its weights")
+        return Transformer(config)
     network: WorldModel = load_optional("worldmodel.base:rebuild", "base")(sizes)
     return network
+
+
+def _fits(config: Config, weights: Mapping[str, Tensor]) -> bool:
+    embed = weights.get("embed.weight")
+    return embed is not None and embed.shape == (config.vocab, config.width) and config.layers <= len(weights)
 
 
 def read_vocabulary(state: dict[str, Any]) -> Vocabulary:
@@ -161,9 +187,14 @@ def read_vocabulary(state: dict[str, Any]) -> Vocabulary:
 
 
 def save_checkpoint(
-    root: Path, step: int, seconds: float, network: WorldModel, optimizer: torch.optim.Optimizer, key: str
+    root: Path,
+    step: int,
+    told: Mapping[str, float],
+    network: WorldModel,
+    optimizer: torch.optim.Optimizer,
+    key: str,
 ) -> None:
-    """Write ``checkpoint-<step>`` under `root` whole or not at all, then remove older ones."""
+    """Write ``checkpoint-<step>`` under `root` whole or not at all, with what is `told` of the run; remove others."""
     scratch = root / ".checkpoint"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -175,19 +206,22 @@ def save_checkpoint(
         if isinstance(value, Tensor)
     }
     _save_tensors(scratch / "optimizer.safetensors", moments)
-    write_json(scratch / "state.json", {"step": step, "seconds": seconds, "key": key})
+    write_json(scratch / "state.json", {**told, "step": step, "key": key})
     target = root / f"checkpoint-{step:07d}"
     shutil.rmtree(target, ignore_errors=True)
     scratch.rename(target)
-    for old in sorted(root.glob("checkpoint-*"))[:-1]:
+    # Of another run, which may have come further, too: nobody else goes on here any more.
+    for old in set(root.glob("checkpoint-*")) - {target}:
         shutil.rmtree(old)
 
 
-def load_checkpoint(root: Path, network: WorldModel, optimizer: torch.optim.Optimizer, key: str) -> tuple[int, float]:
+def load_checkpoint(
+    root: Path, network: WorldModel, optimizer: torch.optim.Optimizer, key: str
+) -> tuple[int, dict[str, float]]:
     """Restore the newest checkpoint made under the same `key`.
 
     Returns:
-        The step to go on from and the seconds spent so far; zeros without a checkpoint.
+        The step to go on from and what was told of the run so far; 0 and nothing without a checkpoint.
     """
     for path in sorted(root.glob("checkpoint-*"), reverse=True):
         state = read_json(path / "state.json")
@@ -200,8 +234,8 @@ def load_checkpoint(root: Path, network: WorldModel, optimizer: torch.optim.Opti
             index, _, field = name.partition(".")
             entries.setdefault(int(index), {})[field] = value
         optimizer.load_state_dict({"state": entries, "param_groups": known["param_groups"]})
-        return int(state["step"]), float(state["seconds"])
-    return 0, 0.0
+        return int(state["step"]), {name: state[name] for name in state.keys() - {"step", "key"}}
+    return 0, {}
 
 
 def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -48,7 +48,7 @@ def train_command(
     alpha: Annotated[float, typer.Option(help="Share of wrong answers the trust region may hold.")] = 0.05,
     balance: Annotated[float, typer.Option(help="Draw examples evenly by size of change: 0 not, 1 wholly.")] = 0.0,
     relearn: Annotated[
-        bool, typer.Option("--relearn", help="In the end learn programs again, from what was kept for calibration too.")
+        bool, typer.Option("--relearn", help="In the end learn programs again, from half of the held-out tasks too.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -151,13 +151,12 @@ def coverage_command(
 ) -> None:
     """Which pages and actions the training traces never or hardly covered, worst first, and what to record next."""
     mapping = _load("coverage")
-    if out is not None and (out.is_dir() or any(p.exists() and not p.is_dir() for p in out.parents)):
-        raise ModelError(f"{out} cannot be a file. Give the report a name in a folder: -o report.html")
+    if out is not None:
+        _check_file(out)
     loaded = _load("checkpoint").load_model(model, app=app_name)
     with progress("mapping"):
         found = mapping.coverage(loaded, (trace for path in traces or () for trace in TraceReader(path)))
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(mapping.render_html(found), encoding="utf-8")
         note(f"The map is in {out}.")
     if as_json:
@@ -203,8 +202,28 @@ def _print_info(model: Path, as_json: bool) -> None:
     # One row a figure: what is nested would be one unreadable line.
     nested = {"training", "calibration", "args"}
     rows = [row for key, value in facts.items() if key not in nested for row in [(key, value)]]
-    rows += [(f"{key}.{name}", value) for key in sorted(nested) for name, value in facts[key].items()]
+    rows += [row for key in sorted(nested) for row in _flat(key, facts[key])]
     print_table(("", ""), rows, title=str(model))
+
+
+def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return [(name, value)]
+    return [row for key, child in value.items() for row in _flat(f"{name}.{key}", child)]
+
+
+def _check_file(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work for it."""
+    if path.is_dir() or any(p.exists() and not p.is_dir() for p in path.parents):
+        raise ModelError(f"{path} cannot be a file. Give the report a name in a folder: -o report.html")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        known = path.exists()
+        path.open("a", encoding="utf-8").close()
+        if not known:
+            path.unlink()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be written: {error.strerror}. Choose another with -o.") from None
 
 
 def _share(value: float | None) -> str | None:

@@ -13,6 +13,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,25 @@ class Dataset:
         """The samples of ``"train"`` or ``"held_out"`` sessions."""
         split = self.manifest["split"]
         return [sample for sample in self.samples if split[sample.session] == name]
+
+    def learned(self, again: bool = False) -> list[Sample]:
+        """What programs are learned from: the training part; `again`, with half of the tasks held out beside it.
+
+        Which half is a function of a task's name alone, so that more sessions change no task's side.
+        """
+        more = self._again if again else frozenset()
+        return [s for s in self.samples if self.manifest["split"][s.session] == TRAIN or s.group in more]
+
+    def kept(self, again: bool = False) -> list[Sample]:
+        """Held-out samples that `learned` has not: what they prove of programs was never learned from."""
+        more = self._again if again else frozenset()
+        return [sample for sample in self.part(HELD_OUT) if sample.group not in more]
+
+    @cached_property
+    def _again(self) -> frozenset[str]:
+        groups = {sample.group for sample in self.part(HELD_OUT)}
+        half = frozenset(group for group in groups if uniform("learned again", group) < 0.5)
+        return half if half < groups else frozenset()
 
     def view(self, digest: str) -> StateView:
         """A state view by hash; empty for "". Not to be edited: whoever asks again gets the same one.

@@ -67,7 +67,7 @@ class Engine(Remote):
             PrerequisiteError: There is no endpoint, or none that can be used.
         """
         # Kept, as it remembers what the server cannot do.
-        endpoint = self._endpoint = self._endpoint or self._connect()
+        endpoint = self._endpoint = self._endpoint or self.connect()
 
         def answer(context: Context) -> Answer:
             messages = [{"role": "system", "content": _TASK}, {"role": "user", "content": text_of(vocabulary, context)}]
@@ -79,7 +79,12 @@ class Engine(Remote):
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(answer, contexts))
 
-    def _connect(self) -> ChatEndpoint:
+    def connect(self) -> ChatEndpoint:
+        """The endpoint; nothing is asked yet.
+
+        Raises:
+            PrerequisiteError: There is none, or none that can be used.
+        """
         url = self._url or os.environ.get("OPENAI_BASE_URL")
         if not url:
             raise PrerequisiteError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from worldmodel.checkpoint import load_model
 from worldmodel.metrics import Metrics, Score
 from worldmodel.predict import Predictor, Scored, evaluate, predictors
 
+_FIGURES = re.compile(r"(?<=\[)\w+(?=\])|\d+")
 WORST = 5
 _MAX_LINES = 400
 
@@ -88,11 +90,14 @@ def measure(predictor: Predictor, recordings: Iterable[Trace]) -> OneStep:
 
 
 def worst_of(ranked: Iterable[Scored]) -> tuple[Example, ...]:
-    """The first `WORST` examples, each mistake once: policies that meet the same page get the same lines wrong."""
+    """The first `WORST` examples, each mistake once: policies that meet the same page get the same lines wrong.
+
+    One that differs in figures and refs alone is the same, or a wrong total would be all that a reader sees.
+    """
     out: dict[str, Example] = {}
     for item in ranked:
         example = _example(item)
-        real, guess = (Counter(text.split("\n")) for text in example[3:])
+        real, guess = (Counter(_FIGURES.sub("#", text).split("\n")) for text in example[3:])
         out.setdefault(json.dumps([sorted((real - guess).items()), sorted((guess - real).items())]), example)
         if len(out) == WORST:
             break

@@ -114,7 +114,7 @@ def candidates(
     hit = _fitting(hits, outcome, memory)
     near = _transfer(situation, memory, hit) if hit is not None else None
     past = _from_past(situation, memory, near, said)
-    delta = read_delta(near) if near is not None else ()
+    delta = read_delta(near) if near is not None and hit is not None and memory.alike(situation, hit) else ()
     if outcome is not None and outcome.delta is not None:
         delta = outcome.delta
     effects = delta_lines(delta)

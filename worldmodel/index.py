@@ -98,6 +98,10 @@ class StateIndex:
         """Where to keep how rows of it read."""
         return self._tables.of(table).texts
 
+    def kept(self, table: Table) -> dict[str, Any]:
+        """Where to keep what else was found of it."""
+        return self._tables.of(table).kept
+
     def tally(self, table: Table) -> Tally:
         """(field, type, value) -> rows that have it."""
         found = self._tables.of(table)
@@ -140,4 +144,5 @@ class _Found:
         self.held: dict[str, dict[str, str]] | None = None
         self.counted: dict[int, list[tuple[str, str | int]]] | None = None
         self.texts: dict[str, str] = {}
+        self.kept: dict[str, Any] = {}
         self.having: dict[str, dict[tuple[type, JsonValue], list[str]]] = {}

@@ -31,6 +31,8 @@ class Config:
     """Longest sequence, prompt and answer together."""
 
     def __post_init__(self) -> None:
+        if min(self.vocab, self.width, self.layers, self.heads, self.kv_heads) < 1:
+            raise ValueError(f"{self}: a size is below 1")
         if self.width % self.heads or self.heads % self.kv_heads or (self.width // self.heads) % 2:
             raise ValueError(f"{self}: width must split into heads of even size, heads into kv_heads")
 

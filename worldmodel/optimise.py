@@ -37,7 +37,11 @@ OVERHEAD = 0.05
 
 @dataclass(frozen=True)
 class Pace:
-    """How far and how fast to optimise; `worldmodel.train.Args` explains the fields."""
+    """How far and how fast to optimise; `worldmodel.train.Args` explains the fields.
+
+    Raises:
+        ModelError: A number means nothing.
+    """
 
     epochs: float = 6.0
     steps: int = 0
@@ -47,6 +51,22 @@ class Pace:
     seed: int = 0
     checkpoint_s: float = 60.0
     balance: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in (("epochs", self.epochs), ("lr", self.lr), ("batch_tokens", self.batch_tokens)):
+            if not 0 < value < math.inf:
+                raise ModelError(f"{_option(name)} {value:g} is no amount to train with. Give a number above 0.")
+        for name, value in (("steps", self.steps), ("minutes", self.minutes), ("checkpoint_s", self.checkpoint_s)):
+            if not 0 <= value < math.inf:
+                raise ModelError(f"{_option(name)} {value:g} is no limit. Give a number above 0, or 0 for none.")
+        if not 0.0 <= self.balance <= 1.0:
+            raise ModelError(
+                f"--balance {self.balance:g} is no share. Give 0 (as recorded) to 1 (as many of each size)."
+            )
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -118,17 +138,15 @@ def optimise(
         `Measured` where there is something held out.
 
     Raises:
-        ModelError: There are no examples.
+        ModelError: There are no examples, or training diverged.
     """
     if not examples:
         raise ModelError("Nothing to learn from: every answer was held out or is too long. Give more sessions.")
     per_epoch = len(first := batches(examples, pace, 0))
-    total = max(1, round(pace.epochs * per_epoch))
-    total = min(total, pace.steps) if pace.steps else total
-    decay = [p for p in network.parameters() if p.ndim > 1]
-    optimizer = torch.optim.AdamW(decay, lr=pace.lr, betas=(0.9, 0.95), weight_decay=0.05)
-    step, spent = load_checkpoint(out, network, optimizer, key)
-    watch = Watch(total, step, spent, pace.minutes)
+    total = _total(pace, per_epoch)
+    optimizer = _adam(network, pace.lr)
+    step, told = load_checkpoint(out, network, optimizer, key)
+    watch = Watch(total, step, told, pace.minutes)
     weights = _outcome_weights(examples, pace, first)
     every = _every(held_out, pace)
     network.train()
@@ -156,9 +174,19 @@ def optimise(
                 watch.write(log, step, rate, measured)
                 curves.draw(out)
             if not last and time.monotonic() - watch.saved > pace.checkpoint_s:
-                save_checkpoint(out, step, watch.seconds(), network, optimizer, key)
+                save_checkpoint(out, step, watch.told(), network, optimizer, key)
                 watch.saved = time.monotonic()
     return watch.report(step)
+
+
+def _total(pace: Pace, per_epoch: int) -> int:
+    total = max(1, round(pace.epochs * per_epoch))
+    return min(total, pace.steps) if pace.steps else total
+
+
+def _adam(network: WorldModel, lr: float) -> torch.optim.Optimizer:
+    decay = [p for p in network.parameters() if p.ndim > 1]
+    return torch.optim.AdamW(decay, lr=lr, betas=(0.9, 0.95), weight_decay=0.05)
 
 
 def _from(examples: Sequence[Example], pace: Pace, step: int, per_epoch: int) -> Iterator[list[int]]:
@@ -208,7 +236,11 @@ def _learn(
     weights: Sequence[float] | None,
     team: Team,
 ) -> float:
-    """One step on a batch of example numbers, this process's part of it."""
+    """One step on a batch of example numbers, this process's part of it; the loss.
+
+    Raises:
+        ModelError: It is no number any more.
+    """
     device = network.embed.weight.device
     part = team.part(batch)
     mine, whole = ([examples[i] for i in numbers] for numbers in (part, batch))
@@ -218,9 +250,13 @@ def _learn(
     if team.count > 1:
         written = sum(len(e.answer) for e in mine) / answers
         given = sum(len(e.context) - 1 for e in mine) / sum(len(e.context) - 1 for e in whole)
-        return _update_together(network, optimizer, rows, lr, outcome, (written, given), team)
-    assert rows is not None
-    return update(network, optimizer, rows, lr, outcome)
+        loss = _update_together(network, optimizer, rows, lr, outcome, (written, given), team)
+    else:
+        assert rows is not None
+        loss = update(network, optimizer, rows, lr, outcome)
+    if not math.isfinite(loss):
+        raise ModelError(f"Training diverged: the loss is {loss}, at a learning rate of {lr:.2g}. Give a smaller --lr.")
+    return loss
 
 
 def update(

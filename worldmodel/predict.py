@@ -17,7 +17,7 @@ from worldmodel.checkpoint import Model, load_model
 from worldmodel.conformal import figures
 from worldmodel.decode import write
 from worldmodel.document import to_lines, to_transition
-from worldmodel.examples import choose_draft, read_answer, with_events
+from worldmodel.examples import Draft, choose_draft, read_answer, with_events
 from worldmodel.metrics import Metrics, Score, score
 from worldmodel.retrieval import Memory
 from worldmodel.rules.programs import Outcome
@@ -92,11 +92,12 @@ class ModelPredictor(Predictor):
         return said_odds(outcomes, self.model.data.manifest["bugs"])
 
 
-def said_odds(outcomes: Sequence[Outcome], rates: Mapping[str, float]) -> float:
-    """P(chance falls as the first of these says), of all that may follow; without any, 1."""
+def said_odds(outcomes: Sequence[Outcome], rates: Mapping[str, float], events: Iterable[str] | None = None) -> float:
+    """P(chance falls as `events` say; None: as the first of these does), of all that may follow; without any, 1."""
     told = [(chance_of(outcome.events, rates), outcome.p) for outcome in outcomes]
+    said = chance_of(events, rates) if events is not None else next((one for one, _ in told), frozenset())
     total = sum(p for _, p in told)
-    return sum(p for events, p in told if events == told[0][0]) / total if total else 1.0
+    return min(1.0, sum(p for one, p in told if one == said) / total) if total else 1.0
 
 
 def answer_batch(
@@ -110,8 +111,17 @@ def answer_batch(
     for situation, (context, answer) in zip(situations, written, strict=True):
         _, lines = read_answer(model.vocabulary, context, answer.tokens, answer.logprobs, model.accept)
         trust = model.trust.probability(model.support.features(situation, context.draft, answer, lines))
-        out.append(to_transition(lines, situation.interface, trust, trusted=model.trust.holds(trust)))
+        found = to_transition(lines, situation.interface, trust, trusted=model.trust.holds(trust))
+        out.append(found.model_copy(update={"odds": _odds(model, situation, context.draft)}))
     return out
+
+
+def _odds(model: Model, situation: Situation, draft: Draft) -> float:
+    """P(chance falls as the draft says), by the rates that rules found."""
+    rules, said = model.memory.rules, draft.outcome
+    if rules is None or said is None or said.p >= 1.0:
+        return 1.0
+    return said_odds(rules.outcomes(situation), model.data.manifest["bugs"], said.events)
 
 
 class Replay(Predictor):

@@ -195,33 +195,51 @@ def reinforce(
     before = copy.deepcopy(network).eval()
     # Adam without weight decay: the penalty says what to stay near.
     optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad and p.ndim > 1], lr=LR)
-    step, spent = load_checkpoint(folder, network, optimizer, key)
-    started = saved = time.monotonic()
+    step, told = load_checkpoint(folder, network, optimizer, key)
+    started = time.monotonic() - told.get("seconds", 0.0)
     asked = problems(taught, min(MOST, steps * CONTEXTS))
     history: list[list[float]] = read_json(folder / HISTORY)[:step] if step else []
     network.eval()
+    saved = time.monotonic()
     with progress("reinforcing", steps) as advance:
         advance(step)
         while step < steps and asked:
-            chosen = Rng(taught.seed, "reinforce", step).sample(asked, CONTEXTS)
-            drawn, rewards = attempts(network, taught.vocabulary, chosen, (taught.seed, "reinforce", step))
-            if drawn:
-                network.zero_grad(set_to_none=True)
-                objective(network, before, taught.vocabulary, drawn).backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-                optimizer.step()
-            history.append([sum(rewards) / len(rewards), float(not drawn)])
+            history.append(_step(network, before, optimizer, taught, asked, step))
             step += 1
             advance(1, f"reinforcing  reward {history[-1][0]:.2f}")
             if time.monotonic() - saved > checkpoint_s:
                 write_json(folder / HISTORY, history)
-                save_checkpoint(folder, step, spent + time.monotonic() - started, network, optimizer, key)
+                seconds = {"seconds": time.monotonic() - started}
+                save_checkpoint(folder, step, seconds, network, optimizer, key)
                 saved = time.monotonic()
+    return _report(history, time.monotonic() - started)
+
+
+def _step(
+    network: WorldModel,
+    before: WorldModel,
+    optimizer: torch.optim.Optimizer,
+    taught: Taught,
+    asked: Sequence[Problem],
+    step: int,
+) -> list[float]:
+    """One step of the phase: the mean reward of the answers drawn, and 1 where they taught nothing."""
+    chosen = Rng(taught.seed, "reinforce", step).sample(asked, CONTEXTS)
+    drawn, rewards = attempts(network, taught.vocabulary, chosen, (taught.seed, "reinforce", step))
+    if drawn:
+        network.zero_grad(set_to_none=True)
+        objective(network, before, taught.vocabulary, drawn).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+    return [sum(rewards) / len(rewards), float(not drawn)]
+
+
+def _report(history: Sequence[Sequence[float]], seconds: float) -> dict[str, Any]:
     tenth = max(1, len(history) // 10)
     ends = (history[:tenth], history[-tenth:]) if history else ()
     return {
         "steps": len(history),
         "idle": int(sum(idle for _, idle in history)),
         "reward": [round(sum(mean for mean, _ in end) / tenth, 4) for end in ends],
-        "seconds": round(spent + time.monotonic() - started, 1),
+        "seconds": round(seconds, 1),
     }

@@ -24,10 +24,13 @@ from worldmodel.pages.worth import Worth
 from worldmodel.render import Lexicon, skeleton
 from worldmodel.results.calls import label_of
 from worldmodel.results.programs import Results
+from worldmodel.rules.branches import operation
 from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample, Situation
 
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
+_NAMES = 3
+"""Letters of a text that may name somebody."""
 MAX_RANKED = 64
 """Candidates that are compared in full."""
 
@@ -115,6 +118,13 @@ class Memory:
         if self.results is not None and sample.situation.interface == "tools":
             return label_of(sample.situation.request.key, sample.target)
         return self.rules.branch(sample) if self.rules is not None else ""
+
+    def alike(self, situation: Situation, hit: Hit) -> bool:
+        """Whether a record is of the same operation: what another one did to the state, this one does not."""
+        if self.rules is None:
+            return True
+        ours, theirs = (operation(one.request, self.rules.known) for one in (situation, hit.sample.situation))
+        return ours == theirs
 
     def shape(self, situation: Situation) -> str:
         """The skeleton of a request, fields by name only."""
@@ -260,6 +270,8 @@ def substitution(lexicon: Lexicon, source: Situation, target: Situation) -> dict
         _align(lexicon, a, b, mapping)
     if source.login and target.login:
         mapping[source.login] = target.login
+        for a, b in _own_texts(source, target):
+            mapping.setdefault(a, b)
     for collection, ours in _by_collection(source.facts).items():
         for a, b in zip(ours, _by_collection(target.facts).get(collection, ()), strict=False):
             _align(lexicon, a, b, mapping)
@@ -269,6 +281,18 @@ def substitution(lexicon: Lexicon, source: Situation, target: Situation) -> dict
         if len(mapping) == size:
             break
     return {a: b for a, b in mapping.items() if a != b}
+
+
+def _own_texts(source: Situation, target: Situation) -> Iterator[tuple[str, str]]:
+    """What the rows of one account say of it, and what the other's say in the same fields."""
+    for collection, table in source.state.items():
+        other = target.state.get(collection)
+        theirs = table.get(source.login) if isinstance(table, dict) else None
+        ours = other.get(target.login) if isinstance(other, dict) else None
+        if isinstance(theirs, dict) and isinstance(ours, dict):
+            pairs = ((a, ours.get(field)) for field, a in theirs.items())
+            texts = ((a, b) for a, b in pairs if isinstance(a, str) and isinstance(b, str))
+            yield from ((a, b) for a, b in texts if min(len(a), len(b)) >= _NAMES)
 
 
 def _by_collection(facts: Lines) -> dict[str, list[str]]:

@@ -16,6 +16,7 @@ import contextlib
 import os
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -147,6 +148,9 @@ class Stepper:
         if size[0] <= self._size[0] and size[1] <= self._size[1]:
             self.cache.clear()
             self.seen.zero_()
+            # A row that nobody uses counts its positions from the first column: from an old batch's padding they
+            # could be negative, which a table of learned positions cannot be asked for.
+            self.pads.zero_()
             return
         self.graphs.clear()
         self._size = size = (max(size[0], self._size[0]), max(size[1], self._size[1]))
@@ -206,21 +210,30 @@ def stepper(network: WorldModel) -> Iterator[Stepper]:
 
 
 def cuda_graphs(device: torch.device) -> Capture:
-    """Captures steps on a GPU, in memory that they share. Never run, see above."""
-    pool = torch.cuda.graph_pool_handle()
+    """Captures steps on a GPU, in memory that they share. Never run, see above.
+
+    Warm-ups and captures are made on one stream: what libraries keep per stream is then there before a capture, and not
+    in its memory. That memory is named by a graph that is still there, as the allocator takes no pool of which all
+    graphs are gone (vllm-project/vllm#28426).
+    """
+    with torch.cuda.device(device):
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    living: weakref.WeakSet[torch.cuda.CUDAGraph] = weakref.WeakSet()
 
     def capture(run: Run) -> Run:
-        with torch.cuda.device(device):
-            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        # The outer stream is put back whatever happens: torch.cuda.graph leaves its own where a capture fails.
+        with torch.cuda.device(device), torch.cuda.stream(torch.cuda.current_stream()):
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
                 for _ in range(WARM_UP):
                     run()
             torch.cuda.current_stream().wait_stream(side)
             graph = torch.cuda.CUDAGraph()
+            pool = next((other.pool() for other in living), None)
             # Other threads may go on with work of their own meanwhile.
-            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, pool=pool, stream=side, capture_error_mode="thread_local"):
                 run()
+        living.add(graph)
         return graph.replay
 
     return capture

@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from worldmodel.retrieval import Memory
 from worldmodel.rollouts import Taught
 from worldmodel.rules.programs import Programs
 from worldmodel.session import Sample
-from worldmodel.support import Support, track_record
+from worldmodel.support import Record, Support, track_record
 from worldmodel.team import Team, join
 from worldmodel.trust import ALPHA
 from worldmodel.weigh import weigh
@@ -80,7 +80,7 @@ class Args:
     balance: float = 0.0
     """How far examples are drawn evenly by size of change, 0 (as recorded) to 1 (as many of each size)."""
     relearn: bool = False
-    """Learn programs again, from held-out tasks too, once trust was fitted on these."""
+    """Learn programs again in the end, from half of the held-out tasks too; trust is fitted on the other half."""
     seed: int = 0
     device: str = "auto"
     checkpoint_s: float = 60.0
@@ -92,8 +92,8 @@ class Args:
 
     def pace(self) -> Pace:
         """The part that is about optimising."""
-        given = Pace(**{field.name: getattr(self, field.name) for field in fields(Pace)})
-        return replace(given, lr=self.lr or PEAKS[self.base is not None, self.lora > 0])
+        given = {field.name: getattr(self, field.name) for field in fields(Pace)}
+        return Pace(**given | {"lr": self.lr or PEAKS[self.base is not None, self.lora > 0]})
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,8 @@ def _lead(args: Args, team: Team) -> None:
         key = run_key(args)
         if finished(args.out, key):
             return
+        if args.engine:
+            Engine(args.engine).connect()  # now: it is asked once all else was learned
         found = prepare(args)
         network = start(args, found.vocabulary, team.device)
         message = _message(key, found) if team.count > 1 else message
@@ -192,13 +194,16 @@ def watched_of(data: Dataset) -> list[Sample]:
 def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict[str, Any]) -> None:
     """Fit what is fitted on held-out tasks, and save the model."""
     args = replace(args, lr=args.pace().lr)
-    support = Support(found.memory, found.record)
-    manifest, held_out = found.data.manifest, found.data.part(HELD_OUT)
+    data, manifest = found.data, found.data.manifest
+    before = Support(found.memory, found.record)
+    support = relearned(data, before, args.seed) if args.relearn else before
     fitted = calibrate(
-        network, found.vocabulary, support, found.stable, held_out, manifest["bugs"], args.alpha, found.data.part(TRAIN)
-    )
+        network, found.vocabulary, support, found.stable, data.kept(args.relearn), manifest["bugs"], args.alpha,
+        data.learned(args.relearn), (before, data.part(HELD_OUT)) if support is not before else None,
+    )  # fmt: skip
     extra = {
         "key": key,
+        "data": manifest["key"],
         "app": manifest["app"],
         "interfaces": manifest["interfaces"],
         "args": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(args).items()},
@@ -207,9 +212,9 @@ def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict
         "training": log,
         "calibration": fitted.report,
         "trust": fitted.trust.to_json(),
-        "record": found.record,
+        "record": support.record,
         "accept": fitted.accept,
-        **relearned(found.data, found.memory, args.relearn, args.seed).programs(),
+        **support.memory.programs(),
     }
     save_model(args.out, network, found.vocabulary, found.stable, extra)
     mine = [path.parent for path in args.out.glob("checkpoint-*/state.json")]
@@ -237,8 +242,12 @@ def start(args: Args, vocabulary: Vocabulary, device: str | None = None) -> Worl
         load = load_optional("worldmodel.base:warm_start", "base")
         warm: WorldModel = load(args.base, vocabulary, rank=args.lora, seed=args.seed)
         return warm.to(device)
+    return Transformer(_config(args, vocabulary.size)).to(device)
+
+
+def _config(args: Args, vocabulary: int) -> Config:
     try:
-        return Transformer(Config(vocabulary.size, args.width, args.layers, args.heads, args.kv_heads)).to(device)
+        return Config(vocabulary, args.width, args.layers, args.heads, args.kv_heads)
     except ValueError as error:
         raise ModelError(f"{error}. Choose other sizes.") from None
 
@@ -247,14 +256,22 @@ def run_key(args: Args) -> str:
     """What a result depends on: the traces, the base, and every argument but paths and how often to save.
 
     Raises:
-        ModelError: There is no base where there should be one, a rank without one, or a number that means nothing.
+        ModelError: There is no base where there should be one, a rank without one, no such device, or a number that
+            means nothing.
     """
-    if not 0.0 <= args.balance <= 1.0:
-        raise ModelError(f"--balance {args.balance:g} is no share. Give 0 (as recorded) to 1 (as many of each size).")
+    _config(args, 1)
+    pick_device(args.device)
+    if not 0.0 <= args.held_out < 1.0:
+        raise ModelError(f"--held-out {args.held_out:g} leaves nothing to learn from. Give a share from 0 to below 1.")
+    if not 0.0 < args.alpha < 1.0:
+        raise ModelError(
+            f"--alpha {args.alpha:g} is no share of wrong answers. Give one between 0 and 1, such as 0.05."
+        )
     if min(args.rollouts, args.reinforce) < 0:
         raise ModelError("Fewer than 0 rollouts or policy-gradient steps cannot be made. Give 0 for none.")
     if args.lora < 0 or (args.lora and args.base is None):
         raise ModelError("--lora RANK adapts a pretrained model: give one with --base PATH, and a rank above 0.")
+    args.pace()
     if args.engine and (args.base is not None or args.rollouts or args.reinforce):
         raise ModelError(
             "--engine asks a model served elsewhere; --base, --rollouts and --reinforce train one here. "
@@ -301,22 +318,32 @@ def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
     return Vocabulary(bpe, lexicon, names), learn_memory(data, lexicon, seed)
 
 
-def relearned(data: Dataset, memory: Memory, again: bool, seed: int) -> Memory:
-    """The memory to save: `memory`, or one of all tasks.
+def relearned(data: Dataset, support: Support, seed: int, recorded: Container[str] = ()) -> Support:
+    """Programs of half of the held-out tasks too (`Dataset.learned`), and how they did on these.
 
-    What trust and thresholds are fitted on must not have been learned from; once they are fitted, whoever asks about
-    those tasks is better served by a memory that has. Trust, and the proof of its region, are of the programs before:
-    for those that are saved nothing is held out any more to prove anything with.
+    A template that is held out as a whole would be unknown to a model. The other half stays apart: acceptance, trust
+    and its region are fitted on it, for the programs that are saved. Of the sessions `recorded`, `support` knows.
     """
-    if not again or not data.part(HELD_OUT):
-        return memory
+    split = data.manifest["split"]
+    held = [sample for sample in data.learned(True) if split[sample.session] == HELD_OUT]
+    if not held:
+        return support
+    more = [sample for sample in held if sample.session not in recorded]
     with progress("learning from held-out tasks too"):
-        return learn_memory(data, memory.lexicon, seed, whole=True)
+        memory = learn_memory(data, support.memory.lexicon, seed, again=True)
+        record = track_record(((choose_draft(s.situation, memory, without=s.group), s) for s in more), memory)
+    return Support(memory, added(support.record, record))
 
 
-def learn_memory(data: Dataset, lexicon: Lexicon, seed: int = 0, *, whole: bool = False) -> Memory:
-    """The training part, or the `whole` of it, and the programs learned from it."""
-    found = data.samples if whole else data.part(TRAIN)
+def added(one: Record, other: Record) -> dict[str, list[int]]:
+    """Two track records as one."""
+    counts = {key: (*one.get(key, (0, 0)), *other.get(key, (0, 0))) for key in sorted({*one, *other})}
+    return {key: [a + c, b + d] for key, (a, b, c, d) in counts.items()}
+
+
+def learn_memory(data: Dataset, lexicon: Lexicon, seed: int = 0, *, again: bool = False) -> Memory:
+    """What programs are learned from (`Dataset.learned`), and they."""
+    found = data.learned(again)
     rules = Programs.learn(data.view(data.manifest["seed_view"]), found, seed)
     pages = Pages(rules.relations, rules.known)
     pages.learn(found, {number: rules.branch(sample) for number, sample in enumerate(found)}, seed)

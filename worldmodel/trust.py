@@ -107,12 +107,14 @@ class Trust:
 
     @classmethod
     def fit(
-        cls, answered: Answered, also: Answered | None = None, alpha: float = ALPHA
+        cls, answered: Answered, others: Answered | None = None, also: Answered | None = None, alpha: float = ALPHA
     ) -> tuple[Trust, dict[str, Any]]:
         """Fit on half of the sessions, promise by the other half; the promise is for answers that come as these did.
 
         Args:
-            answered: Answers given what really happened before.
+            answered: Answers to what nothing was learned from, given what really happened before.
+            others: Further answers, for the heads alone: what was answered may not be wholly new to who answered, so
+                the probabilities, the region and what is usual do not rest on them.
             also: Answers in sessions that ran on their own answers: they teach the heads what drift costs, but the
                 probabilities and the region are those of one step.
             alpha: Share of wrong answers the region may hold.
@@ -123,6 +125,7 @@ class Trust:
         own = answered.only([fits(s) for s in answered.sessions])
         check = answered.only([not fits(s) for s in answered.sessions])
         more = Answered() if also is None else also.only([fits(s) for s in also.sessions])
+        more = more if others is None else more + others
         if len(own.rows) < LEAST:
             own, more = Answered(), Answered()
         heads, scores, truth = _bagged(own, more)

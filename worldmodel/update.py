@@ -40,7 +40,7 @@ CURVE = (0.0, 0.25, 0.5, 0.75, 1.0)
 MOST = 120
 """Held-out requests of each side that before and after are measured on."""
 _PARTS = ("config.json", "model.safetensors", "dataset", LOG, PICTURE, BASE)
-_SCRATCH = ".update"
+_SCRATCH, _ASIDE = ".update", ".rollback"
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,16 @@ def update(args: Args) -> dict[str, Any]:
         new; ``before`` and ``after``: share of held-out requests answered right, old and new.
 
     Raises:
-        ModelError: No such model, or a mix outside [0, 1].
+        ModelError: No such model, or a number that means nothing.
         TraceError: The traces cannot be used, are of another app, or hold nothing new.
     """
     refuse("worldmodel update")
     if not 0.0 <= args.mix <= 1.0:
         raise ModelError(f"--mix {args.mix} is no share. Give 0 (the base's weights) to 1 (the updated ones).")
+    pace = Pace(args.epochs, args.steps, args.minutes, args.batch_tokens, args.lr, args.seed, checkpoint_s=1e9)
+    if not 0.0 <= args.held_out < 1.0:
+        raise ModelError(f"--held-out {args.held_out:g} leaves nothing to learn from. Give a share from 0 to below 1.")
+    settle(args.model)
     base = load_model(args.model, device=args.device)
     if isinstance(base.network, Remote):
         raise ModelError(
@@ -88,25 +92,26 @@ def update(args: Args) -> dict[str, Any]:
     data = dataset.extend(base.data, args.traces, scratch / "dataset", held_out=args.held_out, seed=args.seed)
     with progress("learning programs"):
         memory = train.learn_memory(data, base.vocabulary.lexicon, args.seed)
-    old, new = _sides(base, data)
-    # Less the held-out sessions, which would find themselves.
     again = bool(base.config["args"].get("relearn"))
-    known = train.learn_memory(base.data, base.vocabulary.lexicon, args.seed) if again else base.memory
-    had = known.over(base.data.part(TRAIN))
+    old, new = _sides(base, data, again)
+    # Less the held-out sessions, which would find themselves.
+    had = base.memory.over(base.data.learned(again))
     before = _measured(replace(base, memory=had, support=Support(had, base.support.record)), old, new)
     fresh = [s for s in data.part(TRAIN) if s.session not in base.data.manifest["split"]]
     sides = [train.encode(side, base.vocabulary, memory, base.stable)[0] for side in (old, new)]
     watched = [example for side in sides for example in side[: train.WATCHED // 2]]
-    network, log, record = _continue(args, base, fresh, memory, watched)
+    network, log, record = _continue(args, pace, base, fresh, memory, watched)
     curve = [_point(mix, base.network, network, *sides) for mix in sorted({*CURVE, args.mix})]
     mixed = mix_networks(base.network, network, args.mix)
-    support = Support(memory, record)
-    alpha = base.trust.alpha
+    first = Support(memory, record)
+    support = train.relearned(data, first, args.seed, base.data.manifest["split"]) if again else first
     fitted = calibrate(
-        mixed, base.vocabulary, support, base.stable, data.part(HELD_OUT), data.manifest["bugs"], alpha,
-        data.part(TRAIN),
+        mixed, base.vocabulary, support, base.stable, data.kept(again), data.manifest["bugs"], base.trust.alpha,
+        data.learned(again), (first, data.part(HELD_OUT)) if support is not first else None,
     )  # fmt: skip
-    made = replace(base, network=mixed, memory=memory, support=support, accept=fitted.accept, trust=fitted.trust)
+    made = replace(
+        base, network=mixed, memory=support.memory, support=support, accept=fitted.accept, trust=fitted.trust
+    )
     report = {
         "sessions": data.manifest["sessions"] - base.data.manifest["sessions"],
         "samples": data.manifest["samples"] - base.data.manifest["samples"],
@@ -117,13 +122,14 @@ def update(args: Args) -> dict[str, Any]:
     }
     kept = {k: v for k, v in base.config.items() if k not in ("worldmodel", "sizes", "vocabulary", "stable")}
     extra = {
-        **kept, "key": data.manifest["key"], "interfaces": data.manifest["interfaces"], "training": log,
-        "calibration": fitted.report, "trust": fitted.trust.to_json(), "record": record, "accept": fitted.accept,
-        **train.relearned(data, memory, again, args.seed).programs(),
+        **kept, "key": data.manifest["key"], "data": data.manifest["key"],
+        "interfaces": data.manifest["interfaces"], "training": log,
+        "calibration": fitted.report, "trust": fitted.trust.to_json(), "record": support.record,
+        "accept": fitted.accept, **support.memory.programs(),
         "update": {**report, "args": {k: str(v) for k, v in asdict(args).items()}},
     }  # fmt: skip
     save_model(scratch, mixed, base.vocabulary, base.stable, extra)
-    _swap(args.model, scratch)
+    swap(args.model, scratch)
     return report
 
 
@@ -133,18 +139,31 @@ def roll_back(model: Path) -> None:
     Raises:
         ModelError: It was not updated.
     """
+    settle(model)
     base = model / BASE
     if not (base / "config.json").exists():
         raise ModelError(f"{model} was not updated from another model: there is no {base}.")
-    aside = model / _SCRATCH
-    shutil.rmtree(aside, ignore_errors=True)
+    if not _was_updated(model / "config.json"):
+        raise ModelError(
+            f"{model} was trained anew since it was updated: {base} is not what it was made from. "
+            f"To use that one, give {base} in its place."
+        )
+    aside = model / _ASIDE
     base.rename(aside)
+    _remove(model / "config.json")
     for name in _PARTS:
-        _remove(model / name)
-    for name in reversed(_PARTS):
-        if (aside / name).exists():
-            (aside / name).rename(model / name)
+        if not (aside / name).exists():
+            _remove(model / name)
+    _move(aside, model)
     shutil.rmtree(aside)
+
+
+def _was_updated(config: Path) -> bool:
+    """Whether a model's configuration says so; one that cannot be read may be why somebody rolls back."""
+    try:
+        return "update" in dataset.read_json(config)
+    except ModelError:
+        return True
 
 
 def mix_networks(base: WorldModel, updated: WorldModel, share: float) -> WorldModel:
@@ -159,7 +178,7 @@ def mix_networks(base: WorldModel, updated: WorldModel, share: float) -> WorldMo
 
 
 def _continue(
-    args: Args, base: Model, fresh: Sequence[Sample], memory: Memory, watched: Sequence[Example]
+    args: Args, pace: Pace, base: Model, fresh: Sequence[Sample], memory: Memory, watched: Sequence[Example]
 ) -> tuple[WorldModel, dict[str, Any], dict[str, list[int]]]:
     """The network after the new requests and as many old ones, its log, and the track record of drafts."""
     old = base.data.part(TRAIN)
@@ -167,21 +186,17 @@ def _continue(
     with progress("choosing drafts"):
         examples, _, record = train.encode(fresh, base.vocabulary, memory, base.stable)
         examples += train.encode(beside, base.vocabulary, memory, base.stable)[0]
-    for key, (right, total) in base.support.record.items():
-        known = record.get(key, [0, 0])
-        record[key] = [known[0] + right, known[1] + total]
     network = copy.deepcopy(base.network)
-    pace = Pace(args.epochs, args.steps, args.minutes, args.batch_tokens, args.lr, args.seed, checkpoint_s=1e9)
     log = optimise(network, examples, pace, args.model / _SCRATCH, "update", watched)
-    return network.eval(), log, dict(sorted(record.items()))
+    return network.eval(), log, train.added(base.support.record, record)
 
 
 # -- measuring -------------------------------------------------------------------------------------------
 
 
-def _sides(base: Model, data: Dataset) -> tuple[list[Sample], list[Sample]]:
-    """Held-out requests of sessions the base had and of new ones, `MOST` of each."""
-    found = [sample for sample in data.part(HELD_OUT) if sample.index > 0]
+def _sides(base: Model, data: Dataset, again: bool) -> tuple[list[Sample], list[Sample]]:
+    """Requests that no programs were learned from, of sessions the base had and of new ones, `MOST` of each."""
+    found = [sample for sample in data.kept(again) if sample.index > 0]
     sides = []
     for is_new in (False, True):
         side = [s for s in found if (s.session not in base.data.manifest["split"]) == is_new]
@@ -220,17 +235,36 @@ def _point(
 # -- on disk ---------------------------------------------------------------------------------------------
 
 
-def _swap(model: Path, made: Path) -> None:
+def swap(model: Path, made: Path) -> None:
     """Put what was made in the model's place, the model under ``base/``. `config.json` goes first and comes last."""
     kept = made / BASE
     kept.mkdir()
     for name in _PARTS:
         if (model / name).exists():
             (model / name).rename(kept / name)
-    for name in reversed(_PARTS):
-        if (made / name).exists():
-            (made / name).rename(model / name)
+    _move(made, model)
     shutil.rmtree(made)
+
+
+def _move(source: Path, model: Path) -> None:
+    """All parts of a model, `config.json` last; begun before or not."""
+    for name in reversed(_PARTS):
+        if (source / name).exists():
+            _remove(model / name)
+            (source / name).rename(model / name)
+
+
+def settle(model: Path) -> None:
+    """Finish or undo what a kill left between two models: an update while it put its model in place, or a rollback."""
+    made, aside = model / _SCRATCH, model / _ASIDE
+    if aside.exists():
+        _move(aside, model)
+        shutil.rmtree(aside)
+    elif not (model / "config.json").exists():
+        if (made / BASE / "config.json").exists():
+            _move(made / BASE, model)
+        elif (made / "config.json").exists() and (model / BASE / "config.json").exists():
+            _move(made, model)
 
 
 def _remove(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,15 +36,17 @@ class Watch:
     Args:
         total: Steps of the whole run.
         first: The step that the run goes on from.
-        spent: Seconds spent before that.
+        known: What `told` said then; empty where it begins.
         minutes: Most minutes of the whole run; 0: no limit.
     """
 
-    def __init__(self, total: int, first: int, spent: float, minutes: float) -> None:
+    def __init__(self, total: int, first: int, known: Mapping[str, float], minutes: float) -> None:
+        spent = known.get("seconds", 0.0)
         self.saved = time.monotonic()
         """When the last checkpoint was made."""
         self.measured: Measured | None = None
-        self.tokens, self.loss = 0, 0.0
+        self.tokens, self.loss = int(known.get("tokens", 0)), known.get("loss", 0.0)
+        self._read = self.tokens
         self._total, self._first, self._spent, self._limit = total, first, spent, 60 * minutes
         self._started = self.saved - spent
 
@@ -61,6 +63,10 @@ class Watch:
         self.tokens += tokens
         self.loss = loss if not self.loss else 0.9 * self.loss + 0.1 * loss
 
+    def told(self) -> dict[str, float]:
+        """What a resumed run goes on from, so that in the end it reports what one that was not killed does."""
+        return {"seconds": self.seconds(), "loss": self.loss, "tokens": self.tokens}
+
     def line(self, step: int) -> str:
         """For the progress bar: loss, held-out metrics, pace, time left."""
         here = max(self.seconds() - self._spent, 1e-9)
@@ -68,7 +74,8 @@ class Watch:
         left = min(left, max(0.0, self._limit - self.seconds())) if self._limit else left
         kept = self.measured
         held_out = f"  held-out {kept.held_out:.3f}, {100 * kept.tokens_right:.0f}% of tokens" if kept else ""
-        return f"training  loss {self.loss:.3f}{held_out}  {self.tokens / here:,.0f} tok/s  {left:,.0f} s left"
+        pace = (self.tokens - self._read) / here
+        return f"training  loss {self.loss:.3f}{held_out}  {pace:,.0f} tok/s  {left:,.0f} s left"
 
     def write(self, log: TextIO, step: int, lr: float, measured: Measured | None) -> None:
         """A line of the log."""

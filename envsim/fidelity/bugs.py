@@ -6,7 +6,8 @@ tool. Its rate is that of firing per opportunity, in each world over that world'
 tasks and seeds. All policies share an episode's seed, and so its chance: intervals are Wilson's for the effective
 number of opportunities, by the design effect of seeds, and fewer where few seeds tell that effect (Korn and Graubard
 1998). A world is held against as many rates as there are bugs, and of twenty right ones a 95% interval misses one:
-verdicts are by intervals that hold for all of its bugs together (Bonferroni), those that are shown are for each alone.
+verdicts hold for all of its bugs together (Bonferroni, over every test that is made), intervals that are shown are for
+each alone.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from envsim.fidelity.intervals import EMPTY, Estimate, design_effect, difference, normal, rate, share, student, wilson
+from envsim.fidelity.equivalence import Clusters, finding, needed, rates
+from envsim.fidelity.intervals import EMPTY, Estimate, difference, rate, ratio, share
 from envsim.fidelity.one_step import StepScore
 from envsim.page.lines import parse_lines
 from envsim.trace import Step, Trace
 from envsim.types import Action
 
 LEVEL = 0.95
-Verdict = Literal["reproduced", "missed", "invented", "rate off", "too few"]
+TOO_FEW: Literal["too few to say"] = "too few to say"
+COUNTED = {"bugs_missed": "missed", "bugs_invented": "invented", "bugs_rate_off": "rate off", "bugs_too_few": TOO_FEW}
+"""Figures that count a verdict."""
+Verdict = Literal["reproduced", "missed", "invented", "rate off", "too few to say"]
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,18 @@ class BugRow:
         candidate: The same in the other world.
         precision: Share of the candidate's firings that are where the bug can fire in the reference.
         recall: Share of the reference's firings that are where the bug can fire in the candidate.
-        verdict: ``reproduced``: it fires in both, and the two rates do not differ significantly. ``missed``: it never
-            fires in the candidate, significantly less often than in the reference. ``invented``: it fires where it
-            never does in the reference, significantly, or although it is not switched on. ``rate off``: it fires in
-            both, at another rate. ``too few``: opportunities are too few to say.
+        verdict: ``reproduced``: the two rates are shown to be equal, within the margins of
+            `envsim.fidelity.equivalence`. ``rate off``: it fires in both, and they are shown to differ. ``missed``: it
+            never fires in the candidate, and that is shown to be less than in the reference. ``invented``: it is not
+            switched on in the reference, or fires mostly where it never does there, and that is shown to be more than
+            there. ``too few to say``: none of these is shown.
+        needed: About how many opportunities each world would have to have for rates that are equal to be shown to be
+            so, with a chance of 80%, if firings go together as they do in these; 0: nothing says what its rate is.
+        ratio: Of the candidate's rate to the reference's, with its 95% interval.
+        inside: Whether the 95% interval of the difference of both rates (Newcombe 1998) holds 0: this bug alone, and
+            however wide that is. None: it is not switched on in the reference, or could not have fired in one of the
+            two. Neither rate is known: that one is inside the other's own interval would be too much to ask, of equal
+            rates one in six is not.
     """
 
     bug: str
@@ -51,10 +64,9 @@ class BugRow:
     precision: Estimate
     recall: Estimate
     verdict: Verdict
-
-
-Clusters = dict[int, tuple[int, int]]
-"""Episode seed -> how often a bug fired, and could have."""
+    needed: int = 0
+    ratio: Estimate = EMPTY
+    inside: bool | None = None
 
 
 @dataclass
@@ -84,18 +96,19 @@ class _Counts:
         fired, done = (sum(pair[side] for pair in seen) for side in (0, 1))
         return fired / done if done else None
 
-    def could_fire(self, bug: str, operation: str, declared: float | None, other: _Counts) -> bool:
+    def could_fire(self, bug: str, operation: str, odds: float | None) -> bool:
         """Whether `bug` fired at an operation, or that was done too seldom to be 95% sure that it would have.
 
-        A bug that always fires does so on a condition: its rate where it fired says how often that is met. Where it
-        never fired, the other world's says that: once in twenty there, and never in twenty here, is no difference.
+        Args:
+            bug: Its id.
+            operation: Of `operation`.
+            odds: The rate at which it would have fired; None: it is not there to fire.
         """
         own = self.operations(bug)
-        if operation in own or declared is None:
+        if odds is None or operation in own:
             return operation in own
-        odds = min([declared, *(rate for rate in (self.odds(bug) or other.odds(bug),) if rate is not None)])
         seeds = sum(name == operation for _, name in self.done)
-        return (1.0 - odds) ** seeds > 0.05
+        return (1.0 - odds) ** seeds > 1.0 - LEVEL
 
 
 def compare_bugs(
@@ -113,18 +126,20 @@ def compare_bugs(
     declared = {bug: odds for trace in reference for bug, odds in trace.header.bugs.items()}
     real, sim = _count(reference), _count(candidate)
     bugs = sorted(real.fired.keys() | sim.fired.keys())
-    level = 1.0 - (1.0 - LEVEL) / max(1, len(bugs))
-    return tuple(_row(bug, declared.get(bug), real, sim, steps, level) for bug in bugs)
+    tests = len(bugs) + sum(bool(_new(bug, real, sim)) for bug in bugs)
+    error = (1.0 - LEVEL) / max(1, tests)
+    return tuple(_row(bug, declared.get(bug), real, sim, steps, error) for bug in bugs)
 
 
 def summary(rows: Sequence[BugRow]) -> dict[str, Estimate]:
-    """Figures over all bugs: share reproduced of those that can be judged, and how many were missed and invented."""
-    verdicts = Counter(row.verdict for row in rows)
-    judged = len(rows) - verdicts["too few"]
-    found = {"bugs_reproduced": rate(verdicts["reproduced"], judged)}
-    for name in ("missed", "invented"):
-        count = float(verdicts[name])
-        found[f"bugs_{name}"] = Estimate(count, count, count, len(rows)) if rows else EMPTY
+    """Figures over all bugs: share reproduced of those of which something is shown, and how many had each verdict."""
+    verdicts = Counter[str](row.verdict for row in rows)
+    judged = len(rows) - verdicts[TOO_FEW]
+    inside = [row.inside for row in rows if row.inside is not None]
+    found = {"bugs_reproduced": rate(verdicts["reproduced"], judged), "bugs_inside": rate(sum(inside), len(inside))}
+    for name, verdict in COUNTED.items():
+        count = float(verdicts[verdict])
+        found[name] = Estimate(count, count, count, len(rows)) if rows else EMPTY
     for side in ("precision", "recall"):
         parts = [estimate for row in rows if (estimate := getattr(row, side)).n]
         found[f"bug_trigger_{side}"] = share([part.value * part.n for part in parts], [part.n for part in parts])
@@ -132,61 +147,59 @@ def summary(rows: Sequence[BugRow]) -> dict[str, Estimate]:
 
 
 def _row(
-    bug: str, declared: float | None, real: _Counts, sim: _Counts, steps: Sequence[StepScore], level: float
+    bug: str, declared: float | None, real: _Counts, sim: _Counts, steps: Sequence[StepScore], error: float
 ) -> BugRow:  # fmt: skip
     here, there = real.operations(bug), sim.operations(bug)
     # Operations of both, else the world that names them would seem to fire more often than it does.
     sides = real.at(bug, here | there), sim.at(bug, here | there)
-    first, second = _rates(*sides, LEVEL)
-    fitting = {name for name in there if real.could_fire(bug, name, declared, sim)}
-    found = {name for name in here if sim.could_fire(bug, name, declared, real)}
+    shown = rates(*sides, LEVEL)
+    first, second = shown.reference, shown.candidate
+    gap = difference(second, first)
+    # A bug that always fires does so on a condition: its rate where it fired says how often that is met. The
+    # reference's: by the candidate's own a world in which it fires too seldom would have no cause to fire anywhere.
+    seen = real.odds(bug) or sim.odds(bug)
+    odds = None if declared is None else declared if seen is None else min(declared, seen)
+    fitting = {name for name in there if real.could_fire(bug, name, odds)}
+    found = {name for name in here if sim.could_fire(bug, name, odds)}
     precision, recall = _part(sim.at(bug, fitting), sim.at(bug, there)), _part(real.at(bug, found), real.at(bug, here))
-    # Fired where there is no such bug, or mostly where it does not belong.
-    invented = bool(there) and (declared is None or precision.value < 0.5)
     if declared == 1.0 and steps:
         precision, recall = _by_step(bug, steps)
-    verdict: Verdict = "invented" if invented else _verdict(*_rates(*sides, level))
-    return BugRow(bug, declared, first, second, precision, recall, verdict)
+    invented = (bool(there) and declared is None) or _elsewhere(bug, real, sim, error)
+    return BugRow(
+        bug, declared, first, second, precision, recall,
+        verdict="invented" if invented else _verdict(*sides, error),
+        needed=needed(first.value or second.value, shown.effect, error) if first.n else 0,
+        ratio=ratio(second, first),
+        inside=None if declared is None or not gap.n else gap.low <= 0.0 <= gap.high,
+    )  # fmt: skip
 
 
-def _rates(real: Clusters, sim: Clusters, level: float) -> tuple[Estimate, Estimate]:
-    """Both rates, with intervals of a level.
-
-    Policies share the chance of a seed: their episodes count for less than as many apart.
-    """
-    columns = [tuple(zip(*side.values(), strict=True)) if side else ((), ()) for side in (real, sim)]
-    fires = [sum(hits) > 0 for hits, _ in columns]
-    # Where a bug never fired nothing says how its firings go together: there the other world's effect is taken.
-    effects = [design_effect(*column) if any_fired or not any(fires) else 1.0
-               for column, any_fired in zip(columns, fires, strict=True)]  # fmt: skip
-    effect = max(effects)
-    first, second = (_effective(sum(hits), sum(done), effect, len(done), level) for hits, done in columns)
-    return first, second
+def _new(bug: str, real: _Counts, sim: _Counts) -> set[str]:
+    """Where a bug of both worlds fires in the candidate alone: a test beside the one of its rate."""
+    here = real.operations(bug)
+    return sim.operations(bug) - here if here else set()
 
 
-def _effective(hits: int, n: int, effect: float, seeds: int, level: float) -> Estimate:
-    """A rate with Wilson's interval for the effective number of opportunities; `n` is the real number."""
-    if not n:
-        return EMPTY
-    z = normal(level)
-    if effect > 1.0:
-        effect *= (student(level, max(1, seeds - 1)) / z) ** 2
-    found = wilson(hits / n, n / min(effect, n), z)
-    return Estimate(found.value, found.low, found.high, n)
+def _elsewhere(bug: str, real: _Counts, sim: _Counts, error: float) -> bool:
+    """Whether a bug fires mostly at operations where it never does in the reference, and that is shown to be more."""
+    new = _new(bug, real, sim)
+    fired = [sum(hits for hits, _ in sim.at(bug, names).values()) for names in (new, sim.operations(bug))]
+    return 2 * fired[0] > fired[1] and finding(real.at(bug, new), sim.at(bug, new), error) == "more"
+
+
+def _verdict(real: Clusters, sim: Clusters, error: float) -> Verdict:
+    shown = finding(real, sim, error)
+    if shown == "equal":
+        return "reproduced"
+    if shown == "unknown":
+        return TOO_FEW
+    fires = all(any(hits for hits, _ in side.values()) for side in (real, sim))
+    return "rate off" if fires else "missed" if shown == "less" else "invented"
 
 
 def _part(some: Clusters, whole: Clusters) -> Estimate:
     """Share of the firings in `whole` that are in `some`."""
     return share([some.get(seed, (0, 0))[0] for seed in whole], [hits for hits, _ in whole.values()])
-
-
-def _verdict(reference: Estimate, candidate: Estimate) -> Verdict:
-    gap = difference(candidate, reference)
-    if gap.high < 0:
-        return "rate off" if candidate.value else "missed"
-    if gap.low > 0:
-        return "rate off" if reference.value else "invented"
-    return "reproduced" if candidate.n and candidate.value and reference.value else "too few"
 
 
 def _by_step(bug: str, steps: Sequence[StepScore]) -> tuple[Estimate, Estimate]:

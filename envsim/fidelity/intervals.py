@@ -159,6 +159,19 @@ def difference(one: Estimate, two: Estimate) -> Estimate:
     return Estimate(gap, low, high, one.n + two.n)
 
 
+def ratio(one: Estimate, two: Estimate) -> Estimate:
+    """p1 / p2 of two independent proportions, by the method of Zou and Donner (2008) on the logarithms of both.
+
+    Like `difference` it is made from their Wilson intervals. Where one of the two is 0 there is none.
+    """
+    if not one.n or not two.n or one.value <= 0 or two.value <= 0:
+        return EMPTY
+    found = one.value / two.value
+    low = found * math.exp(-math.hypot(math.log(one.value / one.low), math.log(two.high / two.value)))
+    high = found * math.exp(math.hypot(math.log(one.high / one.value), math.log(two.value / two.low)))
+    return Estimate(found, low, high, one.n + two.n)
+
+
 def pass_hat_k(counts: Sequence[tuple[int, int]], k: int, *, seed: int = 0) -> Estimate:
     """pass^k: the chance that `k` trials of one task all succeed, averaged over tasks.
 

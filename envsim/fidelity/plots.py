@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from envsim.fidelity.bugs import BugRow
+from envsim.fidelity.bugs import TOO_FEW, BugRow
 from envsim.fidelity.decision import PolicyRow
 from envsim.fidelity.free_running import FreeRunning
 from envsim.fidelity.intervals import Estimate
@@ -153,7 +153,7 @@ def bug_rates(rows: Sequence[BugRow]) -> Markup:
             if estimate.n:
                 plot.line(plot.x(estimate.low), middle + shift, plot.x(estimate.high), middle + shift, colour, width=2)
                 plot.dot(plot.x(estimate.value), middle + shift, colour, 4.5)
-        colour = {"reproduced": REAL, "too few": SOFT}.get(row.verdict, "#b42318")
+        colour = {"reproduced": REAL, TOO_FEW: SOFT}.get(row.verdict, "#b42318")
         counts = f"{row.verdict}  ({_times(row.reference)} / {_times(row.candidate)})"
         plot.text(plot.width + 12, middle + 4, counts, colour=colour, size=12)
     return plot.svg()

@@ -16,8 +16,9 @@ import jinja2
 from envsim.errors import ContentError
 from envsim.fidelity import one_step, plots
 from envsim.fidelity.again import AGAIN
-from envsim.fidelity.bugs import BugRow
+from envsim.fidelity.bugs import TOO_FEW, BugRow
 from envsim.fidelity.decision import Decision
+from envsim.fidelity.equivalence import FACTOR, POINTS
 from envsim.fidelity.free_running import FreeRunning
 from envsim.fidelity.intervals import EMPTY, Estimate
 from envsim.fidelity.ppi import Powered
@@ -27,7 +28,7 @@ from envsim.fidelity.verdict import tiles, verdict
 
 __all__ = ["COLUMNS", "SCHEMA", "Example", "Measured", "Report", "Row", "plain", "render_html", "table", "verdict"]
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of ``report.json``; goes up when a field changes its meaning or goes away."""
 
 COLUMNS = (
@@ -199,7 +200,7 @@ def render_html(report: Report) -> str:
     return environment.from_string(source).render(
         report=report, head=head, body=body, verdict=verdict(report), tiles=tiles(report), model=model,
         sizes=_by_size(report), plots=_plots(report, model), percent=_percent, examples=examples,
-        colours=plots.COLOURS,
+        colours=plots.COLOURS, too_few=TOO_FEW, points=POINTS, factor=FACTOR,
     )  # fmt: skip
 
 

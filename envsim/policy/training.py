@@ -207,25 +207,34 @@ def reinforce(
         names = [tasks[(iteration * groups + number) % len(tasks)] for number in range(groups)]
         names = [name for name in names if name not in solved] or names
         solved = set()
-        instances = [rng.integer(2**31) for _ in names]
-        trials = [Trial(*pair, rng.integer(2**31)) for pair in zip(names, instances, strict=True) for _ in range(group)]
-        played = play(policy, trials)
+        played = play(policy, _trials(names, group, rng))
         steps += sum(one.steps for one in played)
         data: list[tuple[Decision, float]] = []
         for number, name in enumerate(names):
-            good, bad = _told_apart(played[number * group : (number + 1) * group])
+            part = played[number * group : (number + 1) * group]
+            good, bad = _told_apart(part)
             data += good + bad
             own[name] = [*own[name], *(decision for decision, _ in good)][-KEPT:]
-            solved |= {name} if _whole(played[number * group : (number + 1) * group]) else set()
+            solved |= {name} if _whole(part) else set()
         for task in tasks:
             known = shown[task] + own[task]
             data += [(decision, 1.0) for decision in rng.sample(known, min(REHEARSED, len(known)))]
         _learn(policy, data, rate, rng)
-        rewards = [one.reward for one in played if one.reward is not None]
-        mean = float(np.mean(rewards)) if rewards else math.nan
-        told(Progress(iteration + 1, mean, steps, len(played) - len(rewards)))
+        told(_progress(iteration + 1, steps, played))
     policy.temperature, policy.keep = before, False
     return steps
+
+
+def _trials(names: Sequence[str], group: int, rng: Rng) -> list[Trial]:
+    """`group` trials of one new instance of each task."""
+    instances = [rng.integer(2**31) for _ in names]
+    return [Trial(*pair, rng.integer(2**31)) for pair in zip(names, instances, strict=True) for _ in range(group)]
+
+
+def _progress(iteration: int, steps: int, played: Sequence[Played]) -> Progress:
+    rewards = [one.reward for one in played if one.reward is not None]
+    mean = float(np.mean(rewards)) if rewards else math.nan
+    return Progress(iteration, mean, steps, len(played) - len(rewards))
 
 
 def _whole(group: Sequence[Played]) -> bool:

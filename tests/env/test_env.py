@@ -29,7 +29,15 @@ def test_a_solved_task_is_worth_one(shelf):
     env = make(shelf)
     observation, info = env.reset(seed=1)
     assert observation["goal"] == f"Put two {env.task.params['item']} on the shelf."
-    assert info == {"task": env.task.id, "step": 0, "trust": 1.0, "trusted": True, "delta": [], "events": []}
+    assert info == {
+        "task": env.task.id,
+        "step": 0,
+        "trust": 1.0,
+        "trusted": True,
+        "odds": 1.0,
+        "delta": [],
+        "events": [],
+    }
     _, reward, terminated, truncated, info = solve(env)
     assert (reward, terminated, truncated) == (1.0, True, False)
     assert info["outcome"] == "policy"

@@ -106,6 +106,7 @@ def test_the_odds_are_those_of_what_chance_does_not_of_what_follows() -> None:
     assert said_odds(outcomes, {"slow": 0.3, "sure": 1.0}) == pytest.approx(0.7)
     assert said_odds(outcomes, {}) == pytest.approx(1.0)
     assert said_odds((), {"slow": 0.3}) == 1.0
+    assert said_odds(outcomes, {"slow": 0.3, "sure": 1.0}, ("bug:slow",)) == pytest.approx(0.3)
 
 
 # -- together ------------------------------------------------------------------------------------------

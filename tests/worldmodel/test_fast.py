@@ -35,6 +35,7 @@ from worldmodel.predict import answer_batch
 from worldmodel.render import KINDS, Vocabulary
 from worldmodel.requests import Request
 from worldmodel.retrieval import MAX_RANKED, Memory, context_of
+from worldmodel.rules.programs import Outcome
 from worldmodel.session import Situation, relevant_facts
 from worldmodel.support import FEATURES
 from worldmodel.trees import Trees, together
@@ -123,6 +124,25 @@ def test_a_batch_that_needs_no_network_runs_none(model: Model, monkeypatch: pyte
         assert [a.observation for a in again] == [a.observation for a in answered]
     with pytest.raises(AssertionError, match="was asked"):
         answer_batch(replace(model, accept=dict.fromkeys(KINDS, -0.1)), situations, None)
+
+
+def test_an_answer_tells_the_odds_of_what_chance_did_in_it(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a bug at a known rate; one that fires always is no chance, and neither changes the trust in the rest."""
+    situations = [sample.situation for sample in model.data.samples if sample.index][:8]
+    known = type(model.memory.rules).outcomes
+
+    def chancy(rules: Any, situation: Situation) -> tuple[Outcome, ...]:
+        first = known(rules, situation)[0]
+        fired = replace(first, events=(*first.events, "bug:now-and-then"), p=0.3)
+        return (replace(first, p=0.6), fired, replace(first, branch="/elsewhere", p=0.1))
+
+    monkeypatch.setattr(type(model.memory.rules), "outcomes", chancy)
+    for rates, odds in (({"now-and-then": 0.25}, (0.3, 0.7)), ({"now-and-then": 1.0}, (1.0, 1.0))):
+        data = replace(model.data, manifest={**model.data.manifest, "bugs": rates})
+        answers = answer_batch(replace(model, data=data), situations * 5, [(i, "odds") for i in range(40)])
+        fell = [any(event.id == "now-and-then" for event in answer.events) for answer in answers]
+        assert {True, False} == {*fell}
+        assert [answer.odds for answer in answers] == [pytest.approx(odds[not fired]) for fired in fell]
 
 
 def test_trust_is_fitted_on_what_it_is_served_with(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

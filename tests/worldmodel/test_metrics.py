@@ -96,5 +96,7 @@ def test_a_mistake_is_shown_once_whoever_met_it() -> None:
     steps = [Scored(name, 1, "look()", real, guess, score("browser", BEFORE, real, guess)) for name, guess in seen]
     elsewhere = Scored("s4", 1, "look()", page("z", "Total $5.00"), page("z", "Total $6.00"), steps[0].score)
     assert [example[0] for example in worst_of([*steps, elsewhere])] == ["s1", "s3"]
-    many = [Scored("s", n, "look()", page(str(n)), page("x"), steps[0].score) for n in range(2 * WORST)]
+    dearer = Scored("s5", 1, "look()", page("a", "Total $71.20"), page("a", "Total $8.00"), steps[0].score)
+    assert [example[0] for example in worst_of([*steps, dearer])] == ["s1", "s3"]
+    many = [Scored("s", n, "look()", page("n" * n), page("x"), steps[0].score) for n in range(2 * WORST)]
     assert [example[1] for example in worst_of(many)] == list(range(WORST))

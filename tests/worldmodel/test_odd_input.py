@@ -152,7 +152,7 @@ def test_of_two_shared_levels_either_may_be_within_the_other():
         return Example(names({"url.0": kind, "query.of": outer}), read(page, "browser")[1:], f"/{kind}/{number}")
 
     seen = {kind: [example(kind, n, *("AB", "BA")[n % 2]) for n in range(12)] for kind in ("k", "l", "m")}
-    shared = learn_shared(seen, same)
+    shared, _ = learn_shared(seen, same)
     within = {name.partition("\x1f")[0]: [part.shared for part in level.parts] for name, level in shared.items()}
     assert ["B" in "".join(within["region\nA"]), "A" in "".join(within["region\nB"])] == [True, True]
     top = learn_level(seen["k"], same, "k", frozenset(shared))

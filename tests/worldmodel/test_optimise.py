@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -56,6 +58,64 @@ def test_measuring_tells_right_from_wrong() -> None:
         learned.embed.weight[11, 0] = 9.0
     found = optimise.measure(learned, HELD_OUT)
     assert (found.tokens_right, found.outcomes_right, found.answers_right) == (0.25, 1.0, 0.0)
+
+
+def test_a_killed_run_reports_what_one_that_was_not_killed_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though a run with other arguments had come further in the same directory."""
+    pace, save = Pace(epochs=6, batch_tokens=64, lr=1e-2, checkpoint_s=0.0), optimise.save_checkpoint
+    whole, cut = network(), network()
+    (tmp_path / "whole").mkdir()
+    report = optimise.optimise(whole, EXAMPLES, pace, tmp_path / "whole", "mine", HELD_OUT)
+
+    def dies(root: Path, step: int, *rest: Any) -> None:
+        save(root, step, *rest)
+        if step == 7:
+            raise KeyboardInterrupt
+
+    save(tmp_path / "cut", 9000, {}, cut, torch.optim.AdamW(cut.parameters()), "another's")
+    monkeypatch.setattr(optimise, "save_checkpoint", dies)
+    with pytest.raises(KeyboardInterrupt):
+        optimise.optimise(cut, EXAMPLES, pace, tmp_path / "cut", "mine", HELD_OUT)
+    monkeypatch.undo()
+    assert [path.name for path in (tmp_path / "cut").glob("checkpoint-*")] == ["checkpoint-0000007"]
+    resumed = network()
+    again = optimise.optimise(resumed, EXAMPLES, pace, tmp_path / "cut", "mine", HELD_OUT)
+    assert again | {"seconds": 0} == report | {"seconds": 0}
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_training_that_diverges_says_so_and_saves_nothing(tmp_path: Path) -> None:
+    broken = network()
+    with torch.no_grad():
+        broken.embed.weight[6] = float("nan")
+    with pytest.raises(ModelError, match="smaller --lr"):
+        optimise.optimise(broken, EXAMPLES, Pace(checkpoint_s=0.0), tmp_path, "")
+    assert not list(tmp_path.glob("checkpoint-*"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": -1.0}, {"lr": -1.0}, {"lr": math.nan}, {"batch_tokens": 0}, {"steps": -1}, {"minutes": -1.0},
+        {"minutes": math.inf}, {"checkpoint_s": -1.0}, {"balance": 1.5}, {"held_out": 1.0}, {"held_out": -0.1},
+        {"alpha": 0.0}, {"alpha": 2.0}, {"heads": 0}, {"width": -4}, {"layers": 0}, {"width": 33, "heads": 2},
+        {"device": "gpu"}, {"device": "cuda:x"}, {"device": "cuda:99"}, {"rollouts": -1}, {"lora": -1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_means_nothing_is_refused_before_traces_are_read(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r"(?i)(give|choose|use) "):
+        train(Args(tmp_path / "nowhere", tmp_path / "model", **wrong))
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("wrong", [{"steps": -3}, {"lr": 0.0}, {"held_out": 2.0}, {"epochs": math.nan}], ids=str)
+def test_an_update_refuses_it_too(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="Give "):
+        update.update(update.Args(tmp_path / "nowhere", tmp_path, **wrong))
 
 
 def test_measuring_changes_no_weight(tmp_path: Path) -> None:

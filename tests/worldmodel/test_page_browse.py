@@ -278,7 +278,7 @@ def test_a_shared_header_counts_what_only_some_kinds_of_pages_have_rows_of():
         made = sums(one.names for one in members)
         for one in members:
             one.names.add({name: one.names.value(name) for name in made})
-    level = learn_shared({**single, **several}, plain)["banner\n\x1f\x1f\x00\x1f"]
+    level = learn_shared({**single, **several}, plain)[0]["banner\n\x1f\x1f\x00\x1f"]
     wanted = example("ann", [5, 2], 99)
     nodes, _ = Writer({}, plain, {}).level(level, wanted.names, "/99")
     assert nodes[0].text.startswith("Basket (7)")

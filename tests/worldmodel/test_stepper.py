@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import gc
+import types
 import warnings
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +20,7 @@ from worldmodel.decode import Answer, Grammar, decode
 from worldmodel.examples import Context, Draft
 from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.render import Lexicon, Slots, Vocabulary
-from worldmodel.stepper import COLUMNS, SWITCH, Run, Stepper, bucket, stepper
+from worldmodel.stepper import COLUMNS, SWITCH, WARM_UP, Run, Stepper, bucket, cuda_graphs, stepper
 
 ROOMS = [24, 1, 9, 24, 3, 24, 17]
 LENGTHS = [40, 250, 246, 7, 120, 1, 251]
@@ -240,6 +244,104 @@ def test_a_network_that_was_moved_leaves_its_buffers_behind(network: WorldModel)
     assert network.stepper is None
 
 
+def test_rows_that_nobody_uses_are_asked_for_no_position_below_zero(
+    network: WorldModel, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base with a table of positions would read outside it: on a GPU that is the end of the process's device."""
+    network.stepper = Stepper(network, Calls())
+    decode(network, vocabulary, contexts(vocabulary, [250, 240, 230, 3]), [None] * 4, [4] * 4)
+    asked, hidden = [], network.hidden
+
+    def watched(tokens: torch.Tensor, positions: torch.Tensor, *rest: Any) -> torch.Tensor:
+        asked.append(int(positions.min()))
+        return hidden(tokens, positions, *rest)
+
+    monkeypatch.setattr(network, "hidden", watched)
+    decode(network, vocabulary, contexts(vocabulary, [20, 10, 5]), [None] * 3, [4] * 3)
+    assert len(asked) > 2
+    assert min(asked) == 0
+
+
+class Device:
+    """Stands for `torch.cuda` as far as its rules on streams and pools go (torch.cuda.graphs, CUDACachingAllocator)."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.current, self.pools, self.fails = "main", weakref.WeakValueDictionary[int, object](), False
+        self.ran: list[tuple[str, int | None]] = []
+        """(stream, pool or None outside a capture) of each run."""
+        self.capturing: int | None = None
+        self.made = 0
+        for name in ("Stream", "CUDAGraph", "graph", "stream", "current_stream"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, f"_{name}"))
+        monkeypatch.setattr(torch.cuda, "device", contextlib.nullcontext)
+
+    def run(self) -> None:
+        self.ran.append((self.current, self.capturing))
+        if self.fails and self.capturing is not None:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    def _Stream(self) -> Any:  # noqa: N802
+        self.made += 1
+        return types.SimpleNamespace(name=f"side{self.made}", wait_stream=lambda other: None)
+
+    def _CUDAGraph(self) -> Any:  # noqa: N802
+        class Graph:
+            number: int
+
+            def pool(self) -> int:
+                return self.number
+
+            def replay(self) -> None:
+                return None
+
+        return Graph()
+
+    def _current_stream(self) -> Any:
+        return types.SimpleNamespace(name=self.current, wait_stream=lambda other: None)
+
+    @contextlib.contextmanager
+    def _stream(self, stream: Any) -> Iterator[None]:
+        before, self.current = self.current, stream.name
+        try:
+            yield
+        finally:
+            self.current = before
+
+    @contextlib.contextmanager
+    def _graph(self, graph: Any, pool: int | None, stream: Any, capture_error_mode: str) -> Iterator[None]:
+        assert pool is None or pool in self.pools, "use_count > 0 INTERNAL ASSERT FAILED"
+        assert capture_error_mode == "thread_local"
+        before, self.current = self.current, stream.name
+        self.made += 1
+        graph.number = self.capturing = pool or self.made
+        self.pools[graph.number] = graph
+        try:
+            yield  # as in PyTorch, what fails leaves the stream that it captured on
+        finally:
+            self.capturing = None
+        self.current = before
+
+
+def test_captures_keep_the_rules_of_streams_and_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Device(monkeypatch)
+    capture = cuda_graphs(torch.device("cuda:1"))
+    graphs = [capture(device.run), capture(device.run)]
+    streams, pools = zip(*device.ran, strict=True)
+    assert len(set(streams)) == 1, "warmed up and captured on one stream"
+    assert streams[0] != "main"
+    assert pools[:WARM_UP] == (None,) * WARM_UP
+    assert pools[WARM_UP] is not None
+    assert pools[-1] == pools[WARM_UP], "they share a pool"
+    graphs.clear()
+    gc.collect()
+    graphs.append(capture(device.run))
+    assert device.ran[-1][1] != pools[-1], "a pool without graphs is not asked for"
+    device.fails = True
+    with pytest.raises(RuntimeError, match="not permitted"):
+        capture(device.run)
+    assert device.current == "main"
+
+
 @pytest.fixture
 def on_gpu(network: WorldModel) -> Iterator[WorldModel]:
     yield copy.deepcopy(network).to("cuda")
@@ -257,6 +359,7 @@ def test_on_a_gpu(
         monkeypatch.setenv(SWITCH, switch)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            decode(on_gpu, vocabulary, asked[:1], KEYS[:1], [3])  # the others outgrow its buffers
             found = decode(on_gpu, vocabulary, asked, KEYS, ROOMS)
         assert [answer.tokens for answer in found] == [answer.tokens for answer in plain]
         assert [a.logprobs for a in found] == [pytest.approx(a.logprobs, abs=1e-3) for a in plain]

@@ -176,6 +176,25 @@ def test_what_checks_was_not_fitted_on() -> None:
     assert Trust.fit(flipped)[1]["auroc"] < 0.5
 
 
+def test_others_teach_the_heads_and_prove_nothing() -> None:
+    """However many there are and however they came out, what is proven is of the answers to what is new."""
+    found = answers(600)
+    alone, _ = Trust.fit(found)
+    none = Answered([row(record=-1.5)] * 900, [False] * 900, [f"other{i // 5}" for i in range(900)])
+    every = Answered([row(record=1.5, context=i / 900) for i in range(900)], [True] * 900, none.sessions)
+    checked = sum(not fits(session) for session in found.sessions)
+    for others in (none, every):
+        trust, report = Trust.fit(found, others)
+        assert trust.heads != alone.heads
+        assert trust.fitted_on == 600 - checked + 900
+        assert report["steps"] == checked
+        assert report["accuracy"] == Trust.fit(found)[1]["accuracy"]
+        assert trust.usual is not None
+        mean = sum(c for c, s in zip(found.right, found.sessions, strict=True) if not fits(s)) / checked
+        assert trust.usual[0] == pytest.approx(mean, abs=0.08), "of held-out answers half are right"
+    assert not Trust.fit(Answered(), every)[0].holds(1.0), "others alone promise nothing"
+
+
 def level(value: float) -> Trees:
     return Trees.from_json([[[0, 0, 0], [NEVER] * 3, [value, 0.0, 0.0, 0.0]]], len(FEATURES))
 

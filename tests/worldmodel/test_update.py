@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 import torch
@@ -15,13 +17,17 @@ from envsim.errors import ModelError, TraceError
 from envsim.page.lines import format_lines, parse_lines
 from envsim.trace import TraceReader, TraceWriter
 from worldmodel import dataset
+from worldmodel import train as training
+from worldmodel import update as updating
+from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import Model, load_model
 from worldmodel.dataset import HELD_OUT, TRAIN
 from worldmodel.examples import Memory
-from worldmodel.session import Sample
+from worldmodel.requests import Request
+from worldmodel.session import Sample, Situation
 from worldmodel.train import Args as Training
-from worldmodel.train import learn_memory, relearned, train
-from worldmodel.update import Args, mix_networks, roll_back, update
+from worldmodel.train import learn_memory, train
+from worldmodel.update import Args, mix_networks, roll_back, settle, swap, update
 
 Cli = Callable[..., "CompletedProcess[str]"]
 
@@ -86,8 +92,67 @@ def test_rollback_brings_every_byte_back(model: Path, drifted: Path) -> None:
         roll_back(model)
     update(Args(model, drifted, steps=1, device="cpu"))
     assert files() != before
+    config = model / "config.json"
+    updated = config.read_text()
+    config.write_text(json.dumps({k: v for k, v in json.loads(updated).items() if k != "update"}))
+    with pytest.raises(ModelError, match="trained anew"):
+        roll_back(model)
+    config.write_text(updated)
     roll_back(model)
     assert files() == before
+
+
+PARTS = ("config.json", "model.safetensors", "dataset", "log.jsonl", "curves.svg", "base")
+
+
+def _whole(root: Path, names: str) -> dict[str, str]:
+    """Files of a model and its bases, each of which holds the name of its model."""
+    root.mkdir(parents=True, exist_ok=True)
+    for part in PARTS[:-1]:
+        place = root / part / "manifest.json" if part == "dataset" else root / part
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(json.dumps({"update": names[0]}))
+    if names[1:]:
+        _whole(root / "base", names[1:])
+    return _files(root)
+
+
+def _files(root: Path) -> dict[str, str]:
+    return {str(p.relative_to(root)): p.read_text() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("undone", [False, True], ids=["update", "rollback"])
+def test_a_kill_between_two_models_loses_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undone: bool) -> None:
+    """At any of its moves: what was begun is finished, or was never."""
+    old, new = _whole(tmp_path / "old", "ba"), _whole(tmp_path / "new", "cba")
+    rename, moves, done = Path.rename, 0, False
+    while not done:
+        model = tmp_path / f"model{moves}"
+        _whole(model, "cba" if undone else "ba")
+        if not undone:
+            _whole(model / ".update", "c")
+        left = moves
+
+        def dies(self: Path, target: Path) -> Path:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+            return rename(self, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "rename", dies)
+            try:
+                roll_back(model) if undone else swap(model, model / ".update")
+                done = True
+            except KeyboardInterrupt:
+                pass
+        settle(model)
+        shutil.rmtree(model / ".update", ignore_errors=True)
+        assert _files(model) in (old, new)
+        moves += 1
+    assert moves > len(PARTS)
+    assert _files(model) == (old if undone else new)
 
 
 def test_same_traces_same_bytes(base: Path, drifted: Path, tmp_path: Path) -> None:
@@ -119,8 +184,67 @@ def _right_on_kind(memory: Memory, sample: Sample) -> bool:
     return told is not None and told.branch == memory.rules.branch(sample)
 
 
+def _split(names: dict[str, str]) -> dataset.Dataset:
+    """Sessions by task, all held out but the task `known`."""
+    made = [Sample(name, task, 1, Situation("browser", Request(("get",))), ()) for name, task in names.items()]
+    parts = {name: TRAIN if task == "known" else HELD_OUT for name, task in names.items()}
+    return dataset.Dataset(Path(), {"split": parts}, made, [])
+
+
+def test_half_of_the_held_out_tasks_is_learned_from_again_and_the_other_half_never() -> None:
+    names = {f"s{n}": "known" if n < 4 else f"t{n // 2}" for n in range(44)}
+    data = _split(names)
+    assert [s.session for s in data.learned()] == [s.session for s in data.part(TRAIN)]
+    assert data.kept() == data.part(HELD_OUT)
+    learned, kept = data.learned(True), data.kept(True)
+    assert sorted(s.session for s in (*learned, *kept)) == sorted(names)
+    assert not {s.group for s in learned} & {s.group for s in kept}
+    assert 8 <= len({s.group for s in kept}) <= 14
+    more = _split(names | {f"later{n}": f"u{n}" for n in range(10)})
+    assert {s.session for s in more.learned(True)} >= {s.session for s in learned}, "no session changes sides"
+    assert {s.session for s in more.kept(True)} >= {s.session for s in kept}
+    alone = _split({"a": "known", "b": "t0"})
+    assert [[s.session for s in part] for part in (alone.learned(True), alone.kept(True))] == [["a"], ["b"]]
+
+
+@pytest.fixture
+def calibrated(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What `calibrate` is given and what it makes, for each time it is called."""
+    calls: list[Any] = []
+
+    def spy(*given: Any) -> Any:
+        calls.append((inspect.signature(calibrate).bind(*given).arguments, made := calibrate(*given)))
+        return made
+
+    for module in (training, updating):
+        monkeypatch.setattr(module, "calibrate", spy)
+    return calls
+
+
+def _of_its_own_programs(model: Model, calls: list[Any]) -> None:
+    """Acceptance and trust of a model are those of the programs that are saved with it, on what they never saw."""
+    (given, made), = calls  # fmt: skip
+    support, data = given["support"], model.data
+    saved = json.loads((model.root / "config.json").read_text())
+    assert json.loads(json.dumps(support.memory.programs())) == {
+        name: saved[name] for name in support.memory.programs()
+    }
+    assert model.trust == made.trust
+    assert model.accept == made.accept
+    assert given["held_out"] == data.kept(True) != []
+    asked, learned = ({s.session for s in part} for part in (given["held_out"], support.memory.samples))
+    assert not asked & learned
+    assert given["taught"] == support.memory.samples == data.learned(True)
+    first, unknown = given["before"]
+    assert not {s.session for s in first.memory.samples} & {s.session for s in unknown}
+    assert unknown == data.part(HELD_OUT)
+    assert made.report["unknown"] > 0
+
+
 @pytest.mark.slow
-def test_programs_are_learned_again_from_what_was_held_out(tiny_traces: Path, tmp_path: Path) -> None:
+def test_programs_are_learned_again_and_trust_is_fitted_for_them(
+    tiny_traces: Path, drifted: Path, tmp_path: Path, calibrated: list[Any]
+) -> None:
     """Nearly all is held out here, so what the model knows in the end it has from there."""
     out = tmp_path / "model"
     sizes = {"steps": 2, "width": 16, "layers": 1, "heads": 1, "device": "cpu"}
@@ -129,7 +253,15 @@ def test_programs_are_learned_again_from_what_was_held_out(tiny_traces: Path, tm
     asked = [s for s in model.data.part(HELD_OUT) if s.index > 0][:60]
     told = [sum(_right_on_kind(memory, sample) for sample in asked) for memory in (before, model.memory)]
     assert told[1] > told[0]
-    assert relearned(model.data, before, again=False, seed=0) is before
+    _of_its_own_programs(model, calibrated)
+    calibrated.clear()
+    report = update(Args(out, drifted, steps=1, device="cpu"))
+    after = load_model(out)
+    _of_its_own_programs(after, calibrated)
+    assert report["after"]["old"] is not None
+    assert len(after.data.learned(True)) > len(model.data.learned(True))
+    known = after.support.record
+    assert all(known[key][1] >= total for key, (_, total) in model.support.record.items())
 
 
 def test_what_was_held_out_stays_so(base: Path, drifted: Path, tmp_path: Path) -> None:

@@ -49,9 +49,18 @@ def test_info_names_the_app_and_the_picture_of_the_run(cli: Cli, model: Path) ->
     assert told["app"] == "tiny"
     assert told["training"]["held_out"] > 0
     assert Path(told["curves"]).read_text().startswith("<svg xmlns=")
+    table = cli("worldmodel", "info", str(model)).stdout
+    assert "calibration.accept.rules " in table
+    assert "{" not in table, "one row a figure"
 
 
-@pytest.mark.parametrize("case", ["no traces", "corrupt trace", "no model", "corrupt model"])
+BAD = (
+    "no traces", "corrupt trace", "no model", "corrupt model", "no sizes", "huge", "no record",
+    "another run's dataset", "no place",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_sentence_and_exit_code_2(
     cli: Cli, model: Path, tiny_held_out: Path, tmp_path: Path, case: str
 ) -> None:
@@ -59,12 +68,25 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     bad_traces.mkdir()
     (bad_traces / "s.jsonl").write_text("not a trace\n")
     shutil.copytree(model, bad_model)
-    (bad_model / "model.safetensors").write_bytes(b"\x00" * 64)
+    if case == "corrupt model":
+        (bad_model / "model.safetensors").write_bytes(b"\x00" * 64)
+    config = json.loads((bad_model / "config.json").read_text())
+    config["sizes"]["heads"] *= case != "no sizes"
+    # Memory for these would be taken before weights of another shape are refused.
+    config["sizes"]["layers"] = 10**9 if case == "huge" else config["sizes"]["layers"]
+    config["record"] = None if case == "no record" else config["record"]
+    config["data"] += "0" * (case == "another run's dataset")
+    (bad_model / "config.json").write_text(json.dumps(config))
     arguments = {
         "no traces": ("train", str(tmp_path / "nowhere"), "-o", str(tmp_path / "m")),
         "corrupt trace": ("train", str(bad_traces), "-o", str(tmp_path / "m")),
         "no model": ("eval", str(tmp_path / "nowhere"), str(tiny_held_out)),
         "corrupt model": ("info", str(bad_model)),
+        "no sizes": ("info", str(bad_model)),
+        "huge": ("info", str(bad_model)),
+        "no record": ("info", str(bad_model)),
+        "another run's dataset": ("info", str(bad_model)),
+        "no place": ("coverage", str(model), "-o", "/proc/nowhere/map.html"),
     }[case]
     done = cli("worldmodel", *arguments)
     assert done.returncode == 2

@@ -14,7 +14,7 @@ from worldmodel.requests import Request
 from worldmodel.rules.scope import unquoted
 from worldmodel.session import Sample, Situation
 
-SAME_NAME = 0.9
+USUAL_NAME = 0.9
 """Share of the new rows of people who are not signed in that call them the same."""
 _OF_FORMS = ("field.", "choice.", "typed", "button", "group")
 
@@ -43,7 +43,7 @@ def guest_of(found: Sequence[Sample]) -> str:
                     of_guests.setdefault((collection, field), Counter())[value] += 1
     names = sum((names for where, names in of_guests.items() if where in of_others), Counter[str]())
     name, often = max(names.items(), key=lambda entry: (entry[1], entry[0]), default=("", 0))
-    return name if often >= max(2, SAME_NAME * names.total()) else ""
+    return name if often >= max(2, USUAL_NAME * names.total()) else ""
 
 
 def path_of(address: str, words: frozenset[str]) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from envsim.types import JsonValue
@@ -25,7 +27,8 @@ MOST_IS = 20
 """Greater numbers are compared, not asked for."""
 _MAX_TEXT = 100
 _ASKED = ("branch", "button", "group", "query.", "field.", "choice.")
-_KIND = re.compile(r"[a-z][a-z_ -]*|[A-Z][a-z]*")
+_JOINTS = {ord(char): None for char in " _-"}
+"""What words are joined by."""
 _MAX_LIMITS = 12
 _BEST_LIMITS = 4
 _MAX_PAIRS = 60
@@ -259,11 +262,22 @@ def _is_kind(name: str, value: str) -> bool:
     """Whether a text says of what kind something is, rather than which thing it is."""
     if name.startswith(_ASKED):
         return True
-    return (
-        not name.endswith("@")
-        and _KIND.fullmatch(value) is not None
-        and name not in ("login", "url.path", "asked.path")
-    )
+    return not name.endswith("@") and _in_words(value) and name not in ("login", "url.path", "asked.path")
+
+
+@lru_cache(maxsize=16384)
+def _in_words(text: str) -> bool:
+    """Whether it is one word of letters, in capitals no more than the first, or several small ones.
+
+    Of scripts without small letters one word: in those, several may as well be a name.
+    """
+    rest = "".join(char for char in text if not unicodedata.category(char).startswith("M"))
+    if not rest[:1].isalpha():
+        return False
+    if rest.isalpha():
+        return rest[1:] == rest[1:].lower()
+    letters = rest.translate(_JOINTS)
+    return letters.isalpha() and letters.islower()
 
 
 def _offer_limits(name: str, column: Sequence[JsonValue], seen: Sequence[Seen], offer: Offer) -> None:

@@ -36,6 +36,20 @@ _HUNDRED = 100
 _FIGURE = re.compile(r"-?[$¢][0-9][0-9,]*\.[0-9]{2}|\b[0-9]{1,9}\b")
 
 
+_MARK = re.compile(r" (\*|\+|:|% of) ")
+
+
+@lru_cache(maxsize=65536)
+def given(name: str) -> str:
+    """A name that something of the app has, so that it does not read as one of a figure that is made of others."""
+    return _MARK.sub(r"_\1_", name)
+
+
+@lru_cache(maxsize=65536)
+def _each(attribute: str) -> str:
+    return EACH + given(attribute)
+
+
 class Names:
     """Names and their values for one answer, or for one row of it."""
 
@@ -102,7 +116,7 @@ class Names:
 def row_names(names: Names, collection: str, key: str, number: int) -> Names:
     """The names of one row of a list."""
     found = names.scope.relations.attributes(names.state, collection, key)
-    return names.child({**{EACH + name: value for name, value in found.items()}, EACH + "number": number})
+    return names.child({**{_each(name): value for name, value in found.items()}, EACH + "number": number})
 
 
 # -- figures -------------------------------------------------------------------------------------------
@@ -196,7 +210,7 @@ def sums(examples: Iterable[Names]) -> list[str]:
             for value, name in wanted.items():
                 for field, key in held.get(value, {}).items():
                     head = f"sum {collection} {field} {name}"
-                    if head not in found:
+                    if head not in found and " " not in collection + field:
                         found[head] = None
                         found |= dict.fromkeys(_sums_of(head, names, collection, key))
     return sorted(found, key=lambda name: (len(name), name))[:MOST_SUMS]
@@ -206,7 +220,7 @@ def row_sums(names: Names, collection: str, key: str) -> list[str]:
     """Names of counts and sums over the rows that refer to one row, for that row's own names."""
     out: list[str] = []
     for (table, field), targets in sorted(names.scope.relations.links.items()):
-        if collection in targets:
+        if collection in targets and " " not in table + field:
             head = f"sum {table} {field} {EACH}@"
             keys = names.scope.rows(table, field, key) or (
                 names.scope.rows(table, field, int(key)) if key.isdecimal() and len(key) < _DIGITS else []
@@ -270,12 +284,12 @@ def totals(found: Mapping[str, JsonValue], names: Names) -> dict[str, JsonValue]
 def open_names(values: Mapping[str, JsonValue], state: StateView, relations: Relations) -> Names:
     """The names of an answer: `values`, and the rows that these name."""
     scope = Scope(values, state, relations)
-    found = dict(scope.items())
+    found = {given(name): value for name, value in scope.items()}
     for name, value in scope.items():
         # What the account's rows name: a cart its coupon, where too few were seen to call it a reference.
         if name.startswith("login>") and name.count(">") == 1 and isinstance(value, str) and 2 < len(value) < _NAME:
             for collection, key in relations.called(state, value):
-                if f"{name}>{collection}.@" not in found and value != values.get("login"):
-                    attributes = relations.attributes(state, collection, key, 0)
-                    found |= {f"{name}>{collection}.{attribute}": known for attribute, known in attributes.items()}
+                if given(f"{name}>{collection}.@") not in found and value != values.get("login"):
+                    way, attributes = f"{name}>{collection}.", relations.attributes(state, collection, key, 0)
+                    found |= {given(way + attribute): known for attribute, known in attributes.items()}
     return Names(found, scope)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,11 +32,12 @@ from worldmodel.pages.answers import (
     words_of,
 )
 from worldmodel.pages.grown import MOST as MOST_GROWN
-from worldmodel.pages.grown import Answer, added_rows, grow_level, grow_shared
+from worldmodel.pages.grown import Added, Answer, added_rows, grow_level, grow_shared
 from worldmodel.pages.learned import LEARNED, Address, Learned, Page, Written
 from worldmodel.pages.levels import Example, Level, everywhere, is_late, learn_level
 from worldmodel.pages.names import Names, open_names, sums
 from worldmodel.pages.nodes import URL, Node, read, url_of, write
+from worldmodel.pages.picks import MOST, held_back, pick
 from worldmodel.pages.refit import MOST as MOST_LISTS
 from worldmodel.pages.refit import refit
 from worldmodel.pages.shape import Shape
@@ -50,19 +51,8 @@ from worldmodel.rules.relations import Relations
 from worldmodel.rules.scope import address, asked
 from worldmodel.session import Sample, Situation, leaves
 
-MOST = 72
-"""Examples that one kind of answer is learned from."""
-LEAST_CHECKS = 9
 MOST_MASKED = 65_536
 """Texts whose wording is kept at hand."""
-MOST_CHECKS = 60
-"""Further examples that a kind is tried on."""
-PER_ADDRESS = 3
-"""Of these, about the same address."""
-HEARD = 4
-"""Examples with wording that several addresses have, for it to count as heard."""
-MOST_SELDOM = 24
-"""Examples more, for wording that would hardly be heard."""
 
 
 @dataclass
@@ -80,7 +70,7 @@ class Pages:
         words: Plain words that rows hold.
         guest: What rows call somebody who is not signed in, where that is one name.
         tried: By kind, which recorded answers its program was tried on, after learning.
-        trials: The program that was tried, where another has been learned from those answers too.
+        trial: What was tried: programs learned from none of those answers; None for those of these pages.
     """
 
     relations: Relations
@@ -93,7 +83,7 @@ class Pages:
     words: frozenset[str] = frozenset()
     guest: str = ""
     tried: dict[str, list[int]] = field(default_factory=dict, compare=False)
-    trials: dict[str, Page] = field(default_factory=dict, compare=False)
+    trial: Pages | None = field(default=None, compare=False)
     _masked: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     # -- learning --------------------------------------------------------------------------------------
@@ -109,42 +99,43 @@ class Pages:
             self.kinds.setdefault(branch[number], kind)
             by_kind[kind].append(number)
             by_address[self._operation(sample.situation.request, kind)].append(number)
-        for name, numbers in sorted(by_address.items()):
-            if not name.startswith("call "):
-                self.addresses[name] = self._learn_address([found[n] for n in numbers], Rng(seed, "address", name))
         picked: dict[str, list[int]] = {}
         examples: dict[str, list[Example]] = {}
+        held: dict[str, set[int]] = {}
         for kind, numbers in sorted(by_kind.items()):
             recorded = [(found[n], branch[n]) for n in numbers]
-            picked[kind] = self._pick(recorded, Rng(seed, "page", kind))
+            picked[kind] = pick(recorded, Rng(seed, "page", kind), self._mask)
             examples[kind] = self._examples([recorded[i] for i in picked[kind]])
-        self.shared |= learn_shared(examples, self._mask)
-        everything = ((kind, [(found[n], branch[n]) for n in numbers]) for kind, numbers in sorted(by_kind.items()))
-        self._refit_shared(list(everything))
+            held[kind], left = held_back(picked[kind], len(numbers))
+            self.tried[kind] = [numbers[at] for at in left]
+        away = {number for tried in self.tried.values() for number in tried}
+        own = {kind: self._own(numbers, found, branch, kind) for kind, numbers in by_kind.items()}
+        heard = {n: (found[n], branch[n]) for ns in by_kind.values() for n in ns[:: -(-len(ns) // PER_KIND)]}
+        rows = {n: one for some in own.values() for n, one in some.items()}
+        rest, apart = self._learn_shared(examples, held, heard, rows, away)
+        self.shared = rest | apart
+        trial = self.trial = replace(self, pages={}, addresses={}, shared=rest, trial=None)
+        for name, numbers in sorted(by_address.items()):
+            if not name.startswith("call "):
+                self._learn_addresses(name, found, numbers, away, trial, seed)
         for kind, numbers in sorted(by_kind.items()):
             mine = examples.pop(kind)
-            kept = list(range(len(mine)))
-            if len(numbers) - len(mine) < LEAST_CHECKS <= len(numbers):
-                # Too few are left over to try it on: it is tried on a third after being learned from the rest.
-                kept = [at for at in kept if at % 3]
-            recorded = [(found[n], branch[n]) for n in numbers]
-            known = {picked[kind][at] for at in kept}
-            left = [at for at in range(len(numbers)) if at not in known]
-            left = left[:: max(1, len(left) // MOST_CHECKS)] if len(numbers) >= LEAST_CHECKS else []
-            self._learn_page(kind, [mine[at] for at in kept])
-            self._refit(kind, [recorded[at] for at in sorted({*range(len(recorded))} - {*left})])
-            self._remember(recorded, kind)
-            self._try([recorded[at] for at in left], kind)
-            self.tried[kind] = [numbers[at] for at in left]
-            if len(kept) < len(mine):
-                self.trials[kind] = self.pages[kind]
+            recorded, tried = [(found[n], branch[n]) for n in numbers], {*self.tried[kind]}
+            trial._learn_page(kind, [one for at, one in enumerate(mine) if at not in held[kind]])
+            before = [one for one, n in zip(recorded, numbers, strict=True) if n not in tried]
+            trial._refit(kind, before, [one for n, one in own[kind].items() if n not in tried])
+            trial._remember(recorded, kind)
+            trial._try([(found[n], branch[n]) for n in self.tried[kind]], kind)
+            self.pages[kind] = trial.pages[kind]
+            if held[kind]:
                 self._learn_page(kind, mine)
-                self._refit(kind, recorded)
+                self._refit(kind, recorded, [*own[kind].values()])
+            if held[kind] or apart:
                 self._remember(recorded, kind)
 
     def on_trial(self) -> Pages:
         """Programs that were not learned from what they were tried on (`tried`)."""
-        return replace(self, pages={**self.pages, **self.trials})
+        return self.trial or self
 
     def kind(self, target: Lines, situation: Situation) -> str:
         """The kind of a recorded answer: its address without entities, and what it begins with."""
@@ -157,6 +148,18 @@ class Pages:
         # An overlay or a notice says nothing about where it came up.
         return f"{operation(request, self.known)} {kind.rpartition(' ')[0]}"
 
+    def _learn_addresses(
+        self, name: str, found: Sequence[Sample], numbers: Sequence[int], away: set[int], trial: Pages, seed: int
+    ) -> None:
+        """Where an operation leads, by requests that nothing is tried on; by all of them, where those are few."""
+        rest = [n for n in numbers if n not in away]
+        if rest:
+            trial.addresses[name] = self._learn_address([found[n] for n in rest], Rng(seed, "address", name))
+        if len(rest) >= MOST or len(rest) == len(numbers):
+            self.addresses[name] = trial.addresses[name]
+        else:
+            self.addresses[name] = self._learn_address([found[n] for n in numbers], Rng(seed, "address", name))
+
     def _learn_address(self, found: Sequence[Sample], rng: Rng) -> Address:
         chosen = [found[i] for i in sorted(rng.sample(range(len(found)), min(MOST, len(found))))]
         if all(asked_url(s.situation.request) == meta(s.target, "url") for s in chosen):
@@ -168,78 +171,54 @@ class Pages:
             examples.append(Example(names, nodes, ""))
         return Address(False, learn_level(examples, self._mask, "address"))
 
-    def _pick(self, found: Sequence[tuple[Sample, str]], rng: Rng) -> list[int]:
-        """Places of some of each branch, of different addresses first."""
-        order = rng.sample(range(len(found)), len(found))
-        seen: dict[tuple[str, str], int] = defaultdict(int)
-        ranked: list[tuple[bool, int, int, int]] = []
-        for at in order:
-            sample, branch = found[at]
-            verb = sample.situation.request.lines[0].partition(" ")[0]
-            asked_for = sorted(name for name in address(meta(sample.target, "url")) if name.startswith("query."))
-            kind = f"{branch} {verb} {bool(sample.situation.login)} {asked_for}"
-            key = (kind, about_of(sample.target, sample.situation))
-            seen[key] += 1
-            seen[kind, ""] += 1
-            ranked.append((seen[key] > PER_ADDRESS, seen[kind, ""], len(ranked), at))
-        picked = [at for *_, at in sorted(ranked)[:MOST]]
-        return sorted([*picked, *self._seldom(found, picked, order)])
-
-    def _seldom(self, found: Sequence[tuple[Sample, str]], picked: Sequence[int], order: Sequence[int]) -> list[int]:
-        """Places of answers with wording that several addresses have, and hardly one of those picked."""
-        lines = [{self._mask(line.strip()) for line in body(sample.target)} for sample, _ in found]
-        heard = Counter(line for at in picked for line in lines[at])
-        addresses: dict[str, set[str]] = defaultdict(set)
-        for at, (sample, _) in enumerate(found):
-            for line in lines[at]:
-                addresses[line].add(meta(sample.target, "url"))
-        out: list[int] = []
-        known = set(picked)
-        left = [at for at in order if at not in known]
-        for at in left:
-            if len(out) < MOST_SELDOM and any(
-                heard[line] < HEARD and len(addresses[line]) >= HEARD for line in lines[at]
-            ):
-                out.append(at)
-                heard.update(lines[at])
-        return out
-
     def _learn_page(self, kind: str, examples: Sequence[Example]) -> None:
         checked = self.pages[kind].checked if kind in self.pages else {}
         self.pages[kind] = Page(learn_level(examples, self._mask, kind, frozenset(self.shared)), checked)
 
-    def _refit(self, kind: str, found: Sequence[tuple[Sample, str]]) -> None:
+    def _refit(self, kind: str, found: Sequence[tuple[Sample, str]], own: Sequence[Answer]) -> None:
         """Find the queries of its lists again with as many answers as there are, and texts that some of them refute."""
         some = found[:: -(-len(found) // MOST_LISTS)]
         seen = ((self._known(*one), content(read(one[0].target, one[0].situation.interface))) for one in some)
         level = refit(self.pages[kind].level, seen, self._mask)
         tried = [self._example(*one) for one in found[:: -(-len(found) // MOST_TEXTS)]]
         level = again(level, tried, self._mask)
-        level = grow_level(level, self._own(found, kind), self._mask)
-        self.pages[kind] = replace(self.pages[kind], level=level)
+        self.pages[kind] = replace(self.pages[kind], level=grow_level(level, own, self._mask))
 
-    def _refit_shared(self, kinds: Sequence[tuple[str, Sequence[tuple[Sample, str]]]]) -> None:
+    def _learn_shared(
+        self, examples: Mapping[str, Sequence[Example]], held: Mapping[str, set[int]],
+        heard: Mapping[int, tuple[Sample, str]], own: Mapping[int, Answer], away: set[int],
+    ) -> tuple[dict[str, Level], dict[str, Level]]:  # fmt: skip
+        """The levels that several kinds of pages share, learned without what is `away`; and those that differ with it."""
+        every, rest = learn_shared(examples, self._mask, held)
+        apart = {name: level for name, level in every.items() if level is not rest[name]}
+        left = [one for n, one in heard.items() if n not in away]
+        rest = self._refit_shared(rest, left, [one for n, one in own.items() if n not in away])
+        return rest, self._refit_shared(apart, heard.values(), [*own.values()])
+
+    def _refit_shared(
+        self, shared: Mapping[str, Level], found: Iterable[tuple[Sample, str]], own: Sequence[Answer]
+    ) -> dict[str, Level]:
         """The same for levels that several kinds of pages share."""
-        tried = (self._example(*one) for _, found in kinds for one in found[:: -(-len(found) // PER_KIND)])
-        self.shared = shared_again(self.shared, tried, self._mask)
-        self.shared = grow_shared(
-            self.shared, [one for kind, found in kinds for one in self._own(found, kind)], self._mask
-        )
+        tried = (self._example(*one) for one in found) if shared else ()
+        return grow_shared(shared_again(shared, tried, self._mask), own, self._mask)
 
-    def _own(self, found: Sequence[tuple[Sample, str]], kind: str) -> list[Answer]:
-        """Some answers after the session had added rows."""
-        own = [one for sample, branch in found if (one := self._own_rows(sample, branch, kind))]
-        return own[:: -(-len(own) // MOST_GROWN) or 1]
-
-    def _own_rows(self, sample: Sample, branch: str, kind: str) -> Answer | None:
-        """An answer after the session had added rows since it saw this page before; that page is `Example.kept`."""
-        situation = sample.situation
-        before, since = self._seen_before(situation, meta(sample.target, "url"), kind)
-        added = added_rows(situation, apply(situation.state, read_delta(sample.target))) if before else ()
-        if not any(at > since for at, _, _ in added):
-            return None
-        kept = content(read(before, situation.interface))
-        return replace(self._example(sample, branch), kept=kept), added, since
+    def _own(
+        self, numbers: Sequence[int], found: Sequence[Sample], branch: Mapping[int, str], kind: str
+    ) -> dict[int, Answer]:
+        """Some answers after the session had added rows since it saw this page before; that page is `Example.kept`."""
+        added: dict[int, tuple[Lines, Added, int]] = {}
+        for number in numbers:
+            situation, target = found[number].situation, found[number].target
+            before, since = self._seen_before(situation, meta(target, "url"), kind)
+            rows = added_rows(situation, apply(situation.state, read_delta(target))) if before else ()
+            if any(at > since for at, _, _ in rows):
+                added[number] = before, rows, since
+        out = {}
+        for number in [*added][:: -(-len(added) // MOST_GROWN) or 1]:
+            before, rows, since = added[number]
+            example = self._example(found[number], branch[number])
+            out[number] = replace(example, kept=content(read(before, found[number].situation.interface))), rows, since
+        return out
 
     def _known(self, sample: Sample, branch: str) -> Names:
         """What is known of a recorded answer."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from itertools import zip_longest
 
 from worldmodel.pages.levels import Example, Level, learn_level
@@ -19,15 +21,28 @@ _OWN = " login"
 _THING = "*"
 
 
-def learn_shared(examples: Mapping[str, Sequence[Example]], mask: Mask) -> dict[str, Level]:
+def learn_shared(
+    examples: Mapping[str, Sequence[Example]], mask: Mask, held: Mapping[str, AbstractSet[int]] | None = None
+) -> tuple[dict[str, Level], dict[str, Level]]:
     """By the element's symbol, the levels below elements that pages of several kinds have.
 
     What speaks of a thing, or is there twice on a page, belongs to a row: only beside its list is it explained.
+
+    Args:
+        examples: By kind of page.
+        mask: Tells wording from what it speaks of.
+        held: By kind of page, places of the examples on which programs will be tried.
+
+    Returns:
+        The levels, learned from all examples; and learned without those that are held back, which are the same ones
+        where none of these is among what a level was learned from.
     """
     found: dict[str, dict[str, list[Example]]] = defaultdict(dict)
+    back: set[int] = set()
     rows: set[str] = set()
     for kind, members in sorted(examples.items()):
-        for example in members:
+        for at, example in enumerate(members):
+            apart = at in (held or {}).get(kind, ())
             before = {symbol(node, mask): node for node in walk(example.kept)}
             often = Counter(symbol(node, mask) for node in walk(example.kids))
             for node in walk(example.kids):
@@ -37,15 +52,20 @@ def learn_shared(examples: Mapping[str, Sequence[Example]], mask: Mask) -> dict[
                     kept = before[name].kids if name in before else ()
                     nested = Example(example.names, node.kids, example.about, kept, example.figures)
                     found[name].setdefault(kind, []).append(nested)
+                    back |= {id(nested)} if apart else set()
     names = {name for name in found if name not in rows and len(found[name]) >= LEAST_KINDS}
     names = {name for name in names if _alike(found[name], mask)}
-    out = {}
+    every, tried = {}, {}
     for name in sorted(names):
         chosen = _spread(_in_turn(found[name].values()), mask)[:MOST_SHARED] + _contrasts(found[name])
         chosen = list({id(one): one for one in chosen}.values())
         _with_figures(chosen)
-        out[name] = learn_level(chosen, mask, f"shared {name}", frozenset(names - {name}), 1)
-    return out
+        # On names of their own: what is found about lists on the way is noted among them.
+        rest = [replace(one, names=one.names.child({})) for one in chosen if id(one) not in back]
+        place, others = f"shared {name}", frozenset(names - {name})
+        every[name] = learn_level(chosen, mask, place, others, 1)
+        tried[name] = every[name] if len(rest) == len(chosen) else learn_level(rest, mask, place, others, 1)
+    return every, tried
 
 
 def _with_figures(chosen: Sequence[Example]) -> None:

@@ -22,6 +22,8 @@ _MOST_WORDS = 14
 MOST_WAYS = 8
 MANY_THINGS = 4
 """Things spoken of, from which on a text of one of them is its own."""
+MOST_VAIN = 32
+"""Wordings that are tried in vain, the most frequent ones first: where all differ, none is anybody's template."""
 MOST_HOLES = 14
 LONG = 1500
 """Longer texts are remembered or constant, never taken apart."""
@@ -113,13 +115,14 @@ def learn_text(examples: Sequence[TextExample]) -> TextRule:
     """The rule behind these texts."""
     ways: list[Template] = []
     left = [(one, *cover(one.text, one.names)) for one in examples]
-    things = len({one.about for one in examples})
-    while left and len(ways) < MOST_WAYS:
+    things, vain = len({one.about for one in examples}), 0
+    while left and len(ways) < MOST_WAYS and vain < MOST_VAIN:
         wording, template = _best_template(left)
         rest = [entry for entry in left if template.render(entry[0].names) != entry[0].text]
         if len(left) - len(rest) < min(2, len(examples)):
             # Nothing known explains this wording, however often it was seen; another may well follow from something.
             left = [entry for entry in left if entry[1] != wording]
+            vain += 1
             continue
         alone = not template.holes and len({o.about for o, *_ in left if template.wording[0] == o.text}) == 1
         if not alone or things < MANY_THINGS:

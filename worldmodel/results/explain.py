@@ -38,7 +38,7 @@ MAX_HOLES = 6
 MAX_WORDS = 80
 _WORDS = re.compile(r"[#\w]+(?:[.@-]\w+)*|\W")
 DEPTH = 5
-SAME_NAME = 1.0
+NAME_DISCOUNT = 1.0
 """By so much a value of the same name is the less far-fetched."""
 MOST_TESTS = 24
 """Tests that tell examples apart best, and plainest ones, that are tried."""
@@ -90,7 +90,7 @@ def _best(examples: Sequence[Example], proposals: Counter[Term], field: str) -> 
 
     def price(term: Term) -> float:
         same = bool(field) and isinstance(term, Read) and term.name.endswith((f".{field}", f".{field})"))
-        return cost(term) - same * SAME_NAME
+        return cost(term) - same * NAME_DISCOUNT
 
     best: Found = (NOTHING, 0.0)
     ranked = sorted(proposals, key=lambda term: (-proposals[term], price(term), repr(term)))

@@ -212,18 +212,42 @@ def variants(examples: Sequence[tuple[Scope, StateDelta]]) -> list[tuple[Effects
     first = learn(examples)
     wrong = [i for i, (scope, delta) in enumerate(examples) if not explains(first, scope, delta)]
     every = list(range(len(examples)))
-    if len(wrong) < LEAST or len(wrong) > len(examples) // 2:
+    if len(wrong) < LEAST:
         return [(first, every)]
+    if len(wrong) > len(examples) // 2:
+        return _by_kinds(examples, len(wrong)) or [(first, every)]
     second = learn([examples[i] for i in wrong])
     missed = {i for i in every if not explains(second, *examples[i])}
     if len(missed) < LEAST:
         return [(second, every)]
     right = [i for i in wrong if i not in missed]
     if len(right) < max(LEAST + (len(second.rules) > 0), SECOND * len(wrong)):
-        return [(first, every)]
+        return _by_kinds(examples, len(wrong)) or [(first, every)]
     taken = set(right)
     rest = [i for i in every if i not in taken]
     return [(learn([examples[i] for i in rest]), rest), (second, right)]
+
+
+def _by_kinds(examples: Sequence[tuple[Scope, StateDelta]], wrong: int) -> list[tuple[Effects, list[int]]]:
+    """Two sets of rules, for the two kinds of changes that are the most frequent: what a button does and takes back.
+
+    Believed only if each explains nearly all of its own, and no more is left unexplained than half of what one set
+    for all gets `wrong`; [] otherwise.
+    """
+    kinds: dict[frozenset[Kind], list[int]] = defaultdict(list)
+    for number, (_, delta) in enumerate(examples):
+        kinds[frozenset(group(delta))].append(number)
+    most = sorted(kinds.values(), key=len, reverse=True)[:2]
+    if len(most) == 1 or len(most[1]) <= LEAST:
+        return []
+    found = [(learn([examples[i] for i in members]), members) for members in most]
+    right = [sum(explains(rules, *examples[i]) for i in members) for rules, members in found]
+    if any(count < SECOND * len(members) for count, members in zip(right, most, strict=True)):
+        return []
+    if len(examples) - sum(right) > wrong // 2:
+        return []
+    rest = [i for i in range(len(examples)) if i not in {*most[0], *most[1]}]
+    return [(found[0][0], sorted([*most[0], *rest])), found[1]]
 
 
 def _is_silent(rule: Rule, scope: Scope) -> bool:

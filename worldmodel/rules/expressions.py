@@ -237,10 +237,14 @@ def cost(expression: Expression) -> float:
     """How far-fetched it is: of several that explain the same, the cheapest is believed."""
     match expression:
         case Const(value):
-            # A long text that is always the same is more of a coincidence than a short one.
+            # A long text that is always the same is more of a coincidence than a short one; so is a number but 0 and 1.
+            if type(value) is int and value not in (0, 1):
+                return 0.9 + 0.3 * len(str(value))
             return 0.9 + 0.15 * (len(value) if isinstance(value, str) else 0)
         case Read(name, way):
             far = 0.2 * name.count(">") + 0.1 * name.count(".") + 0.5 * name.startswith("page ")
+            # What the session added last is often, and not always, what a request is about.
+            far += 0.3 * name.startswith("made.")
             return 1.0 + far + 0.3 * (way != "as is")
         case Find(_, where):
             return 2.0 + sum(cost(read) for _, read in where)
@@ -254,6 +258,8 @@ def cost(expression: Expression) -> float:
             return 0.2 + cost(of)
         case Text(literals, parts):
             return 1.0 + sum(map(cost, parts)) + 0.02 * sum(map(len, literals))
+        case Combine("+" | "-", Read(name, "as is"), Const(1)) if name.startswith(("row.", "each.")):
+            return 1.4 + 0.1 * name.count(">")  # counting up or down
         case Combine(_, left, right):
             return 3.0 + cost(left) + cost(right)
         case Switch(on, cases, otherwise):

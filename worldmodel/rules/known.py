@@ -29,11 +29,13 @@ class Known:
 
     strings: frozenset[str]
     keys: frozenset[str] = frozenset()
-    """What rows are called in one word of small letters: names only behind a slash, as in addresses."""
+    """What rows are called in one word of small letters: names behind a slash, as in addresses, and in `slots`."""
+    slots: frozenset[str] = frozenset()
+    """Labels with ``*`` where several of `keys` were seen: there such a word is a name, too."""
 
     @classmethod
-    def learn(cls, view: StateView, rows: Iterable[JsonValue] = ()) -> Known:
-        """From a state view and rows that were added to it."""
+    def learn(cls, view: StateView, rows: Iterable[JsonValue] = (), labels: Iterable[str] = ()) -> Known:
+        """From a state view, rows that were added to it, and what controls are called."""
         found: set[str] = set()
         tables = [table for table in view.values() if isinstance(table, dict)]
         for table in tables:
@@ -42,7 +44,8 @@ class Known:
             if isinstance(row, dict):
                 found |= {value for value in row.values() if isinstance(value, str)}
         strings = frozenset(text for text in found if len(text) > 2 and (not text.islower() or _SIGNS.search(text)))
-        return cls(strings, frozenset(text for table in tables for text in _handles(table)) - strings)
+        keys = frozenset(text for table in tables for text in _handles(table)) - strings
+        return cls(strings, keys, frozenset(_slots(keys, labels)) if keys else frozenset())
 
     def mask(self, text: str) -> str:
         """`text` with names of things and numbers as ``*``."""
@@ -74,6 +77,21 @@ def _handles(table: Mapping[str, JsonValue]) -> Iterator[str]:
             yield from words
 
 
+def _slots(keys: frozenset[str], labels: Iterable[str]) -> Iterator[str]:
+    """Labels that differ in one word alone, which is the key of a row in each."""
+    seen: dict[str, str] = {}
+    for label in labels:
+        for word in _STARTS.finditer(label):
+            if word[0] in keys:
+                slot = _slot(label, *word.span())
+                if seen.setdefault(slot, word[0]) != word[0]:
+                    yield slot
+
+
+def _slot(label: str, start: int, end: int) -> str:
+    return f"{label[:start]}*{label[end:]}"
+
+
 @lru_cache(maxsize=65536)
 def _cut(known: Known, text: str) -> tuple[str, tuple[str, ...]]:
     spans = [match.span() for match in _STARTS.finditer(text)]
@@ -85,8 +103,9 @@ def _cut(known: Known, text: str) -> tuple[str, tuple[str, ...]]:
             continue
         first = bisect_right(ends, start)
         end = next(filter(None, (_name(known, text, start, e) for e in reversed(ends[first : first + _MOST_WORDS]))), 0)
-        if not end and text[start - 1 : start] == "/" and text[start : ends[first]] in known.keys:
-            end = ends[first]
+        if not end and text[start : ends[first]] in known.keys:
+            slash = text[start - 1 : start] == "/"
+            end = ends[first] if slash or _slot(text, start, ends[first]) in known.slots else 0
         if end:
             out, at = out + text[at:start] + "*", end
             names.append(text[start:end])

@@ -14,6 +14,7 @@ from worldmodel.document import Lines, read_delta
 from worldmodel.rules.branches import absolute, asked, branch, closed_to_guests, operation, relative
 from worldmodel.rules.bugs import Bugs, Possible
 from worldmodel.rules.clock import Clock, fit
+from worldmodel.rules.controls import FEW, anywhere, labels, pooled
 from worldmodel.rules.effects import Effects, explains, learn, same, variants
 from worldmodel.rules.expressions import Unknown
 from worldmodel.rules.history import history, place
@@ -22,14 +23,7 @@ from worldmodel.rules.relations import Relations
 from worldmodel.rules.rounding import rounded_apart
 from worldmodel.rules.scope import Scope, open_scope
 from worldmodel.rules.trees import Tree, grow
-from worldmodel.rules.twists import (
-    Events,
-    Seen,
-    Twist,
-    families,
-    joined,
-    learn_family,
-)
+from worldmodel.rules.twists import Events, Seen, Twist, families, joined, learn_family
 from worldmodel.session import Sample, Situation
 
 MOST = 60
@@ -107,7 +101,8 @@ class Programs:
         for name, samples in sorted(by_operation.items()):
             # In an order of chance, so that the first so many are a fair choice.
             by_operation[name] = Rng(seed, "rules", name).shuffled(samples)
-            out.programs[name] = out._learn(by_operation[name], scopes)
+            out.programs[name] = out._learn(_meant(by_operation[name]), scopes)
+        out._pool(by_operation, scopes, seed)
         out._learn_bugs(by_operation, scopes)
         out.closed.update(closed_to_guests(by_operation, out._label))
         return out
@@ -115,14 +110,12 @@ class Programs:
     @classmethod
     def empty(cls, view: StateView, found: Iterable[Sample]) -> Programs:
         """What relations and names these requests show, without any rules."""
-        deltas = [read_delta(sample.target) for sample in found if sample.index > 0]
+        found = [sample for sample in found if sample.index > 0]
+        deltas = [read_delta(sample.target) for sample in found]
         rows = [change[1] for delta in deltas for change in delta if len(change) == 2]
-        return cls(Relations.learn(view, deltas), Known.learn(view, rows))
+        return cls(Relations.learn(view, deltas), Known.learn(view, rows, labels(found)))
 
     def _learn(self, found: Sequence[Sample], scopes: dict[int, Scope]) -> Program:
-        # What bugs did is for their families to say; these rules are of the app as it is meant.
-        plain = [sample for sample in found if not events_of(sample.target)]
-        found = plain if len(plain) >= min(ENOUGH, len(found) // 4 + 1) else found
         chosen = found[:MOST_CHOICES]
         seen = [(self._scope(s, scopes), self._label(s), read_delta(s.target)) for s in chosen]
         by_branch: dict[str, list[int]] = defaultdict(list)
@@ -143,6 +136,32 @@ class Programs:
                     if explains(second, scope, delta) and not explains(first, scope, delta):
                         labels[at] = label + _VARIANT
         return Program(grow([(seen[at][0], label) for at, label in enumerate(labels)], self.known), effects)
+
+    def _pool(self, by_operation: Mapping[str, Sequence[Sample]], scopes: dict[int, Scope], seed: int) -> None:
+        """What controls do wherever they stand: for other pages, and for those on which they were hardly pressed."""
+        for where, names in pooled(by_operation).items():
+            every = [sample for name in names for sample in _meant(by_operation[name])]
+            found = self.programs[where] = self._learn(Rng(seed, "rules", where).shuffled(every), scopes)
+            for name in names:
+                own = by_operation[name][:MOST]
+                theirs, ours = (sum(self._gives(p, s, scopes) for s in own) for p in (found, self.programs[name]))
+                if theirs > ours or (theirs == ours and len(own) < FEW):
+                    self.programs[name] = Program(found.choice, found.effects)
+
+    def _gives(self, program: Program, sample: Sample, scopes: dict[int, Scope]) -> bool:
+        """Whether a program says what followed a request."""
+        scope, delta = self._scope(sample, scopes), read_delta(sample.target)
+        label, _ = program.choice.decide(scope)
+        known = explains(program.effects[label], scope, delta) if label in program.effects else not delta
+        return known and label.partition(_VARIANT)[0] == self._label(sample)
+
+    def _program(self, name: str) -> Program | None:
+        """Of an operation; of one never recorded, that of the same control where it was."""
+        found = self.programs.get(name)
+        if found is None and (where := anywhere(name)):
+            found = self.programs.get(where)
+            return found or next((one for other, one in self.programs.items() if anywhere(other) == where), None)
+        return found
 
     def _learn_bugs(self, by_operation: Mapping[str, Sequence[Sample]], scopes: dict[int, Scope]) -> None:
         """Which bugs fire when, and what they do, at every operation where one was recorded and at all together."""
@@ -203,7 +222,8 @@ class Programs:
 
         With `rounded`, also whether shares of what is added up part when they are rounded piece by piece.
         """
-        program = self.programs[name]
+        program = self._program(name)
+        assert program is not None, name
         label = program.choice.decide(scope)[0] if label is None else label
         known: dict[str, JsonValue] = {"operation": name, "intended": label.partition(_VARIANT)[0]}
         return scope.child("", {**known, **(rounded_apart(scope, _intended(program, label, scope)) if rounded else {})})
@@ -235,7 +255,7 @@ class Programs:
         one, smoothed as by Jeffreys; what was never recorded for the operation is never among them.
         """
         name = operation(situation.request, self.known)
-        program = self.programs.get(name)
+        program = self._program(name)
         if program is None:
             return ()
         scope = self.scope(situation)
@@ -292,6 +312,12 @@ class Programs:
             "clock": [clock.to_json() for clock in self.clock],
             "closed": dict(sorted(self.closed.items())),
         }
+
+
+def _meant(found: Sequence[Sample]) -> Sequence[Sample]:
+    """Those at which no bug fired, if there are enough: what bugs did is for their families to say."""
+    plain = [sample for sample in found if not events_of(sample.target)]
+    return plain if len(plain) >= min(ENOUGH, len(found) // 4 + 1) else found
 
 
 def _page(label: str, address: str) -> str:

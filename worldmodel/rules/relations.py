@@ -23,6 +23,8 @@ _LONG = 80
 """Longer texts are no names."""
 _SHORT = 2
 """Keys of at most so many digits are counters; that counts agree with them says nothing."""
+_DENSE = 2
+"""Nor where keys are numbers counted up from one: the greatest is less than so many times how many there are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Relations:
         links = {
             (collection, field): found
             for (collection, field), seen in sorted(values.items())
-            if (found := tuple(t for t in tables if t != collection and _refers(field, seen, t, keys[t])))
+            if (found := tuple(t for t in tables if _refers(field, seen, t, keys[t], own=t == collection)))
         }
         twins = {
             table: found
@@ -136,7 +138,8 @@ class Relations:
             out[way + field] = value
             if depth and isinstance(value, str | int):
                 for target in self.links.get((collection, field), ()):
-                    if target not in been:
+                    # A row may belong to another of its own table, such as a part to a whole.
+                    if target not in been or (target == collection and been.count(target) == 1):
                         self._collect(state, target, str(value), depth - 1, f"{way}{field}>{target}.", been, out)
         if depth:
             for target in self.twins.get(collection, ()):
@@ -145,18 +148,28 @@ class Relations:
                     self._collect(state, target, key, depth - 1, f"{way}@>{target}.", been, out)
 
 
-def _refers(field: str, seen: set[str], target: str, keys: set[str]) -> bool:
-    if not seen or len(seen & keys) < SHARE * len(seen):
+def _refers(field: str, seen: set[str], target: str, keys: set[str], *, own: bool) -> bool:
+    if not seen or len(seen & keys) < SHARE * len(seen) or (own and len(seen) > len(keys) // 2):
         return False
     if all(value.isdigit() and len(value) <= _SHORT for value in seen):
         # Small numbers are keys of anything; the name has to say it.
-        return field.endswith("_id") and target.startswith(field[:-3])
+        return not own and field.endswith("_id") and target.startswith(field[:-3])
+    if _counted(keys):
+        return not own and target.startswith(field.removesuffix("_id"))
     return len(seen) >= LEAST
+
+
+def _counted(keys: set[str]) -> bool:
+    """Whether keys are no more than the numbers from one on, which any number may happen to be among."""
+    numbers = [int(key) for key in keys if key.isascii() and key.isdecimal()]
+    return len(numbers) == len(keys) > 0 and max(numbers) < _DENSE * len(numbers)
 
 
 def _same_things(ours: set[str], theirs: set[str]) -> bool:
     smaller = min(len(ours), len(theirs))
     if smaller < LEAST or all(key.isdigit() and len(key) <= _SHORT for key in theirs):
+        return False
+    if _counted(ours) and _counted(theirs):
         return False
     return len(ours & theirs) >= SHARE * smaller
 

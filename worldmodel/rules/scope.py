@@ -6,8 +6,10 @@
     query.sort  field.Quantity          what was asked for; a field by its label, field.Option#0 its parts
     choice.0  button  group             ticked choices and what was pressed, choice.0#1 their parts
     button.named  group.0               a row's key that its words hold; the names of things in it
+    beside /p/*                         what the links name in the block that a pressed control stands in (`beside`)
     argument.sku                        of a tool call
     login                               the account in use
+    url.1.mine votes post               key of the row that joins it with a thing (`joins`)
     page row "Subtotal | ..."           the amount or number in the one line of the page that reads so
     url.1>products.price_cents          a field of the row whose key a value is (`Relations.attributes`)
     login<cart_lines.cart               how many rows of a collection refer to it by a field
@@ -32,6 +34,8 @@ from envsim.state import StateView
 from envsim.types import JsonValue
 from worldmodel.document import Lines
 from worldmodel.requests import Request, split_url
+from worldmodel.rules.beside import beside
+from worldmodel.rules.joins import joined_values
 from worldmodel.rules.known import Known
 from worldmodel.rules.readings import readings
 from worldmodel.rules.relations import Relations
@@ -188,12 +192,15 @@ def open_scope(
     session: Mapping[str, JsonValue] | None = None, clock: float | None = None,
 ) -> Scope:  # fmt: skip
     """The scope of a request made on `page`; `session` are names of what went before it."""
-    values = {**asked(request, state, known), **_shown(page, known), **(session or {})}
+    values = {
+        **asked(request, state, known), **beside(request, page, known), **_shown(page, known), **(session or {}),
+    }  # fmt: skip
     if login:
         values["login"] = login
+    joined = joined_values(values, state, relations)
     if clock is not None:
         values["clock.date"] = datetime.fromtimestamp(clock, UTC).date().isoformat()
-    return Scope(values, state, relations, clock)
+    return Scope({**values, **joined}, state, relations, clock)
 
 
 def asked(request: Request, state: StateView, known: Known) -> dict[str, JsonValue]:

@@ -37,6 +37,8 @@ MAX_NAMES = 12
 """Names of one field's value that conditions on two fields are tried with, the plainest."""
 MAX_CONDITIONS = 80
 """Equal (field, name) pairs of a row beyond which pairs of them are not tried."""
+MAX_KEY_PARTS = 3
+"""Words of a key that say what its row is about; those of three may be kinds of things as well, "anna post 7"."""
 MAX_FIGURES = 120
 MAX_HOLES = 6
 MAX_TEXT = 200
@@ -125,10 +127,14 @@ def key_candidates(key: str, collection: str, scope: Scope) -> set[Expression]:
         out |= {found for name in others for found in _finds(key, name, scope)}
         out |= {Fresh(name) for name in scope.state if name != collection and key == scope.fresh(name)}
     parts = key.split(" ")
-    if len(parts) == 2 and all(parts):
+    if 2 <= len(parts) <= MAX_KEY_PARTS and all(parts):
         each = [sorted(key_candidates(part, collection, scope), key=lambda e: (cost(e), repr(e))) for part in parts]
-        pairs = itertools.product(each[0][:12], each[1][:60])
-        out |= {Text(("", " ", ""), pair) for pair in pairs}
+        if len(parts) == 2:
+            each = [each[0][:12], each[1][:60]]
+        else:
+            each = [(found[:7] if part[0].isdigit() else [Const(part), *found[:6]])
+                    for part, found in zip(parts, each, strict=True)]  # fmt: skip
+        out |= {Text(("", *[" "] * (len(parts) - 1), ""), choice) for choice in itertools.product(*each)}
     return out
 
 
