@@ -188,7 +188,7 @@ class Pages:
         self, examples: Mapping[str, Sequence[Example]], held: Mapping[str, set[int]],
         heard: Mapping[int, tuple[Sample, str]], own: Mapping[int, Answer], away: set[int],
     ) -> tuple[dict[str, Level], dict[str, Level]]:  # fmt: skip
-        """The levels that several kinds of pages share, learned without what is `away`; and those that differ with it."""
+        """The levels that several kinds of pages share, without what is `away`; and those that differ with it."""
         every, rest = learn_shared(examples, self._mask, held)
         apart = {name: level for name, level in every.items() if level is not rest[name]}
         left = [one for n, one in heard.items() if n not in away]
