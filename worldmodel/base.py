@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -159,8 +159,12 @@ def warm_start(path: Path, vocabulary: Vocabulary, *, rank: int = 0, seed: int =
     return network
 
 
-def rebuild(sizes: dict[str, Any]) -> BaseNetwork:
+def rebuild(sizes: dict[str, Any], weights: Mapping[str, Tensor] | None = None) -> BaseNetwork:
     """The network that `BaseNetwork.sizes` told of, with weights that mean nothing yet.
+
+    Args:
+        sizes: As a model directory says them.
+        weights: What will be read: sizes that are not theirs are refused before memory is taken for them.
 
     Raises:
         KeyError, TypeError, ValueError: `sizes` tell of none that this release of transformers knows.
@@ -170,6 +174,15 @@ def rebuild(sizes: dict[str, Any]) -> BaseNetwork:
         kind = known.pop("model_type")
         config = transformers.AutoConfig.for_model(kind, **known)
         auto: Any = transformers.AutoModelForCausalLM
+        if weights is not None and config.num_hidden_layers > len(weights):
+            raise ValueError("more layers than weights")
+        if weights is not None:
+            with torch.device("meta"):
+                empty = BaseNetwork(auto.from_config(config, trust_remote_code=False, dtype=torch.float32), "")
+            if {name: part.shape for name, part in empty.state_dict().items()} != {
+                name: part.shape for name, part in weights.items()
+            }:
+                raise ValueError("its sizes are not those of its weights")
         causal = auto.from_config(config, trust_remote_code=False, attn_implementation="sdpa", dtype=torch.float32)
         return BaseNetwork(causal, str(sizes["name"]))
     except Exception as error:  # whatever a configuration that is none makes the library raise

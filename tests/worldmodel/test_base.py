@@ -136,7 +136,7 @@ def test_it_is_built_again_from_json_and_tensors(
 ) -> None:
     vocabulary, contexts = learned
     network = warm_start(bases(kind), vocabulary).eval()
-    again = build(json.loads(json.dumps(network.sizes()))).eval()
+    again = build(json.loads(json.dumps(network.sizes())), network.state_dict()).eval()
     again.load_state_dict(network.state_dict())
     assert isinstance(again, BaseNetwork)
     assert again.config == network.config
@@ -144,6 +144,17 @@ def test_it_is_built_again_from_json_and_tensors(
     assert len(set(places)) == len(places), "a weight of two names would be mixed twice"
     tokens, positions = torch.tensor([contexts[0].tokens]), torch.arange(len(contexts[0].tokens))[None]
     assert torch.equal(again.hidden(tokens, positions), network.hidden(tokens, positions))
+
+
+@pytest.mark.parametrize("wrong", [{"num_hidden_layers": 10**9}, {"intermediate_size": 10**9}], ids=str)
+def test_no_memory_is_taken_for_sizes_that_are_not_those_of_the_weights(
+    bases: Callable[[str], Path], learned: tuple[Vocabulary, list[Context]], wrong: dict[str, int]
+) -> None:
+    network = warm_start(bases("llama"), learned[0])
+    sizes = network.sizes()
+    sizes["base"] |= wrong
+    with pytest.raises(ValueError, match="weights"):
+        build(sizes, network.state_dict())
 
 
 @pytest.mark.parametrize("kind", ["llama", "tied"])
