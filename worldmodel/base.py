@@ -159,6 +159,10 @@ def warm_start(path: Path, vocabulary: Vocabulary, *, rank: int = 0, seed: int =
     return network
 
 
+_LAYERS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
+"""What configurations call the number of layers."""
+
+
 def rebuild(sizes: dict[str, Any], weights: Mapping[str, Tensor] | None = None) -> BaseNetwork:
     """The network that `BaseNetwork.sizes` told of, with weights that mean nothing yet.
 
@@ -172,10 +176,11 @@ def rebuild(sizes: dict[str, Any], weights: Mapping[str, Tensor] | None = None) 
     try:
         known = _clean(sizes["base"])
         kind = known.pop("model_type")
+        # Before it is read: a configuration lists what each of its layers is.
+        if weights is not None and max(known.get(name) or 0 for name in _LAYERS) > len(weights):
+            raise ValueError("it has more layers than weights")
         config = transformers.AutoConfig.for_model(kind, **known)
         auto: Any = transformers.AutoModelForCausalLM
-        if weights is not None and config.num_hidden_layers > len(weights):
-            raise ValueError("more layers than weights")
         if weights is not None:
             with torch.device("meta"):
                 empty = BaseNetwork(auto.from_config(config, trust_remote_code=False, dtype=torch.float32), "")
