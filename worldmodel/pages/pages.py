@@ -232,7 +232,7 @@ class Pages:
             before = content(read(page_before(sample.situation), sample.situation.interface))
             about = about_of(sample.target, sample.situation)
             examples.append(Example(names, nodes, about, before, everywhere(nodes, self._mask)))
-        made = sums([example.names for example in examples])
+        made = sums(example.names for example in examples)
         for example in examples:
             example.names.add({name: example.names.value(name) for name in made})
         return examples

@@ -208,7 +208,6 @@ def _far(one: Hole | str, often: int) -> float:
     return (
         1.0 + 0.25 * name.count(">") * (not name.startswith("list ")) + 0.05 * name.count(".") - 0.2 * own
         + 0.2 * (not plain)
-        + 0.4 * (form in ("capital", "spaced capital"))  # what a thing is called is told by its name, not by its key
         + 0.8 * name.startswith("sum ") + 0.4 * name.count(" * ") + 0.4 * name.count(" + ")
         + 0.3 * name.startswith(("near ", "line "))
         + 0.3 * name.startswith("asked.") + 0.6 * name.startswith("field.") * (not own) + 0.002 * len(name)
