@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -39,6 +40,8 @@ WRITES = ("book_", "cancel_", "update_", "send_")
 GROUPS = ("all", "seen", "unseen", "no entity", "seen, writes", "unseen, writes")
 
 Entity = tuple[str, ...]
+Place = tuple[str, int]
+"""(session, step)."""
 Shares = dict[str, float | None]
 """By group of calls; None where there are none."""
 
@@ -92,37 +95,86 @@ def familiarity(train_traces: Iterable[Trace], test_traces: Iterable[Trace]) -> 
     return out
 
 
+WORDING, TOOL, WORD, FARE, SEATS = (
+    "an error in words that no answer had before",
+    "a tool that was never called before",
+    "an id, a day or an amount that nothing told",
+    "a price that nothing told",
+    "free seats that nothing told",
+)
+"""What is missing where an answer cannot be known."""
+
+
 @dataclass
 class Known:
     """What requests and results have held so far, for the ceiling: what nothing told of, nobody can answer with.
 
-    An answer is possible if every word of it that has a digit (ids, days, amounts in texts) stood in the request, in
-    an earlier result of the session or in a result of training, and every price did so for that flight on that day, in
-    a search or in a reservation. A total in a text is possible if the price of every flight asked for was told. Other
-    numbers count as possible: they may be sums. This is generous, so no model can do better.
+    An answer is possible if the same text was given before, or else: the tool was called before; an error had its
+    wording before; every word with a digit (ids, days, amounts in texts) stood in the request, in an earlier result of
+    the session or in training; every price did so for that flight on that day; a total in an error is what told prices
+    of the flights asked for add up to; a flight said to be full was found by a search of that day. Other numbers count
+    as possible: they may be sums. This is generous (it asks for no example of a charge, and none of the tool's rules),
+    so no model can do better.
     """
 
     words: set[str] = field(default_factory=set)
     prices: set[tuple[str, str, float]] = field(default_factory=set)
+    found: set[tuple[str, str]] = field(default_factory=set)
+    """(flight, day) that searches showed, so with their free seats."""
+    answers: set[str] = field(default_factory=set)
+    wordings: set[str] = field(default_factory=set)
+    tools: set[str] = field(default_factory=set)
 
     def copy(self) -> Known:
         """Another to go on with."""
-        return Known(set(self.words), set(self.prices))
+        return Known(*(set(each) for each in vars(self).values()))
 
     def take(self, action: Action, result: str) -> None:
         """Take in an answer."""
         self.words |= _words(result)
-        self.prices |= set(_prices(action, result))
+        told = set(_prices(action, result))
+        self.prices |= told
+        self.found |= {each[:2] for each in told if action.name.startswith("search_")}
+        self.answers.add(result)
+        self.wordings.add(_wording(result))
+        self.tools.add(action.name)
 
-    def allows(self, action: Action, result: str) -> bool:
-        """Whether the answer could be known before it was given."""
+    def missing(self, action: Action, result: str) -> str:
+        """What the answer could not be known for before it was given, "" where it could."""
         new = _words(result) - self.words - _words(json.dumps(action.arguments))
+        if result in self.answers:
+            return ""
+        if action.name not in self.tools:
+            return TOOL
         if result.startswith("Error"):
-            asked = action.arguments.get("flights", [])
-            told = {each[:2] for each in self.prices}
-            return not new or all((one.get("flight_number"), one.get("date")) in told for one in asked)
+            return self._missing_in_error(action, result, new)
         changed = set(_prices(action, result)) if not action.name.startswith("search_") else set()
-        return not new and changed <= self.prices
+        return WORD if new else FARE if not changed <= self.prices else ""
+
+    def _missing_in_error(self, action: Action, result: str, new: set[str]) -> str:
+        asked = [(one.get("flight_number"), one.get("date")) for one in action.arguments.get("flights", [])]
+        if _wording(result) not in self.wordings:
+            return WORDING
+        if new:
+            return "" if asked and self._add_up(action, asked, new) else FARE if asked else WORD
+        full = {day for day in asked if "seats" in result and str(day[0]) in _words(result)}
+        return SEATS if full - self.found else ""
+
+    def _add_up(self, action: Action, asked: list[tuple[Any, Any]], new: set[str]) -> bool:
+        """Whether told prices of the flights add up to the new number, or with other charges may do so."""
+        totals = {0.0}
+        for flight in asked:
+            fares = {price for *which, price in self.prices if tuple(which) == flight}
+            totals = {total + fare for total in totals for fare in fares}
+        people = len(action.arguments.get("passengers", [])) or 1
+        charged = bool(action.arguments.get("nonfree_baggages")) or action.arguments.get("insurance") == "yes"
+        wanted = {float(word) for word in new if word.isdigit()}
+        return any(want == people * total or (charged and want > people * total) for want in wanted for total in totals)
+
+
+def _wording(text: str) -> str:
+    """A text without the words that have a digit."""
+    return " ".join("*" if any(c.isdigit() for c in word) else word for word in text.split())
 
 
 def _words(text: str) -> set[str]:
@@ -149,8 +201,8 @@ def _prices(action: Action, result: str) -> Iterator[tuple[str, str, float]]:
             yield from ((str(node["flight_number"]), day, float(price)) for price in found)
 
 
-def ceiling(train_traces: Iterable[Trace], test_traces: Iterable[Trace]) -> dict[tuple[str, int], bool]:
-    """(session, step) -> whether the answer to the call is possible; see `Known`."""
+def ceiling(train_traces: Iterable[Trace], test_traces: Iterable[Trace]) -> dict[tuple[str, int], str]:
+    """(session, step) -> what is missing to know the answer to the call, "" where nothing is; see `Known`."""
     start = Known()
     for trace in train_traces:
         for step in trace.steps:
@@ -161,7 +213,7 @@ def ceiling(train_traces: Iterable[Trace], test_traces: Iterable[Trace]) -> dict
         here = start.copy()
         for step in trace.steps:
             if step.action is not None and step.action.kind == "call":
-                out[trace.header.session, step.index] = here.allows(step.action, step.observation.result)
+                out[trace.header.session, step.index] = here.missing(step.action, step.observation.result)
                 here.take(step.action, step.observation.result)
     return out
 
@@ -186,16 +238,29 @@ def measure(predictor: Predictor, traces: list[Trace], seen: dict[tuple[str, int
     return out
 
 
-def most(seen: Mapping[tuple[str, int], str], possible: Mapping[tuple[str, int], bool], traces: list[Trace]) -> Shares:
+def most(seen: Mapping[Place, str], missing: Mapping[Place, str], traces: list[Trace]) -> Shares:
     """By group, the share of answers that are possible."""
     flags: dict[str, list[bool]] = {name: [] for name in GROUPS}
+    for name, lack in _lacks(seen, missing, traces):
+        flags[name].append(not lack)
+    return {name: sum(some) / len(some) if some else None for name, some in flags.items()}
+
+
+def reasons(seen: Mapping[Place, str], missing: Mapping[Place, str], traces: list[Trace]) -> dict[str, Counter[str]]:
+    """By group, how many answers lack what; those that are possible are left out."""
+    counts: dict[str, Counter[str]] = {name: Counter() for name in GROUPS}
+    for name, lack in _lacks(seen, missing, traces):
+        counts[name].update([lack] if lack else [])
+    return counts
+
+
+def _lacks(seen: Mapping[Place, str], missing: Mapping[Place, str], traces: list[Trace]) -> Iterator[tuple[str, str]]:
+    """(group, what is missing) of every call, for each of its groups."""
     for trace in traces:
         for step in trace.steps:
             place = (trace.header.session, step.index)
             if step.action is not None and place in seen:
-                for name in _groups(seen[place], step.action.name):
-                    flags[name].append(possible[place])
-    return {name: sum(some) / len(some) if some else None for name, some in flags.items()}
+                yield from ((name, missing[place]) for name in _groups(seen[place], step.action.name))
 
 
 def _groups(group: str, tool: str) -> list[str]:
@@ -203,7 +268,9 @@ def _groups(group: str, tool: str) -> list[str]:
     return [name for name in names if name in GROUPS]
 
 
-def table(results: dict[str, dict[str, Any]], facts: dict[str, Any], limit: Shares) -> str:
+def table(
+    results: dict[str, dict[str, Any]], facts: dict[str, Any], limit: Shares, lacks: Mapping[str, Counter[str]]
+) -> str:
     """The section of RESULTS.md."""
     counts = next(iter(results.values()))
     rows = [[name, *(_cell(r[g]) for g in GROUPS)] for name, r in results.items()]
@@ -220,15 +287,22 @@ def table(results: dict[str, dict[str, Any]], facts: dict[str, Any], limit: Shar
         "",
         markdown_table(["predictor", *head], [*rows, ["*possible*", *(_percent(limit[g]) for g in GROUPS)]]),
         "",
-        "*Possible*: the share of answers that can be known at all, so no predictor does better. Every word of the",
-        "answer that has a digit stood in the request, earlier in the session or in training; every price did so for",
-        "that flight and day; a total in an error needs the price of every flight asked for. Other numbers count as",
-        "possible, since they may be sums.",
+        "*Possible*: the share of answers that can be known at all, so no predictor does better. The same text was",
+        "given before, or else: the tool was called before; an error had its wording before; every word with a digit",
+        "stood in the request, earlier in the session or in training; every price did so for that flight and day; a",
+        "total in an error is what told prices add up to; a flight said to be full was found by a search of that day.",
+        "Other numbers count as possible, since they may be sums.",
+        "",
+        *(f"What is missing, {name}: {_counted(lacks[name])}." for name in ("seen", "seen, writes", "unseen")),
     ]
     name, figures = next(iter(results.items()))
     area = figures["auroc"]
     lines += ["", f"AUROC of the trust of `{name}` for a right answer: {area:.2f}." if area is not None else ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _counted(lacks: Counter[str]) -> str:
+    return ", ".join(f"{what} ({n})" for what, n in sorted(lacks.items(), key=lambda e: (-e[1], e[0]))) or "nothing"
 
 
 def goals(results: dict[str, dict[str, Any]], limit: Shares) -> list[Goal]:
@@ -287,12 +361,14 @@ def main() -> None:
         "seconds": seconds,
         "machine": machine(),
     }
-    limit = most(seen, ceiling(TraceReader(train_dir), sessions), sessions)
-    text = table(results, facts, limit)
+    missing = ceiling(TraceReader(train_dir), sessions)
+    limit, lacks = most(seen, missing, sessions), reasons(seen, missing, sessions)
+    text = table(results, facts, limit, lacks)
     update_section("tau_airline", text)
     rows = [asdict(goal) for goal in goals(results, limit)]
     (options.out / "results.json").write_text(
-        json.dumps({"facts": facts, "results": results, "possible": limit, "goals": rows}, indent=2) + "\n"
+        json.dumps({"facts": facts, "results": results, "possible": limit, "missing": lacks, "goals": rows}, indent=2)
+        + "\n"
     )
     print(text)
     print(f"{time.monotonic() - started:.0f} s in all; written to benchmarks/RESULTS.md")

@@ -33,7 +33,7 @@ from worldmodel.rules.programs import Programs
 from worldmodel.support import Support
 from worldmodel.trust import Trust
 
-VERSION = 9
+VERSION = 10
 
 
 @dataclass

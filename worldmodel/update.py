@@ -40,7 +40,7 @@ CURVE = (0.0, 0.25, 0.5, 0.75, 1.0)
 MOST = 120
 """Held-out requests of each side that before and after are measured on."""
 _PARTS = ("config.json", "model.safetensors", "dataset", LOG, PICTURE, BASE)
-_SCRATCH = ".update"
+_SCRATCH, _ASIDE = ".update", ".rollback"
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ def update(args: Args) -> dict[str, Any]:
     pace = Pace(args.epochs, args.steps, args.minutes, args.batch_tokens, args.lr, args.seed, checkpoint_s=1e9)
     if not 0.0 <= args.held_out < 1.0:
         raise ModelError(f"--held-out {args.held_out:g} leaves nothing to learn from. Give a share from 0 to below 1.")
+    settle(args.model)
     base = load_model(args.model, device=args.device)
     if isinstance(base.network, Remote):
         raise ModelError(
@@ -128,7 +129,7 @@ def update(args: Args) -> dict[str, Any]:
         "update": {**report, "args": {k: str(v) for k, v in asdict(args).items()}},
     }  # fmt: skip
     save_model(scratch, mixed, base.vocabulary, base.stable, extra)
-    _swap(args.model, scratch)
+    swap(args.model, scratch)
     return report
 
 
@@ -138,6 +139,7 @@ def roll_back(model: Path) -> None:
     Raises:
         ModelError: It was not updated.
     """
+    settle(model)
     base = model / BASE
     if not (base / "config.json").exists():
         raise ModelError(f"{model} was not updated from another model: there is no {base}.")
@@ -146,14 +148,13 @@ def roll_back(model: Path) -> None:
             f"{model} was trained anew since it was updated: {base} is not what it was made from. "
             f"To use that one, give {base} in its place."
         )
-    aside = model / _SCRATCH
-    shutil.rmtree(aside, ignore_errors=True)
+    aside = model / _ASIDE
     base.rename(aside)
+    _remove(model / "config.json")
     for name in _PARTS:
-        _remove(model / name)
-    for name in reversed(_PARTS):
-        if (aside / name).exists():
-            (aside / name).rename(model / name)
+        if not (aside / name).exists():
+            _remove(model / name)
+    _move(aside, model)
     shutil.rmtree(aside)
 
 
@@ -234,17 +235,36 @@ def _point(
 # -- on disk ---------------------------------------------------------------------------------------------
 
 
-def _swap(model: Path, made: Path) -> None:
+def swap(model: Path, made: Path) -> None:
     """Put what was made in the model's place, the model under ``base/``. `config.json` goes first and comes last."""
     kept = made / BASE
     kept.mkdir()
     for name in _PARTS:
         if (model / name).exists():
             (model / name).rename(kept / name)
-    for name in reversed(_PARTS):
-        if (made / name).exists():
-            (made / name).rename(model / name)
+    _move(made, model)
     shutil.rmtree(made)
+
+
+def _move(source: Path, model: Path) -> None:
+    """All parts of a model, `config.json` last; begun before or not."""
+    for name in reversed(_PARTS):
+        if (source / name).exists():
+            _remove(model / name)
+            (source / name).rename(model / name)
+
+
+def settle(model: Path) -> None:
+    """Finish or undo what a kill left between two models: an update while it put its model in place, or a rollback."""
+    made, aside = model / _SCRATCH, model / _ASIDE
+    if aside.exists():
+        _move(aside, model)
+        shutil.rmtree(aside)
+    elif not (model / "config.json").exists():
+        if (made / BASE / "config.json").exists():
+            _move(made / BASE, model)
+        elif (made / "config.json").exists() and (model / BASE / "config.json").exists():
+            _move(made, model)
 
 
 def _remove(path: Path) -> None:

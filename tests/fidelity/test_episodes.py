@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from envsim.errors import ContentError
 from envsim.fidelity.episodes import folder, play, replay_all, sandbox_share, set_aside
 from envsim.fidelity.stages import Stages
 from envsim.rollout import Job, plan
@@ -11,6 +12,14 @@ from envsim.trace import Header, Step, Trace, TraceReader, TraceWriter
 from envsim.types import Event, Observation
 
 HEADER = Header(session="s", app="shop", source="fallback", interface="tools", task="t@7", seed=7)
+
+
+def test_a_report_cannot_be_in_a_file(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    jobs = plan({"app": "shop"}, ["null"], 1, 0)
+    with pytest.raises(ContentError, match="not a directory"):
+        play({}, jobs, tmp_path / "file" / "held-out", lambda: None)
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_stage_is_made_once_per_input(tmp_path):

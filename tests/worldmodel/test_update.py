@@ -27,7 +27,7 @@ from worldmodel.requests import Request
 from worldmodel.session import Sample, Situation
 from worldmodel.train import Args as Training
 from worldmodel.train import learn_memory, train
-from worldmodel.update import Args, mix_networks, roll_back, update
+from worldmodel.update import Args, mix_networks, roll_back, settle, swap, update
 
 Cli = Callable[..., "CompletedProcess[str]"]
 
@@ -100,6 +100,59 @@ def test_rollback_brings_every_byte_back(model: Path, drifted: Path) -> None:
     config.write_text(updated)
     roll_back(model)
     assert files() == before
+
+
+PARTS = ("config.json", "model.safetensors", "dataset", "log.jsonl", "curves.svg", "base")
+
+
+def _whole(root: Path, names: str) -> dict[str, str]:
+    """Files of a model and its bases, each of which holds the name of its model."""
+    root.mkdir(parents=True, exist_ok=True)
+    for part in PARTS[:-1]:
+        place = root / part / "manifest.json" if part == "dataset" else root / part
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(json.dumps({"update": names[0]}))
+    if names[1:]:
+        _whole(root / "base", names[1:])
+    return _files(root)
+
+
+def _files(root: Path) -> dict[str, str]:
+    return {str(p.relative_to(root)): p.read_text() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("undone", [False, True], ids=["update", "rollback"])
+def test_a_kill_between_two_models_loses_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undone: bool) -> None:
+    """At any of its moves: what was begun is finished, or was never."""
+    old, new = _whole(tmp_path / "old", "ba"), _whole(tmp_path / "new", "cba")
+    rename, moves, done = Path.rename, 0, False
+    while not done:
+        model = tmp_path / f"model{moves}"
+        _whole(model, "cba" if undone else "ba")
+        if not undone:
+            _whole(model / ".update", "c")
+        left = moves
+
+        def dies(self: Path, target: Path) -> Path:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+            return rename(self, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "rename", dies)
+            try:
+                roll_back(model) if undone else swap(model, model / ".update")
+                done = True
+            except KeyboardInterrupt:
+                pass
+        settle(model)
+        shutil.rmtree(model / ".update", ignore_errors=True)
+        assert _files(model) in (old, new)
+        moves += 1
+    assert moves > len(PARTS)
+    assert _files(model) == (old if undone else new)
 
 
 def test_same_traces_same_bytes(base: Path, drifted: Path, tmp_path: Path) -> None:

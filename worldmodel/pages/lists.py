@@ -141,6 +141,11 @@ class ListRule:
         """Whether all that it must be asked with is known."""
         return all(one.wanted(names) is not None for one in self.conditions if one.always)
 
+    def narrows(self, names: Names) -> bool:
+        """Whether some rows were asked for, and not by the path of the address."""
+        asked = (one for one in self.conditions if one.name.startswith("query.") and not one.always)
+        return any(one.wanted(names) is not None for one in asked)
+
     def words(self, names: Names) -> set[str]:
         """The words that are searched for."""
         return {str(one.wanted(names) or "") for one in self.conditions if one.how == "words"} - {""}
@@ -224,6 +229,17 @@ def attribute(names: Names, collection: str, key: str, name: str) -> JsonValue:
     if ">" not in name:
         return row.get(name) if isinstance(row, dict) else None
     return names.scope.relations.attributes(names.state, collection, key).get(name)
+
+
+def evidence(lists: Sequence[ListExample], collection: str, order: Order) -> float:
+    """In bits, how unlikely it is that rows are in an order by chance, summed over the different lists that are."""
+    out = 0.0
+    seen = {tuple(one.keys): one for one in lists if order in one.orders.get((collection, *one.keys), ())}
+    for keys, one in seen.items():
+        kept = order.by == AS_KEPT
+        values = Counter(key if kept else str(attribute(one.names, collection, key, order.by)) for key in keys)
+        out += math.lgamma(len(keys) + 1) - math.fsum(math.lgamma(n + 1) for n in values.values())
+    return out / math.log(2)
 
 
 def merge_ranks(sequences: Iterable[Sequence[str]]) -> tuple[str, ...]:

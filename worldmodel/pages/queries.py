@@ -23,6 +23,7 @@ from worldmodel.pages.lists import (
     attribute,
     bind,
     bind_by_key,
+    evidence,
     merge_ranks,
     sortable,
 )
@@ -32,7 +33,9 @@ MOST_COLLECTIONS = 4
 SEARCHES = 0.8
 """Share of the searches that a condition on words must hold for."""
 FEW = 3
-"""Lists of which an order says nothing."""
+"""Lists of which an order says nothing, unless they are long."""
+CERTAIN = 14.0
+"""Bits of evidence (`worldmodel.pages.lists.evidence`) for an order that only some lists are in."""
 _WAYS = ("as is", "whole number", "cents")
 _PAGE = ("query.page", "query.p", "argument.page")
 
@@ -230,7 +233,7 @@ def _order(rule: ListRule, full: Sequence[ListExample]) -> ListRule:
     rule = replace(rule, order=order)
     if share < 0.98:
         switched = _switch(rule, full)
-        if switched is not None and switched[1] > share + 0.01:
+        if switched is not None and (not order.by or switched[1] > 0.01 * len(full)):
             rule = switched[0]
     if not rule.order.by and not rule.switch and _as_kept(full, rule.collection):
         return replace(rule, order=Order(AS_KEPT))
@@ -331,8 +334,6 @@ def _best_order(full: Sequence[ListExample], collection: str) -> tuple[Order, fl
     many = [example for example in full if len(example.keys) > 1]
     if not many:
         return Order("@"), 1.0
-    if len(many) < FEW:
-        return Order(), 0.0  # anything is in some order by chance
     tally: Counter[Order] = Counter()
     for example in many:
         known = (collection, *example.keys)
@@ -343,6 +344,8 @@ def _best_order(full: Sequence[ListExample], collection: str) -> tuple[Order, fl
         return Order(), 0.0
     best = min(tally, key=lambda o: (-tally[o], len(o.by) if o.by != "@" else 0, o.by, o.down))
     share = tally[best] / len(many)
+    if len(many) < FEW and evidence(many, collection, best) < CERTAIN:
+        return Order(), 0.0  # anything is in some order by chance
     return (best, share) if share >= 0.9 else (Order(), share)
 
 
@@ -371,19 +374,26 @@ def _here(keys: Sequence[str]) -> dict[str, int]:
 
 
 def _switch(rule: ListRule, full: Sequence[ListExample]) -> tuple[ListRule, float] | None:
-    """A name by whose value the lists are ordered."""
+    """A name by some of whose values the lists are in orders of their own, and how many more lists that tells."""
     best: tuple[ListRule, float] | None = None
-    names = dict.fromkeys(name for example in full for name, _ in example.names.items() if name.startswith("query."))
+    many = [example for example in full if len(example.keys) > 1]
+    names = dict.fromkeys(name for example in many for name, _ in example.names.items() if name.startswith("query."))
     for name in names:
         groups: dict[str, list[ListExample]] = {}
-        for example in full:
+        for example in many:
             groups.setdefault(str(example.names.value(name)), []).append(example)
         if not 1 < len(groups) <= MAX_CASES:
             continue
         found = {value: _best_order(group, rule.collection) for value, group in groups.items()}
-        share = sum(found[value][1] * len(group) for value, group in groups.items() if len(group) >= FEW) / len(full)
-        cases = tuple((value, order) for value, (order, _) in sorted(found.items()))
-        # That what is remembered differs is no order.
-        if any(order.by for order, _ in found.values()) and (best is None or share > best[1]):
-            best = (replace(rule, order=Order(), switch=name, cases=cases), share)
+        usual = Counter(order for one in many for order in one.orders[rule.collection, *one.keys])
+        gain = 0.0
+        for value, (order, share) in found.items():
+            # That what is remembered differs is no order, nor is one its own that most of the others are in.
+            mine = share * len(groups[value])
+            own = order.by and 2 * (usual[order] - mine) <= len(many) - len(groups[value])
+            if own and evidence(groups[value], rule.collection, order) >= CERTAIN:
+                gain += mine - sum(rule.order in one.orders[rule.collection, *one.keys] for one in groups[value])
+        if gain > (best[1] if best is not None else 0.0):
+            cases = tuple((value, order) for value, (order, _) in sorted(found.items()))
+            best = (replace(rule, order=Order(), switch=name, cases=cases), gain)
     return best

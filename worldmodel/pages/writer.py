@@ -148,7 +148,10 @@ class Writer:
         self, part: Part, names: Names, about: str, guess: list[Instance] | None, earlier: list[Instance] | None
     ) -> tuple[list[Node], float]:
         here, there = (earlier, None) if self.same else (None, earlier)
-        known = here or self._known(part.memory, where(names)) or there or self._known(part.memory, about)
+        known = here or self._known(part.memory, where(names))
+        if known is None and not (part.query is not None and part.query.narrows(names)):
+            # Where rows were asked for, those that were there with another query are others.
+            known = there or self._known(part.memory, about)
         sure = part.query.sure if part.query is not None else 0.0
         if (
             part.query is not None
@@ -169,6 +172,9 @@ class Writer:
         if part.always:
             return [node for instance in part.always for node in instance], min(part.held, part.remember)
         asked_for = part.query is None or part.query.applies(names)
+        if part.query is not None and asked_for:
+            # How many there are is known, though their order is not.
+            names.add(called(part.memory, part.query.run(names)[1]))
         if known is not None and asked_for:
             return [node for instance in known for node in instance], part.remember
         return [node for instance in guess or () for node in instance], 0.3

@@ -71,6 +71,13 @@ def explain(examples: Sequence[Example], depth: int = DEPTH, cases: bool = True,
     return best
 
 
+def explain_wording(examples: Sequence[Example]) -> Found:
+    """As `explain`, of texts of one wording: words with a digit are read somewhere, were they the same in all."""
+    found = _text(examples, 0)
+    best = explain(examples)
+    return found if found is not None and found[1] >= best[1] else best
+
+
 def _share(term: Term, examples: Sequence[Example], least: float) -> float:
     """The share of the examples it gives; less than `least` may be cut short."""
     wrong, total = 0, len(examples)

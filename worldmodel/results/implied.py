@@ -7,6 +7,7 @@ this session has not seen is believed to be as training sessions first saw it.
 from __future__ import annotations
 
 import functools
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from worldmodel.results.told import Fact, Told
 from worldmodel.session import Sample
 
 MAX_DEPTH = 4
+_STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+Z?")
 Row = tuple[str, str, Any]
 """(collection, key, row)."""
 Table = Mapping[str, Mapping[str, Any]]
@@ -88,15 +90,23 @@ class Believed:
         self._rows: dict[tuple[str, str], list[tuple[str, Any]]] = defaultdict(list)
         self._names: dict[str, list[str]] = defaultdict(list)
         self.told = Told()
+        stamps: dict[str, str] = {}
         seen: set[tuple[str, str, str]] = set()
         for sample in samples:
             self.told.take(sample.situation.request.key, sample.target, group_of(sample))
+            stamps[group_of(sample)] = max(stamps.get(group_of(sample), ""), _latest(sample.target))
             for collection, key, row in rows_of(sample.situation.request.key, sample.target):
                 if (sample.session, collection, key) not in seen:
                     seen.add((sample.session, collection, key))
                     if (collection, key) not in self._rows:
                         self._names[key].append(collection)
                     self._rows[collection, key].append((group_of(sample), row))
+        # Of two groups, as one may be left out.
+        self._stamps = sorted(((stamp, group) for group, stamp in stamps.items()), reverse=True)[:2]
+
+    def latest(self, without: str | None = None) -> str:
+        """The latest moment that an answer was stamped with, "" where none was."""
+        return next((stamp for stamp, group in self._stamps if group != without), "")
 
     def named(self, key: str) -> list[str]:
         """The collections that have a row with this key."""
@@ -126,6 +136,8 @@ class Rows:
         self._state = state or {}
         self._here: dict[tuple[str, str], Any] = {}
         self._told = Told()
+        self.now = start.latest(without)
+        """The latest moment that a row was stamped with: it has passed. "" where none was."""
         self.mentioned: dict[str, str] = {}
         """Texts that the session's results held, and the field that they first stood under."""
 
@@ -136,6 +148,7 @@ class Rows:
             # An excerpt does not forget the rest.
             self._here[collection, row_key] = row if old is None or row.keys() >= old.keys() else {**old, **row}
         self._told.take(key, target)
+        self.now = max(self.now, _latest(target))
         self.mentioned = {**dict(_mentioned(key, target)), **self.mentioned}
 
     def row(self, collection: str, key: str) -> Any:
@@ -174,3 +187,12 @@ def _put(value: Any, path: tuple[str, ...], new: Any) -> Any:
 @functools.lru_cache(maxsize=65536)
 def _mentioned(key: str, target: Lines) -> tuple[tuple[str, str], ...]:
     return () if is_error(target) else tuple(dict(reversed(list(mentions(value_of(target))))).items())
+
+
+@functools.lru_cache(maxsize=65536)
+def _latest(target: Lines) -> str:
+    """The latest moment that fields such as ``created_at`` tell: they say what has happened, not what will."""
+    if is_error(target):
+        return ""
+    found = mentions(value_of(target))
+    return max((text for text, field in found if field.endswith("_at") and _STAMP.fullmatch(text)), default="")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +12,10 @@ from envsim.rng import Rng
 from envsim.state import canonical
 from worldmodel.document import Lines, dump, meta, result_lines
 from worldmodel.results.calls import arguments_of, is_error, label_of, strings, tool_of, value_of
-from worldmodel.results.choice import Tree, grow
+from worldmodel.results.choice import FEW_GROUPS, Tree, grow
 from worldmodel.results.evaluate import evaluate
-from worldmodel.results.explain import Example, explain
+from worldmodel.results.explain import Example, Found, explain, explain_wording
+from worldmodel.results.guards import Guard, Tried, guard_from_json, learn_guards, with_would
 from worldmodel.results.hidden import Call, Effect, after, call_of, carry_out, effect_from_json, learn_effects
 from worldmodel.results.implied import Believed, Rows, collection_of, group_of
 from worldmodel.results.terms import Term, Unknown, from_json, to_json
@@ -25,6 +26,8 @@ MOST = 80
 """Examples that what a kind of answer says is learned from."""
 WELL = 16
 """Examples of which most is known, at least."""
+GUARDED = 0.9
+"""How sure a refusal is for which the test is believed."""
 SLACK = 0.02
 """Share of an answer's texts by which the others of them may be less known."""
 MOST_CHECKED = 400
@@ -37,6 +40,8 @@ LEAST = 1
 """Calls a tool must have been recorded with."""
 LEAST_SURE = 0.3
 """What gives a smaller share of recorded answers is no program of them."""
+LEAST_AGAIN = 4
+"""Refused calls made again that tell what becomes of them."""
 NEVER_SEEN = 0.1
 """What is left of an answer's support where nobody saw the row: how often such calls go well is of the traffic."""
 UNKNOWN, UNFIT = "?", "!"
@@ -72,6 +77,19 @@ class Program:
 
     choice: Tree
     sayings: dict[str, Saying]
+    guards: tuple[Guard, ...] = ()
+
+    def terms(self) -> list[Term]:
+        """What its kinds of answer say, as far as it is to be believed."""
+        return [saying.term for _, saying in sorted(self.sayings.items()) if saying.sure >= LEAST_SURE]
+
+    def decide(self, view: View) -> tuple[str, float, View]:
+        """Which kind of answer follows, how sure that is, and the view that it is to be written from."""
+        seen = with_would(view, self.terms()) if self.guards else view
+        for guard in self.guards:
+            if guard.holds(seen):
+                return guard.label, GUARDED, guard.told(seen)
+        return *self.choice.decide(view)[0], view
 
 
 @dataclass
@@ -83,12 +101,14 @@ class Results:
         needs: By tool that there is, the arguments that it cannot be called without.
         programs: By tool; `UNKNOWN` for those that there are not, `UNFIT` for calls that lack an argument.
         effects: By tool and kind of answer, what it changes unseen.
+        again: The share of refused calls, made again, that were refused in the same words.
     """
 
     start: Believed
     needs: dict[str, tuple[str, ...]]
     programs: dict[str, Program] = field(default_factory=dict)
     effects: dict[tuple[str, str], tuple[Effect, ...]] = field(default_factory=dict)
+    again: float = 0.0
 
     @classmethod
     def empty(cls, found: Iterable[Sample], tools: Sequence[Mapping[str, Any]] = ()) -> Results:
@@ -111,6 +131,7 @@ class Results:
             if sample.situation.request.lines[0].startswith("call "):
                 by_tool[out._operation(sample.situation)].append(sample)
         out.effects = learn_effects(out._sessions(found))
+        out.again = _again(found)
         for name, samples in sorted(by_tool.items()):
             if len(samples) >= LEAST:
                 out.programs[name] = out._learn(samples, Rng(seed, "results", name))
@@ -134,8 +155,17 @@ class Results:
         by_label: dict[str, list[Example]] = defaultdict(list)
         for sample, view, label in zip(chosen, views, labels, strict=True):
             by_label[label].append((view, _said(sample)))
-        sayings = {label: _learn_saying(examples) for label, examples in sorted(by_label.items())}
-        return Program(grow(views, labels), sayings)
+        program = Program(Tree(), {label: _learn_saying(examples) for label, examples in sorted(by_label.items())})
+        seen = [with_would(view, program.terms()) for view in views]
+        guards = learn_guards(list(map(_tried, chosen, seen)), program.terms())
+        sayings = dict(program.sayings)
+        for guard in guards:
+            refused = [i for i, label in enumerate(labels) if label == guard.label]
+            examples = [(guard.told(seen[i]), _said(chosen[i])) for i in refused]
+            sayings[guard.label] = _learn_saying(examples, explain_wording)
+        known = {guard.label for guard in guards} | _of_one_group(chosen, labels)
+        free = [i for i, label in enumerate(labels) if label not in known]
+        return Program(grow([views[i] for i in free], [labels[i] for i in free]), sayings, guards)
 
     def view(self, situation: Situation, without: str | None = None) -> View:
         """What is known before the answer; `without` leaves out what a group of training sessions saw."""
@@ -162,6 +192,8 @@ class Results:
             "call.again": before is not None,
             "call.failed before": before is not None and is_error(before),
         }
+        if rows.now:
+            more["now"] = rows.now
         more |= {f"call.missing[{number}]": each for number, each in enumerate(missing[:4])}
         return look(asked, rows, more)
 
@@ -172,8 +204,15 @@ class Results:
         program = self.programs.get(self._operation(situation))
         if program is None:
             return None
+        refused = _refused_before(situation)
+        written = self._written(program, situation, without)
+        if refused is None or written.sure >= self.again:
+            return written
+        return Written(label_of(situation.request.key, refused), refused, self.again)
+
+    def _written(self, program: Program, situation: Situation, without: str | None) -> Written:
         view = self.view(situation, without)
-        label, share = program.choice.decide(view)[0]
+        label, share, view = program.decide(view)
         saying = program.sayings.get(label)
         if saying is None or saying.sure < LEAST_SURE:
             return Written(label, None, 0.0)
@@ -200,8 +239,10 @@ class Results:
         """
         try:
             for name, entry in data["tools"].items():
+                guards = tuple(guard_from_json(each) for each in entry["guards"])
                 sayings = {str(k): Saying(from_json(term), float(sure)) for k, (term, sure) in entry["says"].items()}
-                self.programs[str(name)] = Program(Tree.from_json(entry["choice"]), sayings)
+                self.programs[str(name)] = Program(Tree.from_json(entry["choice"]), sayings, guards)
+            self.again = float(data["again"])
             for name, label, effects in data["effects"]:
                 self.effects[str(name), str(label)] = tuple(effect_from_json(each) for each in effects)
         except (AttributeError, KeyError, TypeError) as error:
@@ -210,12 +251,27 @@ class Results:
     def to_json(self) -> dict[str, Any]:
         """The programs; rows and tools are found again in the dataset (`empty`)."""
         tools = {
-            name: {"choice": program.choice.to_json(),
+            name: {"choice": program.choice.to_json(), "guards": [guard.to_json() for guard in program.guards],
                    "says": {label: [to_json(s.term), s.sure] for label, s in program.sayings.items()}}
             for name, program in self.programs.items()
         }  # fmt: skip
         effects = [[*kind, [each.to_json() for each in found]] for kind, found in sorted(self.effects.items())]
-        return {"tools": tools, "effects": effects}
+        return {"tools": tools, "effects": effects, "again": self.again}
+
+
+def _refused_before(situation: Situation) -> Lines | None:
+    """What the same call was refused with last time in this session; None where it was not made, or went well."""
+    key = situation.request.key
+    before = next((target for old, target in reversed(situation.past) if old == key), None)
+    return before if before is not None and is_error(before) else None
+
+
+def _again(found: Iterable[Sample]) -> float:
+    """The share of refused calls, made again, that were answered alike; 0 where there are too few to tell."""
+    calls = [s for s in found if s.situation.request.lines[0].startswith("call ")]
+    both = [(before, s.target) for s in calls if (before := _refused_before(s.situation)) is not None]
+    alike = sum(value_of(before) == value_of(target) for before, target in both)
+    return round((alike + 0.5) / (len(both) + 1.0), 4) if len(both) >= LEAST_AGAIN else 0.0
 
 
 def _never_seen(situation: Situation, view: View) -> bool:
@@ -227,6 +283,20 @@ def _never_seen(situation: Situation, view: View) -> bool:
 
 def _label(sample: Sample) -> str:
     return label_of(sample.situation.request.key, sample.target)
+
+
+def _of_one_group(found: Sequence[Sample], labels: Sequence[str]) -> set[str]:
+    """Refusals that one group of several met: what tells its calls from others tells nothing of others."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    for sample, label in zip(found, labels, strict=True):
+        groups[label].add(group_of(sample))
+    refused = {label for sample, label in zip(found, labels, strict=True) if is_error(sample.target)}
+    several = len(set().union(*groups.values())) >= FEW_GROUPS
+    return {label for label in refused if len(groups[label]) == 1} if several and len(refused) < len(groups) else set()
+
+
+def _tried(sample: Sample, view: View) -> Tried:
+    return Tried(view, _label(sample), str(_said(sample)) if is_error(sample.target) else None)
 
 
 def _said(sample: Sample) -> Any:
@@ -241,14 +311,14 @@ def _lines(label: str, value: Any) -> Lines:
     return result_lines(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
-def _learn_saying(examples: Sequence[Example]) -> Saying:
+def _learn_saying(examples: Sequence[Example], by: Callable[[Sequence[Example]], Found] = explain) -> Saying:
     """From the examples that most is known of; how sure it is comes from all of which enough is known."""
     drawn = examples[:: max(1, len(examples) // MOST_CHECKED)][:MOST_CHECKED]
     known = [_known(view, value) for view, value in drawn]
     least = sorted(known, reverse=True)[min(WELL, len(known)) - 1]
     chosen = [i for i, share in enumerate(known) if share >= min(least, max(known) - SLACK)]
     step = max(1, len(chosen) // MOST)
-    term = explain([drawn[i] for i in chosen[::step][:MOST]])[0]
+    term = by([drawn[i] for i in chosen[::step][:MOST]])[0]
     right = count = 0
     for view, value in drawn:
         try:

@@ -1,0 +1,214 @@
+"""Refusals and the tests behind them, on a toy parcel office: few refusals of each kind, each of one or two tasks."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envsim.rng import Rng
+from envsim.trace import Header, Step, Trace
+from envsim.types import Action, Observation
+from worldmodel.document import to_transition
+from worldmodel.results.evaluate import evaluate
+from worldmodel.results.explain import explain_wording
+from worldmodel.results.guards import HOWS, Guard, Tried, guard_from_json, learn_guards
+from worldmodel.results.programs import Results
+from worldmodel.results.view import View
+from worldmodel.session import Sample, samples
+
+TODAY = "2031-03-05"
+
+
+class Office:
+    """Parcels go on routes at a price for each piece; the purse must be the client's and hold enough."""
+
+    def __init__(self) -> None:
+        rng = Rng(0, "office")
+        self.clients = {
+            f"C{n}": {
+                "client_id": f"C{n}",
+                "joined_at": f"2031-0{1 + n % 2}-1{n % 9}T08:00:00",
+                "purses": {f"purse_{n}a": {"coins": 40 + rng.integer(40)}, f"stamp_{n}b": {"coins": 1}},
+            }
+            for n in range(24)
+        }
+        self.clients["C0"]["joined_at"] = self.clients["C1"]["joined_at"] = f"{TODAY}T09:30:00"
+
+    def client(self, client_id: str) -> Any:
+        return self.clients[client_id]
+
+    def send(self, client_id: str, purse: str, price: int, legs: list[dict[str, str]]) -> Any:
+        for leg in legs:
+            if leg["day"] < TODAY:
+                return f"Error: no ship {leg['ship']} on day {leg['day']}"
+        purses = self.clients[client_id]["purses"]
+        if purse not in purses:
+            return "Error: purse not found"
+        if purse.startswith("stamp"):
+            return "Error: stamp cannot be spent"
+        if purses[purse]["coins"] < price * len(legs):
+            return "Error: purse holds too few coins"
+        return {"sent": client_id, "coins": price * len(legs), "legs": legs}
+
+
+Calls = list[tuple[str, dict[str, Any]]]
+
+
+def _session(office: Office, task: str, asked: Calls) -> list[Sample]:
+    steps = [Step(index=0, observation=Observation())]
+    for index, (name, arguments) in enumerate(asked, 1):
+        said = getattr(office, name)(**copy.deepcopy(arguments))
+        text = said if isinstance(said, str) else json.dumps(said)
+        action = Action.call(name, **arguments)
+        steps.append(Step(index=index, action=action, observation=Observation(result=text)))
+    header = Header(session=task, app="parcels", source="log", interface="tools", task=task)
+    return samples(Trace(header, tuple(steps), None))
+
+
+def _legs(*days: int, ship: str = "S") -> list[dict[str, str]]:
+    return [{"ship": f"{ship}{at}{day}", "day": f"2031-03-{day:02d}"} for at, day in enumerate(days)]
+
+
+def _send(n: int, price: int, legs: list[dict[str, str]], purse: str = "") -> Calls:
+    call = {"client_id": f"C{n}", "purse": purse or f"purse_{n}a", "price": price, "legs": legs}
+    return [("client", {"client_id": f"C{n}"}), ("send", call)]
+
+
+@pytest.fixture(scope="module")
+def learned() -> tuple[Office, Results]:
+    """Of each refusal one task; of a day that is past a single call."""
+    office = Office()
+    asked = [(f"plain{n}", _send(n, 3 + n % 7, _legs(10 + n % 9, 11, 20)[: 1 + n % 3])) for n in range(2, 14)]
+    asked += [("poor", [*_send(14, 90, _legs(12, 13)), *_send(14, 85, _legs(12))])]
+    asked += [("stamp", _send(15, 1, _legs(9), "stamp_15b")), ("other", _send(16, 4, _legs(9), "purse_3a"))]
+    asked += [("past", _send(17, 4, _legs(9, 2, 1)))]
+    asked += [(f"new{n}", _send(n, 5, _legs(14))) for n in (0, 1)]
+    asked += [(f"again{n}", [*_send(n, 90, _legs(12)), *_send(n, 90, _legs(12))]) for n in (18, 19, 18, 19)]
+    return office, Results.learn([each for task, calls in asked for each in _session(office, task, calls)])
+
+
+def _answer(office: Office, results: Results, asked: Calls) -> tuple[str, str]:
+    sample = _session(office, "fresh", asked)[-1]
+    written = results.answer(sample.situation)
+    assert written is not None
+    assert written.lines is not None
+    guess, real = (to_transition(lines, "tools").observation.result for lines in (written.lines, sample.target))
+    return guess, real
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        _send(20, 4, _legs(9, 4, 3)),
+        _send(20, 4, _legs(1, ship="T")),
+        _send(21, 4, _legs(9), "purse_2a"),
+        _send(21, 1, _legs(9), "stamp_21b"),
+        _send(22, 81, _legs(9)),
+        _send(22, 45, _legs(9, 10)),
+        _send(22, 4, _legs(1), "stamp_22b"),
+    ],
+)
+def test_a_kind_of_refusal_that_one_task_met_is_known_elsewhere(learned: tuple[Office, Results], asked: Calls) -> None:
+    guess, real = _answer(*learned, asked)
+    assert real.startswith("Error")
+    assert guess == real
+
+
+def test_what_passes_every_test_is_not_refused(learned: tuple[Office, Results]) -> None:
+    office, results = learned
+    for n, price in ((20, 6), (21, 9), (22, 4)):
+        guess, real = _answer(office, results, _send(n, price, _legs(9, 16)))
+        assert json.loads(guess) == json.loads(real)
+
+
+def test_the_guards_are_those_of_the_office_in_its_order(learned: tuple[Office, Results]) -> None:
+    found = {guard.label.removeprefix("text Error: "): guard for guard in learned[1].programs["send"].guards}
+    assert found["no ship * on day *"].how == "before"
+    assert found["no ship * on day *"].over == "arg.legs"
+    assert found["purse not found"].how == "lacks"
+    assert (found["stamp cannot be spent"].how, found["stamp cannot be spent"].other) == ("is", '"stamp_"')
+    assert (found["purse holds too few coins"].how, found["purse holds too few coins"].other) == ("less", "would.coins")
+
+
+def test_guards_come_back_from_json(learned: tuple[Office, Results]) -> None:
+    results = learned[1]
+    again = Results(results.start, results.needs)
+    again.read(json.loads(json.dumps(results.to_json())))
+    assert again.again == results.again > 0.8
+    assert again.programs["send"].guards == results.programs["send"].guards
+
+
+@pytest.mark.parametrize(
+    "data", [None, [], ["a", "less", "b", "c"], ["a", "more", "b", "c", ""], ["a", "is", "b", 1, ""]]
+)
+def test_made_up_guards_are_refused(data: Any) -> None:
+    with pytest.raises(ValueError, match="no guard"):
+        guard_from_json(data)
+
+
+def _tried(number: int, values: dict[str, Any], refusal: str | None = None) -> Tried:
+    return Tried(View(values, group=f"g{number}"), f"text {refusal}" if refusal else "object", refusal)
+
+
+def test_a_test_is_not_believed_against_calls_that_went_well_or_what_the_refusal_speaks_of() -> None:
+    refused = [_tried(9, {"arg.card": "x", "arg.card in arg.user>user.cards": False}, "Error: card not found")]
+    passed = [_tried(n, {"arg.card": "x", "arg.card in arg.user>user.cards": True}) for n in range(5)]
+    assert [guard.how for guard in learn_guards([*refused, *passed], ())] == ["lacks"]
+    odd = [_tried(n, {"arg.card": "x", "arg.card in arg.user>user.cards": False}) for n in range(3)]
+    assert learn_guards([*refused, *passed, *odd], ()) == ()
+    other = [_tried(9, {"arg.card": "x", "arg.card in arg.user>user.cards": False}, "Error: closed on Sunday")]
+    assert learn_guards([*other, *passed], ()) == ()  # one task alone, and the wording is of something else
+    assert learn_guards(refused, ()) == ()  # nothing ever went well: what would tell it apart?
+
+
+def test_what_is_not_known_is_neither_refused_nor_let_pass() -> None:
+    guard = Guard("e", "less", "each(arg.legs~told.seats)", "arg.people", "arg.legs")
+    legs = [{"n": "A1"}, {"n": "B2"}]
+    known = View({"arg.legs": legs, "arg.people": 2, "arg.legs~told.seats": [3, 1]})
+    assert guard.look(known) == (True, 1)
+    assert guard.told(known).get("culprit.n") == "B2"
+    assert guard.holds(View({"arg.legs": legs, "arg.people": 2, "arg.legs~told.seats": [3, None]})) is None
+    assert guard.holds(View({"arg.legs": legs, "arg.people": 2, "arg.legs~told.seats": [3, 2]})) is False
+    assert guard.holds(View({"arg.people": 2})) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab1-", max_size=10), st.lists, max_leaves=6
+)
+
+
+@settings(max_examples=40)
+@given(
+    st.dictionaries(st.sampled_from(["a", "b", "l", "x(l)"]), JSON), st.sampled_from(HOWS), st.sampled_from(["", "l"])
+)
+def test_any_call_can_be_looked_at(values: dict[str, Any], how: str, over: str) -> None:
+    guard = Guard("e", how, "a", "b", over)
+    assert guard.holds(View(values)) in (True, False, None)
+    assert isinstance(guard.told(View(values)), View)
+
+
+def test_a_refusal_met_once_speaks_of_the_next_call() -> None:
+    seen = View({"culprit.n": "A1", "arg.day": "2031-03-02"})
+    term, share = explain_wording([(seen, "Error: A1 is full on 2031-03-02")])
+    assert share == 1.0
+    assert evaluate(term, View({"culprit.n": "C7", "arg.day": "2031-03-09"})) == "Error: C7 is full on 2031-03-09"
+
+
+def test_what_was_refused_is_refused_again_though_nobody_knows_why() -> None:
+    office = Office()
+    strange = [
+        ("send", {"client_id": f"C{n}", "purse": "purse_2a", "price": 1, "legs": _legs(9)}) for n in (3, 4, 5, 6)
+    ]
+    found = [each for n, call in enumerate(strange) for each in _session(office, f"t{n}", [call, call])]
+    found += [each for n in range(7, 12) for each in _session(office, f"u{n}", _send(n, 2, _legs(9)))]
+    results = Results.learn(found)
+    sample = _session(office, "new", [*_send(20, 99, _legs(9, 10)), *_send(20, 99, _legs(9, 10))])[-1]
+    written = results.answer(sample.situation)
+    assert written is not None
+    assert written.lines is not None
+    assert to_transition(written.lines, "tools").observation.result == "Error: purse holds too few coins"
