@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -12,8 +12,10 @@ from envsim.types import Observation
 from worldmodel.document import meta, observation_lines
 from worldmodel.pages import pages as page_programs
 from worldmodel.pages import sharing
+from worldmodel.pages.again import again, shared_again
 from worldmodel.pages.levels import Example, Level, learn_level
-from worldmodel.pages.pages import MOST, Pages, _held_back
+from worldmodel.pages.pages import Pages
+from worldmodel.pages.picks import MOST, held_back
 from worldmodel.requests import Request
 from worldmodel.rules.known import Known
 from worldmodel.rules.relations import Relations
@@ -44,8 +46,24 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> tuple[Pages, dict[int, list[Any]
     def noted(examples: Sequence[Example], *args: Any) -> Level:
         level = learn_level(examples, *args)
         origins[id(level)] = [one.names.value("asked.query.of") for one in examples]
+        kept.append(level)
         return level
 
+    def mended(level: Level, examples: Sequence[Example], mask: Any) -> Level:
+        new = again(level, examples, mask)
+        asked = [one.names.value("asked.query.of") for one in examples]
+        origins[id(new)] = [*origins[id(level)], *(one for one in asked if one not in origins[id(level)])]
+        kept.append(new)  # its number must stay its own
+        return new
+
+    def shared_mended(shared: dict[str, Level], examples: Iterable[Example], mask: Any) -> dict[str, Level]:
+        tried = list(examples)
+        assert {*shared_again(shared, tried, mask)} == {*shared}
+        return {name: mended(level, tried, mask) for name, level in shared.items()}
+
+    kept: list[Level] = []
+    monkeypatch.setattr(page_programs, "again", mended)
+    monkeypatch.setattr(page_programs, "shared_again", shared_mended)
     monkeypatch.setattr(page_programs, "learn_level", noted)
     monkeypatch.setattr(sharing, "learn_level", noted)
     pages = Pages(Relations({}, {}, {}), Known.learn({}))
@@ -92,8 +110,8 @@ def test_all_that_is_held_back_is_tried(learned):
 
 def test_where_answers_are_many_they_are_tried_that_were_not_picked():
     picked = list(range(0, 2 * MOST, 2))
-    assert _held_back(picked, 4 * MOST)[0] == set()
-    assert not {*_held_back(picked, 4 * MOST)[1]} & {*picked}
-    assert _held_back([0, 1, 2], 3) == (set(), [])
-    held, left = _held_back(list(range(10)), 10)
+    assert held_back(picked, 4 * MOST)[0] == set()
+    assert not {*held_back(picked, 4 * MOST)[1]} & {*picked}
+    assert held_back([0, 1, 2], 3) == (set(), [])
+    held, left = held_back(list(range(10)), 10)
     assert sorted(held) == left == [0, 3, 6, 9]

@@ -24,6 +24,7 @@ from worldmodel.pages.lists import ListExample, Order, merge_ranks
 from worldmodel.pages.names import open_names
 from worldmodel.pages.nodes import Node, read, write
 from worldmodel.pages.pages import Pages
+from worldmodel.pages.picks import seldom
 from worldmodel.pages.queries import learn_list
 from worldmodel.pages.sharing import _contrasts
 from worldmodel.pages.texts import TextExample, learn_text
@@ -96,9 +97,9 @@ def test_wording_that_is_seldom_and_everywhere_is_heard():
     searches = [found(number) for number in range(100)]
     order = list(range(100))
     picked = [number for number in order if number % 25 != 7][:40]
-    seldom = pages._seldom(searches, picked, order)
-    assert seldom == [7, 32, 57, 82]
-    assert not pages._seldom(searches, [*picked, *seldom], order)
+    rare = seldom(searches, picked, order, pages._mask)
+    assert rare == [7, 32, 57, 82]
+    assert not seldom(searches, [*picked, *rare], order, pages._mask)
 
 
 def test_a_shared_level_hears_who_was_asked_the_same_and_shows_it_otherwise():

@@ -30,6 +30,7 @@ _ASKED = ("branch", "button", "group", "query.", "field.", "choice.")
 _JOINTS = {ord(char): None for char in " _-"}
 """What words are joined by."""
 _MAX_LIMITS = 12
+_BEST_LIMITS = 4
 _MAX_PAIRS = 60
 _MAX_FIGURES = 10
 _MAX_TOTALS = 12
@@ -282,10 +283,27 @@ def _in_words(text: str) -> bool:
 def _offer_limits(name: str, column: Sequence[JsonValue], seen: Sequence[Seen], offer: Offer) -> None:
     """Numbers between which the way changes."""
     ranked = sorted((value, way) for value, (_, way) in zip(column, seen, strict=True) if type(value) is int)
-    limits = [_round(a, b) for (a, before), (b, after) in pairwise(ranked) if a < b and before != after]
-    step = max(1, len(limits) // _MAX_LIMITS)
-    for limit in limits[::step]:
+    cuts = [at for at, ((a, before), (b, after)) in enumerate(pairwise(ranked)) if a < b and before != after]
+    some = cuts[:: max(1, len(cuts) // _MAX_LIMITS)]
+    if len(cuts) > len(some):
+        # Where other ways come in between, the limit that matters is one of very many.
+        some = sorted({*some, *_best_cuts([way for _, way in ranked], cuts)})
+    for limit in (_round(ranked[at][0], ranked[at + 1][0]) for at in some):
         offer(Test(name, "least", limit), [type(value) is int and value >= limit for value in column])
+
+
+def _best_cuts(ways: Sequence[int], cuts: Sequence[int]) -> list[int]:
+    """Those after which the ways are told from those before them best."""
+    below, above = Counter[int](), Counter(ways)
+    gains = []
+    wanted = set(cuts)
+    for at, way in enumerate(ways):
+        below[way] += 1
+        above[way] -= 1
+        if at in wanted:
+            many, rest = at + 1, len(ways) - at - 1
+            gains.append((-_gini([*below.values()], many) * many - _gini([*above.values()], rest) * rest, at))
+    return [at for _, at in sorted(gains, reverse=True)[:_BEST_LIMITS]]
 
 
 def _round(a: int, b: int) -> int:

@@ -101,6 +101,8 @@ def _text_forms(value: str) -> Iterator[tuple[str, str]]:
     if 1 < len(words) < 8:
         yield "first word", words[0]
         yield "last word", words[-1]
+        if words[-1][:1].isalpha():
+            yield "first word and initial", f"{words[0]} {words[-1][0]}"
         if "," in value:
             yield "before comma", value.partition(",")[0]
         if " (" in value:

@@ -48,6 +48,7 @@ class Part:
         memory: The name of what is remembered of it.
         remember: Share of examples that memory gets right.
         always: A list that is the same everywhere.
+        grown: What rows of the session's own add to what is remembered.
     """
 
     there: Choice
@@ -61,6 +62,26 @@ class Part:
     memory: str = ""
     remember: float = 0.0
     always: tuple[Instance, ...] = ()
+    grown: Grown | None = None
+
+
+@dataclass(frozen=True)
+class Grown:
+    """What a session's rows about a thing make of what is remembered of it (see `worldmodel.pages.grown`).
+
+    Attributes:
+        collection: Where the rows are.
+        field: The field that names the thing.
+        text: A text with them.
+        item: One row in a list.
+        last: Whether they come after what was there.
+    """
+
+    collection: str
+    field: str
+    text: TextRule | None = None
+    item: Level | None = None
+    last: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,7 +194,7 @@ def _learn_one(
     there, told = grow([(example.names, int(number in example.divided)) for example in examples])
     held = sum(way == (number in e.divided) for way, e in zip(told, examples, strict=True)) / len(examples)
     found = [(example, example.divided[number][0][0]) for example in examples if number in example.divided]
-    text = _learn_late(number, found, mask, above)
+    text = learn_late(number, found, mask, above)
     there, held = _where_shown(number, examples, text, there, held)
     names = {symbol(node, mask) for _, node in found}
     if names and names <= shared:
@@ -197,7 +218,7 @@ def _where_shown(
     return there, held
 
 
-def _learn_late(number: int, found: Sequence[tuple[Example, Node]], mask: Mask, above: frozenset[int]) -> TextRule:
+def learn_late(number: int, found: Sequence[tuple[Example, Node]], mask: Mask, above: frozenset[int]) -> TextRule:
     """The rule of a text, from figures beside it or on the page if nothing else tells."""
     best: TextRule | None = None
     for late in range(3):

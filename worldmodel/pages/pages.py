@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from envsim.rng import Rng
 from envsim.state import StateView, apply
 from envsim.types import JsonValue
 from worldmodel.document import Lines, body, dump, meta, read_delta
+from worldmodel.pages.again import MOST as MOST_TEXTS
+from worldmodel.pages.again import PER_KIND, again, shared_again
 from worldmodel.pages.answers import (
     about_of,
     alike,
@@ -29,10 +31,13 @@ from worldmodel.pages.answers import (
     without_changes,
     words_of,
 )
+from worldmodel.pages.grown import MOST as MOST_GROWN
+from worldmodel.pages.grown import Added, Answer, added_rows, grow_level, grow_shared
 from worldmodel.pages.learned import LEARNED, Address, Learned, Page, Written
 from worldmodel.pages.levels import Example, Level, everywhere, is_late, learn_level
 from worldmodel.pages.names import Names, open_names, sums
 from worldmodel.pages.nodes import URL, Node, read, url_of, write
+from worldmodel.pages.picks import MOST, held_back, pick
 from worldmodel.pages.refit import MOST as MOST_LISTS
 from worldmodel.pages.refit import refit
 from worldmodel.pages.shape import Shape
@@ -46,19 +51,8 @@ from worldmodel.rules.relations import Relations
 from worldmodel.rules.scope import address, asked
 from worldmodel.session import Sample, Situation, leaves
 
-MOST = 72
-"""Examples that one kind of answer is learned from."""
-LEAST_CHECKS = 9
 MOST_MASKED = 65_536
 """Texts whose wording is kept at hand."""
-MOST_CHECKS = 60
-"""Further examples that a kind is tried on."""
-PER_ADDRESS = 3
-"""Of these, about the same address."""
-HEARD = 4
-"""Examples with wording that several addresses have, for it to count as heard."""
-MOST_SELDOM = 24
-"""Examples more, for wording that would hardly be heard."""
 
 
 @dataclass
@@ -110,14 +104,17 @@ class Pages:
         held: dict[str, set[int]] = {}
         for kind, numbers in sorted(by_kind.items()):
             recorded = [(found[n], branch[n]) for n in numbers]
-            picked[kind] = self._pick(recorded, Rng(seed, "page", kind))
+            picked[kind] = pick(recorded, Rng(seed, "page", kind), self._mask)
             examples[kind] = self._examples([recorded[i] for i in picked[kind]])
-            held[kind], left = _held_back(picked[kind], len(numbers))
+            held[kind], left = held_back(picked[kind], len(numbers))
             self.tried[kind] = [numbers[at] for at in left]
-        self.shared, rest = learn_shared(examples, self._mask, held)
-        trial = self.trial = replace(self, pages={}, addresses={}, shared=rest, trial=None)
-        apart = any(rest[name] is not level for name, level in self.shared.items())
         away = {number for tried in self.tried.values() for number in tried}
+        own = {kind: self._own(numbers, found, branch, kind) for kind, numbers in by_kind.items()}
+        heard = {n: (found[n], branch[n]) for ns in by_kind.values() for n in ns[:: -(-len(ns) // PER_KIND)]}
+        rows = {n: one for some in own.values() for n, one in some.items()}
+        rest, apart = self._learn_shared(examples, held, heard, rows, away)
+        self.shared = rest | apart
+        trial = self.trial = replace(self, pages={}, addresses={}, shared=rest, trial=None)
         for name, numbers in sorted(by_address.items()):
             if not name.startswith("call "):
                 self._learn_addresses(name, found, numbers, away, trial, seed)
@@ -125,13 +122,14 @@ class Pages:
             mine = examples.pop(kind)
             recorded, tried = [(found[n], branch[n]) for n in numbers], {*self.tried[kind]}
             trial._learn_page(kind, [one for at, one in enumerate(mine) if at not in held[kind]])
-            trial._refit(kind, [one for one, n in zip(recorded, numbers, strict=True) if n not in tried])
+            before = [one for one, n in zip(recorded, numbers, strict=True) if n not in tried]
+            trial._refit(kind, before, [one for n, one in own[kind].items() if n not in tried])
             trial._remember(recorded, kind)
             trial._try([(found[n], branch[n]) for n in self.tried[kind]], kind)
             self.pages[kind] = trial.pages[kind]
             if held[kind]:
                 self._learn_page(kind, mine)
-                self._refit(kind, recorded)
+                self._refit(kind, recorded, [*own[kind].values()])
             if held[kind] or apart:
                 self._remember(recorded, kind)
 
@@ -173,51 +171,54 @@ class Pages:
             examples.append(Example(names, nodes, ""))
         return Address(False, learn_level(examples, self._mask, "address"))
 
-    def _pick(self, found: Sequence[tuple[Sample, str]], rng: Rng) -> list[int]:
-        """Places of some of each branch, of different addresses first."""
-        order = rng.sample(range(len(found)), len(found))
-        seen: dict[tuple[str, str], int] = defaultdict(int)
-        ranked: list[tuple[bool, int, int, int]] = []
-        for at in order:
-            sample, branch = found[at]
-            verb = sample.situation.request.lines[0].partition(" ")[0]
-            asked_for = sorted(name for name in address(meta(sample.target, "url")) if name.startswith("query."))
-            kind = f"{branch} {verb} {bool(sample.situation.login)} {asked_for}"
-            key = (kind, about_of(sample.target, sample.situation))
-            seen[key] += 1
-            seen[kind, ""] += 1
-            ranked.append((seen[key] > PER_ADDRESS, seen[kind, ""], len(ranked), at))
-        picked = [at for *_, at in sorted(ranked)[:MOST]]
-        return sorted([*picked, *self._seldom(found, picked, order)])
-
-    def _seldom(self, found: Sequence[tuple[Sample, str]], picked: Sequence[int], order: Sequence[int]) -> list[int]:
-        """Places of answers with wording that several addresses have, and hardly one of those picked."""
-        lines = [{self._mask(line.strip()) for line in body(sample.target)} for sample, _ in found]
-        heard = Counter(line for at in picked for line in lines[at])
-        addresses: dict[str, set[str]] = defaultdict(set)
-        for at, (sample, _) in enumerate(found):
-            for line in lines[at]:
-                addresses[line].add(meta(sample.target, "url"))
-        out: list[int] = []
-        known = set(picked)
-        left = [at for at in order if at not in known]
-        for at in left:
-            if len(out) < MOST_SELDOM and any(
-                heard[line] < HEARD and len(addresses[line]) >= HEARD for line in lines[at]
-            ):
-                out.append(at)
-                heard.update(lines[at])
-        return out
-
     def _learn_page(self, kind: str, examples: Sequence[Example]) -> None:
         checked = self.pages[kind].checked if kind in self.pages else {}
         self.pages[kind] = Page(learn_level(examples, self._mask, kind, frozenset(self.shared)), checked)
 
-    def _refit(self, kind: str, found: Sequence[tuple[Sample, str]]) -> None:
-        """Find the queries of its lists again with as many answers as there are."""
+    def _refit(self, kind: str, found: Sequence[tuple[Sample, str]], own: Sequence[Answer]) -> None:
+        """Find the queries of its lists again with as many answers as there are, and texts that some of them refute."""
         some = found[:: -(-len(found) // MOST_LISTS)]
         seen = ((self._known(*one), content(read(one[0].target, one[0].situation.interface))) for one in some)
-        self.pages[kind] = replace(self.pages[kind], level=refit(self.pages[kind].level, seen, self._mask))
+        level = refit(self.pages[kind].level, seen, self._mask)
+        tried = [self._example(*one) for one in found[:: -(-len(found) // MOST_TEXTS)]]
+        level = again(level, tried, self._mask)
+        self.pages[kind] = replace(self.pages[kind], level=grow_level(level, own, self._mask))
+
+    def _learn_shared(
+        self, examples: Mapping[str, Sequence[Example]], held: Mapping[str, set[int]],
+        heard: Mapping[int, tuple[Sample, str]], own: Mapping[int, Answer], away: set[int],
+    ) -> tuple[dict[str, Level], dict[str, Level]]:  # fmt: skip
+        """The levels that several kinds of pages share, without what is `away`; and those that differ with it."""
+        every, rest = learn_shared(examples, self._mask, held)
+        apart = {name: level for name, level in every.items() if level is not rest[name]}
+        left = [one for n, one in heard.items() if n not in away]
+        rest = self._refit_shared(rest, left, [one for n, one in own.items() if n not in away])
+        return rest, self._refit_shared(apart, heard.values(), [*own.values()])
+
+    def _refit_shared(
+        self, shared: Mapping[str, Level], found: Iterable[tuple[Sample, str]], own: Sequence[Answer]
+    ) -> dict[str, Level]:
+        """The same for levels that several kinds of pages share."""
+        tried = (self._example(*one) for one in found) if shared else ()
+        return grow_shared(shared_again(shared, tried, self._mask), own, self._mask)
+
+    def _own(
+        self, numbers: Sequence[int], found: Sequence[Sample], branch: Mapping[int, str], kind: str
+    ) -> dict[int, Answer]:
+        """Some answers after the session had added rows since it saw this page before; that page is `Example.kept`."""
+        added: dict[int, tuple[Lines, Added, int]] = {}
+        for number in numbers:
+            situation, target = found[number].situation, found[number].target
+            before, since = self._seen_before(situation, meta(target, "url"), kind)
+            rows = added_rows(situation, apply(situation.state, read_delta(target))) if before else ()
+            if any(at > since for at, _, _ in rows):
+                added[number] = before, rows, since
+        out = {}
+        for number in [*added][:: -(-len(added) // MOST_GROWN) or 1]:
+            before, rows, since = added[number]
+            example = self._example(found[number], branch[number])
+            out[number] = replace(example, kept=content(read(before, found[number].situation.interface))), rows, since
+        return out
 
     def _known(self, sample: Sample, branch: str) -> Names:
         """What is known of a recorded answer."""
@@ -225,17 +226,17 @@ class Pages:
         return self._names(sample.situation, after, meta(sample.target, "url"), branch)
 
     def _examples(self, found: Sequence[tuple[Sample, str]]) -> list[Example]:
-        examples = []
-        for sample, branch in found:
-            names = self._known(sample, branch)
-            nodes = content(read(sample.target, sample.situation.interface))
-            before = content(read(page_before(sample.situation), sample.situation.interface))
-            about = about_of(sample.target, sample.situation)
-            examples.append(Example(names, nodes, about, before, everywhere(nodes, self._mask)))
+        examples = [self._example(*one) for one in found]
         made = sums(example.names for example in examples)
         for example in examples:
             example.names.add({name: example.names.value(name) for name in made})
         return examples
+
+    def _example(self, sample: Sample, branch: str) -> Example:
+        nodes = content(read(sample.target, sample.situation.interface))
+        before = content(read(page_before(sample.situation), sample.situation.interface))
+        about = about_of(sample.target, sample.situation)
+        return Example(self._known(sample, branch), nodes, about, before, everywhere(nodes, self._mask))
 
     def _remember(self, found: Sequence[tuple[Sample, str]], kind: str) -> None:
         """What the latest groups were shown of each thing, when they saw it first: later they may have changed it."""
@@ -337,9 +338,9 @@ class Pages:
             return None
         names = self._names(situation, after, url, outcome.branch)
         about = url.partition("?")[0] or situation.request.key
-        # A page that broke off is no page like this.
-        before = seen_before(situation, url, lambda lines: self.kind(lines, situation) == kind)
-        writer = Writer(self.memory, self._mask, self.shared, without, meta(before, "url") == url)
+        before, since = self._seen_before(situation, url, kind)
+        own = added_rows(situation, after)
+        writer = Writer(self.memory, self._mask, self.shared, without, meta(before, "url") == url, own, since)
         kept = content(read(page_before(situation), situation.interface))
         guess = content(read(draft, situation.interface))
         earlier = content(read(before, situation.interface))
@@ -351,6 +352,13 @@ class Pages:
         if situation.interface == "browser":
             nodes = [*(node for node in read((f"@url {dump(url)}",), "browser")), *nodes]
         return Written(write(nodes, situation.interface), page.sure(min(sure, one)), min(sure, one), kind)
+
+    def _seen_before(self, situation: Situation, url: str, kind: str) -> tuple[Lines, int]:
+        """What the session saw at an address, and which of its answers that was; -1 if none."""
+        # A page that broke off is no page like this.
+        before = seen_before(situation, url, lambda lines: self.kind(lines, situation) == kind)
+        at = (n for n in range(len(situation.past) - 1, -1, -1) if situation.past[n][1] is before)
+        return before, next(at, -1) if before else -1
 
     def kind_of(self, branch: str) -> str | None:
         """The kind of page of a kind of answer; of one never seen, as most have that lead there and say the same."""
@@ -369,17 +377,3 @@ class Pages:
         names = self._names(situation, after, "")
         nodes, sure = Writer(self.memory, self._mask, self.shared).level(rule.level, names, "")
         return (url_of(nodes[0]), sure) if nodes else (None, 0.0)
-
-
-def _held_back(picked: Sequence[int], count: int) -> tuple[set[int], list[int]]:
-    """Of `count` answers of a kind, some `picked` as examples: which examples nothing may learn from before programs
-    are tried, and the answers on which they then are.
-
-    These are answers that were not picked; where too few are left, a third of the examples too.
-    """
-    if count < LEAST_CHECKS:
-        return set(), []
-    held = {at for at in range(len(picked)) if at % 3 == 0} if count - len(picked) < LEAST_CHECKS else set()
-    known = {number for at, number in enumerate(picked) if at not in held}
-    left = [number for number in range(count) if number not in known]
-    return held, left[:: max(1, len(left) // MOST_CHECKS)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from worldmodel.pages.choices import Choice, grow
 from worldmodel.pages.names import EACH, Names
-from worldmodel.pages.nodes import STATE
+from worldmodel.pages.nodes import SEP, STATE
 
 _STARTS = re.compile(r"-?[$¢]?\d(?:[\d,]*\d)?(?:\.\d+)?|\w+")
 _NUMBER = re.compile(r"-?[$¢]?\d(?:[\d,]*\d)?(?:\.\d+)?")
@@ -129,7 +129,7 @@ def learn_text(examples: Sequence[TextExample]) -> TextRule:
             ways.append(template)
         # Else it is what one thing says of itself: that is for memory.
         left = rest
-    remember = _remembered(examples)
+    remember = remembered(examples)
     labels = [_label(one, ways) for one in examples]
     choice, told = grow([(one.names, label) for one, label in zip(examples, labels, strict=True)])
     right = 0
@@ -143,7 +143,7 @@ def _label(one: TextExample, ways: Sequence[Template]) -> int:
     return KEPT if way == REMEMBERED and one.kept == one.text else way
 
 
-def _remembered(examples: Sequence[TextExample]) -> float:
+def remembered(examples: Sequence[TextExample]) -> float:
     """Share of texts that another example about the same thing has too, of those where there is another."""
     about: dict[str, Counter[str]] = defaultdict(Counter)
     for one in examples:
@@ -243,7 +243,7 @@ def cover(text: str, names: Names) -> tuple[tuple[str, ...], list[tuple[str, lis
         start = match.start()
         if start < at or text[start - 1 : start] == STATE:
             continue
-        found = _longest(text, start, ends, names)
+        found = _whole(text, start, names) or _longest(text, start, ends, names)
         if found is None and _NUMBER.fullmatch(match[0]):
             found = (match.end(), [])
         if found is not None and len(holes) < MOST_HOLES:
@@ -253,6 +253,13 @@ def cover(text: str, names: Names) -> tuple[tuple[str, ...], list[tuple[str, lis
             at = found[0]
     wording[-1] += text[at:]
     return tuple(wording), holes
+
+
+def _whole(text: str, start: int, names: Names) -> tuple[int, list[Hole]] | None:
+    """All that an element is called, however long and whatever it ends with."""
+    end = text.find(SEP, start)
+    named = names.named(text[start:end]) if end - start > 1 and text[start - 1 : start] in ("", SEP) else []
+    return (end, named) if named else None
 
 
 def _longest(text: str, start: int, ends: Sequence[int], names: Names) -> tuple[int, list[Hole]] | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from envsim.types import JsonValue
+from worldmodel.pages.grown import Added, means, of_thing
 from worldmodel.pages.levels import BELIEVED, Level, Part, below_of, beside, called, kids_of, text_of
 from worldmodel.pages.lists import AFTER, AS_KEPT, MANY, Instance, ListExample, ListRule, bind, bind_by_key
 from worldmodel.pages.names import Names, row_names
@@ -83,6 +84,10 @@ class Writer:
     """A group whose memories do not count: in training, nobody may be told their own answer."""
     same: bool = False
     """Whether what the session saw at the address (`earlier`) was there with the same query."""
+    added: Added = ()
+    """Rows that the session added."""
+    since: int = -1
+    """Which of the session's answers `earlier` is."""
     lists: dict[tuple[str, str], tuple[list[Node], float, Mapping[str, JsonValue]]] = field(default_factory=dict)
     within: list[Level] = field(default_factory=list)
     """The levels that are being written, from the outermost."""
@@ -107,7 +112,8 @@ class Writer:
         for number, part in enumerate(level.parts):
             if level.shape.places[number].many:
                 _, guess, seen = (page.get(number) for page in pages)
-                out[number], sures[number] = self._many(part, names, about, guess, seen)
+                own = self._own_rows(part, names, about, seen)
+                out[number], sures[number] = own or self._many(part, names, about, guess, seen)
         late = {n: part.text.late for n, part in enumerate(level.parts) if part.text is not None}
         for n in sorted(late, key=lambda n: (late[n] > 0, n)):
             known = names
@@ -128,7 +134,9 @@ class Writer:
         kept, guess, earlier = pages
         # What this session saw is nearer to it than what any other did.
         known = earlier or self._known(part.memory, about)
-        text, sure = part.text.render(names, text_of(known), text_of(kept))
+        text, sure = self._with_own(part, names, text_of(known), bool(earlier))
+        if text is None:
+            text, sure = part.text.render(names, text_of(known), text_of(kept))
         if text is None:
             text = text_of(guess)
             if text is None:
@@ -143,6 +151,35 @@ class Writer:
             self.within.pop()
             sure = min(sure, one)
         return [Node(role, text, tuple(kids))], min(sure, part.held)
+
+    def _with_own(self, part: Part, names: Names, known: str | None, ours: bool) -> tuple[str | None, float]:
+        """A text with what rows of the session change in the one that is known; None where none do."""
+        grown = part.grown
+        if grown is None or grown.text is None or known is None or not self.added:
+            return None, 0.0
+        keys = of_thing(self.added, self.since if ours else -1, grown.collection, grown.field, names)
+        if not keys:
+            return None, 0.0
+        return grown.text.render(names.child(means(known, grown.collection, keys, names)), None, None)
+
+    def _own_rows(
+        self, part: Part, names: Names, about: str, earlier: list[Instance] | None
+    ) -> tuple[list[Node], float] | None:
+        """A list that is remembered, with rows of the session; None where it added none and did not see the list."""
+        grown = part.grown
+        if grown is None or grown.item is None or not self.added or not part.there.decide(names)[0]:
+            return None
+        keys = of_thing(self.added, self.since if earlier else -1, grown.collection, grown.field, names)
+        if not keys and not earlier:
+            return None
+        known = earlier or self._known(part.memory, about) or []
+        rows, sure = [list[Node]() for _ in keys], part.remember
+        for number, key in enumerate(keys):
+            rows[number], one = self.level(grown.item, row_names(names, grown.collection, key, number), key)
+            sure = min(sure, one)
+        before = [node for instance in known for node in instance]
+        new = [node for nodes in (reversed(rows) if grown.last else rows) for node in nodes]
+        return ([*before, *new] if grown.last else [*new, *before]), sure
 
     def _many(
         self, part: Part, names: Names, about: str, guess: list[Instance] | None, earlier: list[Instance] | None
