@@ -210,8 +210,9 @@ def _total(name: str, names: Names) -> JsonValue:
     return total
 
 
-def sums(examples: Sequence[Names]) -> list[str]:
+def sums(examples: Iterable[Names]) -> list[str]:
     """Names of counts and sums over rows that belong to what was asked or to the account."""
+    examples = list(examples)
     found: dict[str, None] = {}
     for names in examples:
         wanted: dict[str, str] = {}

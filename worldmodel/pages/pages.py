@@ -227,7 +227,7 @@ class Pages:
 
     def _examples(self, found: Sequence[tuple[Sample, str]]) -> list[Example]:
         examples = [self._example(*one) for one in found]
-        made = sums([example.names for example in examples])
+        made = sums(example.names for example in examples)
         for example in examples:
             example.names.add({name: example.names.value(name) for name in made})
         return examples
