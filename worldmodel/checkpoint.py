@@ -168,7 +168,7 @@ def build(sizes: dict[str, Any], weights: Mapping[str, Tensor] | None = None) ->
         if weights is not None and not _fits(config, weights):
             raise ValueError("its sizes are not those of its weights")
         return Transformer(config)
-    network: WorldModel = load_optional("worldmodel.base:rebuild", "base")(sizes)
+    network: WorldModel = load_optional("worldmodel.base:rebuild", "base")(sizes, weights)
     return network
 
 
