@@ -184,6 +184,16 @@ def test_of_one_task_any_two_figures_of_a_card_are_no_refusal_of_it() -> None:
     assert learn_guards([*passed, call(7, 1, 2, "gift has too few points")], ()) != ()
 
 
+def test_what_a_refusal_does_not_name_is_not_what_it_is_for() -> None:
+    def call(number: int, kind: str, refusal: str | None = None) -> Tried:
+        values = {"arg.item>item.kind": kind}
+        return Tried(View(values, group=f"g{number}"), refusal or "object", refusal)
+
+    passed = [call(n, "parcel") for n in range(4)]
+    assert learn_guards([*passed, call(7, "lamp", "Error: the item is too dear")], ()) == ()
+    assert learn_guards([*passed, call(7, "lamp", "Error: a lamp is no item to send")], ()) != ()
+
+
 def test_two_figures_may_differ_for_an_argument_that_nobody_has_used() -> None:
     def call(number: int, paid: int, refusal: str | None = None) -> Tried:
         values = {"arg.paid": paid, "sum(arg.legs~told.price)": 30, "arg.extras": 0, "arg.name": f"n{number}"}

@@ -329,7 +329,9 @@ def _score(guard: Guard, refused: Sequence[Tried], passed: Sequence[Tried], used
     if groups < 2 and not (alike or wording & names if guard.how == "less" else shared):
         return None
     named = sum(name in used for name in (guard.name, guard.other))
-    very = guard.how == "is" and _words(guard.other) <= _words(guard.label)
+    very = guard.how == "is" and _words(guard.other) <= wording
+    if guard.how == "is" and not wording & _words(guard.other):
+        return None
     known = outcomes.count(True) / len(outcomes)
     return 2.0 * shared + groups + 1.5 * alike + named + 1.5 * very + known - _far(guard.name) - _far(guard.other)
 
