@@ -152,7 +152,7 @@ def main() -> None:
         network, folder, started = copy.deepcopy(first), args.out / name, time.process_time()
         folder.mkdir(exist_ok=True)
         log = phase(network, folder) if phase is not None else {}
-        seconds, support = time.process_time() - started, Support(memory, record)
+        seconds, support = time.process_time() - started, Support(memory, record, data.manifest["bugs"])
         network.eval()
         fitted = calibrate(
             network, vocabulary, support, stable, data.part(HELD_OUT), data.manifest["bugs"], taught=data.part(TRAIN)

@@ -296,9 +296,11 @@ class TaskEnv(gymnasium.Env[dict[str, Any], str]):
     ) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """End the episode unscorable, whatever the world's state."""
         self.observation = self._unchanged(error="The environment failed; this episode is not scored.")
+        events = error.events if isinstance(error, UncertainError) else ()
         if not written:
-            self._recorder.write(Step(index=self._steps, action=action, observation=self.observation, trust=0.0))
-        info = self._info(Transition(observation=self.observation, trust=0.0, trusted=False))
+            step = Step(index=self._steps, action=action, observation=self.observation, events=events, trust=0.0)
+            self._recorder.write(step)
+        info = self._info(Transition(observation=self.observation, events=events, trust=0.0, trusted=False))
         self._end(Outcome(kind=kind_of(error), reward=None, reason=str(error)), info)
         return self._encode(), UNSCORABLE, False, True, info
 

@@ -21,7 +21,11 @@ from __future__ import annotations
 
 import functools
 import importlib
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from envsim.types import Event
 
 
 class EnvsimError(Exception):
@@ -82,7 +86,14 @@ class SandboxLost(SandboxError):  # noqa: N818 - a state, as "timeout" is
 
 
 class UncertainError(EnvsimError):
-    """A world that cannot stand behind its next answer says so instead of guessing."""
+    """A world that cannot stand behind its next answer says so instead of guessing.
+
+    `events`, as `Transition.events`, tell what it did to find one.
+    """
+
+    def __init__(self, message: str = "", *, events: Sequence[Event] = ()) -> None:
+        super().__init__(message)
+        self.events = tuple(events)
 
 
 class JudgeError(EnvsimError):

@@ -145,7 +145,7 @@ class Event(Frozen):
     """Ground truth about a step that the agent never sees: a bug that fired, a fault injected."""
 
     kind: Literal["bug", "fault", "fallback", "drift"]
-    id: str = Field(description="id of the bug or fault, as declared; 'sandbox' for a fallback, 'trust' for drift")
+    id: str = Field(description="as declared; 'sandbox' or 'again' for a fallback, 'trust' for drift")
     detail: str = ""
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -159,8 +159,16 @@ def warm_start(path: Path, vocabulary: Vocabulary, *, rank: int = 0, seed: int =
     return network
 
 
-def rebuild(sizes: dict[str, Any]) -> BaseNetwork:
+_LAYERS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
+"""What configurations call the number of layers."""
+
+
+def rebuild(sizes: dict[str, Any], weights: Mapping[str, Tensor] | None = None) -> BaseNetwork:
     """The network that `BaseNetwork.sizes` told of, with weights that mean nothing yet.
+
+    Args:
+        sizes: As a model directory says them.
+        weights: What will be read: sizes that are not theirs are refused before memory is taken for them.
 
     Raises:
         KeyError, TypeError, ValueError: `sizes` tell of none that this release of transformers knows.
@@ -168,8 +176,18 @@ def rebuild(sizes: dict[str, Any]) -> BaseNetwork:
     try:
         known = _clean(sizes["base"])
         kind = known.pop("model_type")
+        # Before it is read: a configuration lists what each of its layers is.
+        if weights is not None and max(known.get(name) or 0 for name in _LAYERS) > len(weights):
+            raise ValueError("it has more layers than weights")
         config = transformers.AutoConfig.for_model(kind, **known)
         auto: Any = transformers.AutoModelForCausalLM
+        if weights is not None:
+            with torch.device("meta"):
+                empty = BaseNetwork(auto.from_config(config, trust_remote_code=False, dtype=torch.float32), "")
+            if {name: part.shape for name, part in empty.state_dict().items()} != {
+                name: part.shape for name, part in weights.items()
+            }:
+                raise ValueError("its sizes are not those of its weights")
         causal = auto.from_config(config, trust_remote_code=False, attn_implementation="sdpa", dtype=torch.float32)
         return BaseNetwork(causal, str(sizes["name"]))
     except Exception as error:  # whatever a configuration that is none makes the library raise

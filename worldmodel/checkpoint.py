@@ -33,7 +33,7 @@ from worldmodel.rules.programs import Programs
 from worldmodel.support import Support
 from worldmodel.trust import Trust
 
-VERSION = 10
+VERSION = 11
 
 
 @dataclass
@@ -146,7 +146,7 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
     network.to(pick_device(device)).eval()
     # Sessions held out for calibration taught no network, but are as good to retrieve from as any.
     memory = Memory(data.samples, vocabulary.lexicon, rules, results, pages, worth)
-    support = Support(memory, record)
+    support = Support(memory, record, data.manifest["bugs"])
     return Model(root, config, network, vocabulary, memory, stable, support, trust, accept, data)
 
 
@@ -168,7 +168,7 @@ def build(sizes: dict[str, Any], weights: Mapping[str, Tensor] | None = None) ->
         if weights is not None and not _fits(config, weights):
             raise ValueError("its sizes are not those of its weights")
         return Transformer(config)
-    network: WorldModel = load_optional("worldmodel.base:rebuild", "base")(sizes)
+    network: WorldModel = load_optional("worldmodel.base:rebuild", "base")(sizes, weights)
     return network
 
 

@@ -6,8 +6,7 @@ means "the draft as it is", so there is no input and no set of weights that lead
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -20,6 +19,7 @@ from worldmodel.model import WorldModel
 from worldmodel.render import MAX_LINES, Slots, Vocabulary
 from worldmodel.session import Situation
 from worldmodel.stepper import stepper
+from worldmodel.threads import one_thread
 
 
 @dataclass
@@ -148,18 +148,7 @@ class Remote(WorldModel):
         raise NotImplementedError
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """One step of a small model is shorter than waking a second thread, and on a shared machine far shorter."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@_one_thread()
+@one_thread()
 @torch.inference_mode()
 def decode(
     model: WorldModel, vocabulary: Vocabulary, contexts: Sequence[Context],

@@ -3,42 +3,35 @@
 An answer outside the trust region is not shown. A fresh sandbox is reset with the same task and seed, the actions so
 far are carried out in it, and what it shows then is held against the last answer that was trusted. If they are the
 same, the episode goes on there, to its end: what the sandbox does is exact and costs little once it stands where the
-session stands, while a model that took over again would have to believe a state it did not predict. If they differ,
-what the agent did rests on something that never was, and the episode ends as `sim_uncertain`.
+session stands, while a model that took over again would have to believe a state it did not predict. Where they differ
+and a bug that fires by chance did so in one of the two alone, the sandbox is asked again with other chance: see
+`worldmodel.retrace`. If none that is tried shows what the agent saw, what it did rests on something that never was, and
+the episode ends as `sim_uncertain`.
 
 Either way the pair is kept as a trace of the sandbox, with the prediction in its header: training data from where the
-model fails.
+model fails. Of a sandbox with other chance nothing is kept: it was chosen for showing what the model did, and its bugs
+come as often as the model has them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from envsim.errors import TraceError, UncertainError
 from envsim.state import StateView, diff, state_hash
 from envsim.task import Interface, Task
 from envsim.trace import Header, Step, TraceWriter
-from envsim.types import Action, Event, JsonValue, Observation, Transition
+from envsim.types import Action, Event, JsonValue, Transition
 from envsim.world import ForkableWorld, World
+from worldmodel.retrace import TRIES, Episode, Replayed, by_chance, digest, reseed, retrace
 from worldmodel.world import ModelWorld, load_world
 
 FOLDER = "fallbacks"
 """Where, in a model's directory, traces of fallbacks are kept."""
-
-
-@dataclass(frozen=True)
-class Episode:
-    """A running episode: what leads a sandbox to where it stands, and the sandbox's own state once there is one."""
-
-    owner: int
-    task: Task
-    seed: int
-    model: object
-    actions: tuple[Action, ...] = ()
-    shown: tuple[str, ...] = ()
-    real: object = None
+AGAIN = "again"
+"""Id of the event of a sandbox that was asked once more, with other chance."""
 
 
 class HybridWorld:
@@ -52,6 +45,7 @@ class HybridWorld:
         fallbacks: Directory for traces of fallbacks; None keeps none. A fallback that was recorded already, by task,
             seed and actions, is not recorded again.
         threshold: Least trust of an answer that is shown; None: the model's own trust region.
+        tries: The most that a sandbox is asked again with other chance; 0: never.
     """
 
     kind = "hybrid"
@@ -64,10 +58,12 @@ class HybridWorld:
         keep: bool = True,
         fallbacks: Path | None = None,
         threshold: float | None = None,
+        tries: int = TRIES,
     ) -> None:
         self.model = model
         self.interface = model.interface
         self.threshold = threshold
+        self.tries = tries
         self._fresh = fresh
         self._keep = keep
         self._fallbacks = fallbacks
@@ -165,16 +161,15 @@ class HybridWorld:
         return worlds
 
     def _like(self, model: ModelWorld) -> HybridWorld:
-        return HybridWorld(model, self._fresh, keep=self._keep, fallbacks=self._fallbacks, threshold=self.threshold)
+        return HybridWorld(model, self._fresh, keep=self._keep, fallbacks=self._fallbacks, threshold=self.threshold,
+                           tries=self.tries)  # fmt: skip
 
     def export(self) -> object:
         """See `ForkableWorld.export`."""
         episode = self._live()
         # Not a snapshot of the sandbox, which its next reset forgets: a token can outlive another fallback.
         real = self._there().export() if self._real else None
-        return Episode(
-            episode.owner, episode.task, episode.seed, self.model.export(), episode.actions, episode.shown, real
-        )
+        return replace(episode, model=self.model.export(), real=real)
 
     def load(self, token: object) -> None:
         """See `ForkableWorld.load`."""
@@ -220,36 +215,56 @@ class HybridWorld:
     def _take(self, action: Action | None, answer: Transition) -> None:
         """Note what was shown, and what led there."""
         e = self._live()
-        actions = e.actions if action is None else (*e.actions, action)
-        self._episode = Episode(e.owner, e.task, e.seed, None, actions, (*e.shown, _digest(answer.observation)))
+        self._episode = replace(
+            e,
+            actions=e.actions if action is None else (*e.actions, action),
+            shown=(*e.shown, digest(answer.observation)),
+            fired=(*e.fired, frozenset(event.id for event in answer.events if event.kind == "bug")),
+        )
 
     def _fall_back(self, action: Action | None, predicted: Transition, before: StateView) -> Transition:
         episode, sandbox = self._live(), self._there()
         # Until all of it has worked there is no episode to step.
         self._over = "The sandbox that was to go on with this episode failed. Call reset()."
-        steps = [sandbox.reset(episode.task, episode.seed)]
-        start = sandbox.state()
-        steps += [sandbox.step(each) for each in episode.actions]
-        shown = [_digest(step.observation) for step in steps]
-        other = [i for i, (ours, theirs) in enumerate(zip(episode.shown, shown, strict=False)) if ours != theirs]
-        agrees = not episode.shown or episode.shown[-1] == shown[-1]
-        if agrees and action is not None:
+        first = retrace(sandbox, episode, episode.seed)
+        steps = list(first.steps)
+        if first.agrees and action is not None:
             steps.append(sandbox.step(action))
-        self._record(episode, action if agrees else None, steps, start, predicted, other)
-        if not agrees:
-            self._over = (
-                f"After {len(episode.actions)} actions the sandbox shows something else than the model did "
-                f"(first at step {other[0]}). Train on more traces, or use world='sandbox'."
-            )
-            raise UncertainError(self._over)
+        self._record(episode, action if first.agrees else None, steps, first, predicted)
+        again: tuple[Event, ...] = ()
+        if not first.agrees:
+            found, again = self._ask_again(episode, sandbox, first)
+            if found is None:
+                self._over = _uncertain(episode, first, len(again))
+                raise UncertainError(self._over, events=again)
+            # What is recorded is the episode's own chance.
+            self._finish()
+            steps = [*found.steps, *([] if action is None else [sandbox.step(action)])]
         self._over, self._real = "", True
-        detail = f"trust {predicted.trust:.3f}; {len(episode.actions)} actions replayed, {len(other)} shown otherwise"
+        other = 0 if again else len(first.other)
+        detail = f"trust {predicted.trust:.3f}; {len(episode.actions)} actions replayed, {other} shown otherwise"
         fallback = Event(kind="fallback", id="sandbox", detail=detail)
         # What the model believed wrongly is put right by the same step: deltas add up to the state.
         delta = diff(before, sandbox.state()) if action is not None else []
         return steps[-1].model_copy(
-            update={"delta": tuple(map(tuple, delta)), "events": (*steps[-1].events, fallback)}
+            update={"delta": tuple(map(tuple, delta)), "events": (*steps[-1].events, *again, fallback)}
         )  # fmt: skip
+
+    def _ask_again(
+        self, episode: Episode, sandbox: ForkableWorld, first: Replayed
+    ) -> tuple[Replayed | None, tuple[Event, ...]]:
+        """A sandbox with other chance that shows all that was shown, if one was found, and an event for each asked."""
+        odds = {**self.model.bugs, **sandbox.bugs}
+        events: list[Event] = []
+        if not by_chance(episode, first, {bug for bug, rate in odds.items() if rate < 1.0}):
+            return None, ()
+        for number in range(1, self.tries + 1):
+            found = retrace(sandbox, episode, reseed(episode, number), to_end=False)
+            detail = f"other chance {number}: {len(found.steps) - 1} of {len(episode.actions)} actions replayed"
+            events.append(Event(kind="fallback", id=AGAIN, detail=detail))
+            if not found.other:
+                return found, tuple(events)
+        return None, tuple(events)
 
     def _go_on(self, action: Action) -> Transition:
         answer = self._there().step(action)
@@ -264,9 +279,8 @@ class HybridWorld:
         episode: Episode,
         action: Action | None,
         steps: list[Transition],
-        start: StateView,
+        first: Replayed,
         predicted: Transition,
-        other: list[int],
     ) -> None:
         """Begin the trace of what really happened; the sandbox's further steps are added to it."""
         if self._fallbacks is None:
@@ -277,8 +291,8 @@ class HybridWorld:
         fallback: JsonValue = {
             "model": str(self.model.model.config.get("key", "")),
             "step": len(steps) - 1,
-            "agreed": not other or len(episode.shown) - 1 not in other,
-            "shown_otherwise": list(other),
+            "agreed": first.agrees,
+            "shown_otherwise": list(first.other),
             "trust": predicted.trust,
             "predicted": predicted.model_dump(mode="json"),
         }
@@ -298,7 +312,7 @@ class HybridWorld:
         if (self._fallbacks / f"{header.session}.jsonl").exists():
             return
         try:
-            self._writer = TraceWriter(self._fallbacks, header, state=start)
+            self._writer = TraceWriter(self._fallbacks, header, state=first.start)
         except TraceError:
             if not (self._fallbacks / f"{header.session}.jsonl").exists():
                 raise
@@ -312,9 +326,12 @@ class HybridWorld:
             writer.finish(None)
 
 
-def _digest(observation: Observation) -> str:
-    """Hash of what the agent saw of the app."""
-    return state_hash(observation.model_dump(mode="json", exclude={"goal", "messages"}))
+def _uncertain(episode: Episode, first: Replayed, tried: int) -> str:
+    others = f", nor with {tried} other draws of its chance" if tried else ""
+    return (
+        f"After {len(episode.actions)} actions the sandbox shows something else than the model did "
+        f"(first at step {first.other[0]}){others}. Train on more traces, or use world='sandbox'."
+    )
 
 
 def _step(index: int, action: Action | None, transition: Transition) -> Step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,11 @@ from worldmodel.checkpoint import Model, load_model
 from worldmodel.conformal import figures
 from worldmodel.decode import write
 from worldmodel.document import to_lines, to_transition
-from worldmodel.examples import Draft, choose_draft, read_answer, with_events
+from worldmodel.examples import choose_draft, read_answer, with_events
 from worldmodel.metrics import Metrics, Score, score
 from worldmodel.retrieval import Memory
-from worldmodel.rules.programs import Outcome
 from worldmodel.session import Sample, Session, Situation, open_request, samples
-from worldmodel.support import chance_of, comparable, same_answer
+from worldmodel.support import comparable, said_odds, same_answer
 
 BATCH = 16
 
@@ -92,14 +91,6 @@ class ModelPredictor(Predictor):
         return said_odds(outcomes, self.model.data.manifest["bugs"])
 
 
-def said_odds(outcomes: Sequence[Outcome], rates: Mapping[str, float], events: Iterable[str] | None = None) -> float:
-    """P(chance falls as `events` say; None: as the first of these does), of all that may follow; without any, 1."""
-    told = [(chance_of(outcome.events, rates), outcome.p) for outcome in outcomes]
-    said = chance_of(events, rates) if events is not None else next((one for one, _ in told), frozenset())
-    total = sum(p for _, p in told)
-    return min(1.0, sum(p for one, p in told if one == said) / total) if total else 1.0
-
-
 def answer_batch(
     model: Model, situations: Sequence[Situation], keys: Sequence[tuple[int | str, ...]] | None
 ) -> list[Transition]:
@@ -112,16 +103,8 @@ def answer_batch(
         _, lines = read_answer(model.vocabulary, context, answer.tokens, answer.logprobs, model.accept)
         trust = model.trust.probability(model.support.features(situation, context.draft, answer, lines))
         found = to_transition(lines, situation.interface, trust, trusted=model.trust.holds(trust))
-        out.append(found.model_copy(update={"odds": _odds(model, situation, context.draft)}))
+        out.append(found.model_copy(update={"odds": model.support.odds(situation, context.draft.outcome)}))
     return out
-
-
-def _odds(model: Model, situation: Situation, draft: Draft) -> float:
-    """P(chance falls as the draft says), by the rates that rules found."""
-    rules, said = model.memory.rules, draft.outcome
-    if rules is None or said is None or said.p >= 1.0:
-        return 1.0
-    return said_odds(rules.outcomes(situation), model.data.manifest["bugs"], said.events)
 
 
 class Replay(Predictor):

@@ -15,6 +15,7 @@ from worldmodel.examples import Draft
 from worldmodel.render import KINDS, skeleton, values
 from worldmodel.retrieval import Memory
 from worldmodel.rules.branches import operation
+from worldmodel.rules.programs import Outcome
 from worldmodel.session import Sample, Situation
 
 FEATURES = (
@@ -51,11 +52,13 @@ class Support:
     Args:
         memory: The recorded transitions.
         record: As `track_record` gives it.
+        rates: Of the bugs that are on; None: nothing happens by chance.
     """
 
-    def __init__(self, memory: Memory, record: Record) -> None:
+    def __init__(self, memory: Memory, record: Record, rates: Mapping[str, float] | None = None) -> None:
         self.memory = memory
         self.record = record
+        self.rates = dict(rates or {})
         everything = [counts for key, counts in record.items() if "\n" not in key]
         self._overall = (sum(c[0] for c in everything) + 1.0) / (sum(c[1] for c in everything) + 2.0)
 
@@ -81,6 +84,12 @@ class Support:
         other = copy(self)
         other.record = record
         return other
+
+    def odds(self, situation: Situation, outcome: Outcome | None) -> float:
+        """P(bugs that fire by chance fire as in an outcome that rules gave); 1 without any."""
+        if outcome is None or self.memory.rules is None or outcome.p >= 1.0:
+            return 1.0
+        return said_odds(self.memory.rules.outcomes(situation), self.rates, outcome.events)
 
     def recorded(self, situation: Situation) -> int:
         """How many training requests were of this operation."""
@@ -110,6 +119,8 @@ class Support:
         count = self.recorded(situation)
         share = self.share(situation, draft.kind)
         outcome = draft.outcome
+        # Whether a bug of known rate fires is no doubt about what follows if it does, and another if it does not.
+        odds = self.odds(situation, outcome) or 1.0
         written = origins(lines, situation, self.memory, without)
         return [
             1.0,
@@ -121,7 +132,7 @@ class Support:
             *(float(draft.kind == kind) for kind in KINDS),
             draft.hit.score if draft.hit is not None else 0.0,
             draft.sure,
-            outcome.sure if outcome is not None else 0.0,
+            min(1.0, outcome.sure / odds) if outcome is not None else 0.0,
             float(outcome is None),
             float(outcome is not None and outcome.delta is None),
             math.log1p(count) / 5.0,
@@ -133,7 +144,7 @@ class Support:
             math.log1p(len(situation.past)),
             math.log1p(situation.drift),
             *self._agreement(situation, lines, without),
-            outcome.p if outcome is not None else 0.0,
+            min(1.0, outcome.p / odds) if outcome is not None else 0.0,
             float(outcome is not None and bool(outcome.events)),
             _logit(self._share((_PAGE, *pages_of(lines, draft, self.memory)))),
             *self._lines(situation, written),
@@ -310,3 +321,11 @@ def comparable(lines: Lines, target: Lines, rates: Mapping[str, float]) -> bool:
 def chance_of(events: Iterable[str], rates: Mapping[str, float]) -> frozenset[str]:
     """Of events such as ``bug:slow``, those that fire by chance: declared with a rate between 0 and 1."""
     return frozenset(event for event in events if 0.0 < rates.get(event.partition(":")[2], 1.0) < 1.0)
+
+
+def said_odds(outcomes: Sequence[Outcome], rates: Mapping[str, float], events: Iterable[str] | None = None) -> float:
+    """P(chance falls as `events` say; None: as the first of these does), of all that may follow; without any, 1."""
+    told = [(chance_of(outcome.events, rates), outcome.p) for outcome in outcomes]
+    said = chance_of(events, rates) if events is not None else next((one for one, _ in told), frozenset())
+    total = sum(p for _, p in told)
+    return min(1.0, sum(p for one, p in told if one == said) / total) if total else 1.0

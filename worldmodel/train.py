@@ -195,7 +195,7 @@ def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict
     """Fit what is fitted on held-out tasks, and save the model."""
     args = replace(args, lr=args.pace().lr)
     data, manifest = found.data, found.data.manifest
-    before = Support(found.memory, found.record)
+    before = Support(found.memory, found.record, manifest["bugs"])
     support = relearned(data, before, args.seed) if args.relearn else before
     fitted = calibrate(
         network, found.vocabulary, support, found.stable, data.kept(args.relearn), manifest["bugs"], args.alpha,
@@ -332,7 +332,7 @@ def relearned(data: Dataset, support: Support, seed: int, recorded: Container[st
     with progress("learning from held-out tasks too"):
         memory = learn_memory(data, support.memory.lexicon, seed, again=True)
         record = track_record(((choose_draft(s.situation, memory, without=s.group), s) for s in more), memory)
-    return Support(memory, added(support.record, record))
+    return Support(memory, added(support.record, record), support.rates)
 
 
 def added(one: Record, other: Record) -> dict[str, list[int]]:

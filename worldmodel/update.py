@@ -95,18 +95,18 @@ def update(args: Args) -> dict[str, Any]:
     again = bool(base.config["args"].get("relearn"))
     old, new = _sides(base, data, again)
     # Less the held-out sessions, which would find themselves.
-    had = base.memory.over(base.data.learned(again))
-    before = _measured(replace(base, memory=had, support=Support(had, base.support.record)), old, new)
+    had, rates = base.memory.over(base.data.learned(again)), data.manifest["bugs"]
+    before = _measured(replace(base, memory=had, support=Support(had, base.support.record, rates)), old, new)
     fresh = [s for s in data.part(TRAIN) if s.session not in base.data.manifest["split"]]
     sides = [train.encode(side, base.vocabulary, memory, base.stable)[0] for side in (old, new)]
     watched = [example for side in sides for example in side[: train.WATCHED // 2]]
     network, log, record = _continue(args, pace, base, fresh, memory, watched)
     curve = [_point(mix, base.network, network, *sides) for mix in sorted({*CURVE, args.mix})]
     mixed = mix_networks(base.network, network, args.mix)
-    first = Support(memory, record)
+    first = Support(memory, record, rates)
     support = train.relearned(data, first, args.seed, base.data.manifest["split"]) if again else first
     fitted = calibrate(
-        mixed, base.vocabulary, support, base.stable, data.kept(again), data.manifest["bugs"], base.trust.alpha,
+        mixed, base.vocabulary, support, base.stable, data.kept(again), rates, base.trust.alpha,
         data.learned(again), (first, data.part(HELD_OUT)) if support is not first else None,
     )  # fmt: skip
     made = replace(

@@ -18,7 +18,7 @@ from envsim.fidelity.again import AGAIN, again
 from envsim.fidelity.bugs import compare_bugs
 from envsim.fidelity.bugs import summary as bug_figures
 from envsim.fidelity.decision import compare_outcomes, powered
-from envsim.fidelity.episodes import TIMED, Played, folder, opened, play, replay_all, sandbox_share, set_aside, speed
+from envsim.fidelity.episodes import TIMED, Played, folder, opened, play, replay_all, set_aside, speed
 from envsim.fidelity.free_running import FreeRunning, Session, summarise
 from envsim.fidelity.intervals import Estimate
 from envsim.fidelity.one_step import StepScore
@@ -194,7 +194,7 @@ def _world(run: _Run, kind: str, reference: Played, steps: Sequence[StepScore], 
         **figures.of_free_running(free),
         **figures.of_decision(decision),
         **bug_figures(bugs),
-        **({"sandbox_share": sandbox_share(traces, seed=setup.seed)} if kind == HYBRID else {}),
+        **(figures.of_fallbacks(traces, seed=setup.seed) if kind == HYBRID else {}),
         "steps_per_s": figures.exact(pace),
         "speedup": figures.exact(pace / base),
     }

@@ -16,7 +16,7 @@ from typing import Any
 from envsim.env import TaskEnv
 from envsim.errors import UncertainError
 from envsim.fidelity.free_running import Session, replay_one
-from envsim.fidelity.intervals import Estimate, share
+from envsim.fidelity.intervals import Estimate, mean, share
 from envsim.policy import get_policy
 from envsim.rollout import Job, Rollout, is_complete, recorded, run_episode, run_jobs
 from envsim.task_template import find_template
@@ -106,7 +106,16 @@ def sandbox_share(traces: Sequence[Trace], *, seed: int = 0) -> Estimate:
 
 
 def _fell_back(step: Step) -> bool:
-    return any(event.kind == "fallback" for event in step.events)
+    return any(event.kind == "fallback" and event.id == "sandbox" for event in step.events)
+
+
+def extra_replays(traces: Sequence[Trace], *, seed: int = 0) -> Estimate:
+    """How often a hybrid world led a sandbox there once more, with other chance, per episode."""
+    return mean([float(sum(_again(step) for step in trace.steps)) for trace in traces], seed=seed)
+
+
+def _again(step: Step) -> int:
+    return sum(event.kind == "fallback" and event.id == "again" for event in step.events)
 
 
 def set_aside(fallbacks: Path, jobs: Sequence[Job], root: Path) -> None:

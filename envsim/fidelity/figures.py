@@ -8,10 +8,12 @@ from typing import Literal
 
 from envsim.fidelity import one_step
 from envsim.fidelity.decision import Decision
+from envsim.fidelity.episodes import extra_replays, sandbox_share
 from envsim.fidelity.free_running import FreeRunning
 from envsim.fidelity.intervals import Estimate
 from envsim.fidelity.one_step import StepScore
 from envsim.fidelity.reliability import COVERAGE, Reliability, reliability
+from envsim.trace import Trace
 
 CERTAIN = "_certain"
 """Behind the name of a figure: of what chance did not part from the recording."""
@@ -74,6 +76,7 @@ CATALOGUE: dict[str, Figure] = {
     "page_exact_certain": Figure("page exact match, chance left out"),
     "changed_f1_certain": Figure("changed-element F1, chance left out"),
     "sandbox_share": Figure("steps left to the sandbox", "lower"),
+    "extra_replays": Figure("sandboxes asked once more with other chance, per episode", "lower"),
     "steps_per_s": Figure("steps/s", drifts=False),
     "speedup": Figure("speed, in sandboxes", drifts=False),
 }
@@ -87,6 +90,11 @@ def of_free_running(result: FreeRunning) -> dict[str, Estimate]:
         "median_steps_certain": result.certain_median,
         "whole_sessions": result.whole,
     }
+
+
+def of_fallbacks(traces: Sequence[Trace], *, seed: int = 0) -> dict[str, Estimate]:
+    """What a hybrid world's episodes cost in sandboxes."""
+    return {"sandbox_share": sandbox_share(traces, seed=seed), "extra_replays": extra_replays(traces, seed=seed)}
 
 
 def of_decision(result: Decision) -> dict[str, Estimate]:

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import socket
+import struct
 import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +35,8 @@ LOCAL_BASE = "envsim-base:bookworm"
 
 GATE_NAME = "gate"
 PYTHON_S = 60.0
+KNOCK_S = 20.0
+"""How long an engine may take to take up a connection."""
 UNTAGGED = "<none>:<none>"
 """What engines before 25 list as the one tag of an image that has none."""
 
@@ -79,7 +82,9 @@ def connect() -> Any:
 
 
 def _knock(host: str) -> None:
-    """Raise `OSError` where nobody listens. The docker package would, too, and leave its socket open.
+    """Raise `OSError` where nobody listens, or takes nobody in for `KNOCK_S` seconds.
+
+    The docker package would, too, and leave its socket open, or wait for ever.
 
     Args:
         host: As ``docker.utils.parse_host`` gives it.
@@ -87,7 +92,13 @@ def _knock(host: str) -> None:
     scheme, _, path = host.partition("://")
     if scheme == "http+unix":
         with socket.socket(socket.AF_UNIX) as ours:
+            # Not settimeout: a queue that is full for a moment would be an error at once.
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", *_timeval(KNOCK_S)))
             ours.connect(path)
+
+
+def _timeval(seconds: float) -> tuple[int, int]:
+    return int(seconds), int(seconds % 1 * 1e6)
 
 
 @contextlib.contextmanager

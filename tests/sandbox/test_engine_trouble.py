@@ -35,6 +35,17 @@ def short_tmp() -> Iterator[Path]:
         yield Path(folder)
 
 
+def test_an_engine_that_takes_nobody_in_is_not_waited_for(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image, "KNOCK_S", 0.05)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{short_tmp}/engine")
+    with socket.socket(socket.AF_UNIX) as engine, socket.socket(socket.AF_UNIX) as first:
+        engine.bind(f"{short_tmp}/engine")
+        engine.listen(0)
+        first.connect(f"{short_tmp}/engine")  # its queue is full now, and it accepts none of it
+        with pytest.raises(PrerequisiteError, match="No Docker engine answers at"):
+            image.connect()
+
+
 DYING = """
 import os, signal
 from envsim.content import find_app

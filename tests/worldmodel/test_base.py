@@ -136,14 +136,16 @@ def test_it_is_built_again_from_json_and_tensors(
 ) -> None:
     vocabulary, contexts = learned
     network = warm_start(bases(kind), vocabulary).eval()
-    again = build(json.loads(json.dumps(network.sizes()))).eval()
+    again = build(json.loads(json.dumps(network.sizes())), network.state_dict()).eval()
     again.load_state_dict(network.state_dict())
-    assert isinstance(again, BaseNetwork)
-    assert again.config == network.config
+    assert (type(again), again.config) == (BaseNetwork, network.config)
     places = [tensor.data_ptr() for tensor in network.state_dict().values()]
     assert len(set(places)) == len(places), "a weight of two names would be mixed twice"
     tokens, positions = torch.tensor([contexts[0].tokens]), torch.arange(len(contexts[0].tokens))[None]
     assert torch.equal(again.hidden(tokens, positions), network.hidden(tokens, positions))
+    for wrong in ({"num_hidden_layers": 10**9}, {"n_layer": 10**9}, {"vocab_size": 10**9}):
+        with pytest.raises(ValueError, match="weights"):
+            build({**network.sizes(), "base": network.sizes()["base"] | wrong}, network.state_dict())
 
 
 @pytest.mark.parametrize("kind", ["llama", "tied"])

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from envsim.rng import Rng
 from worldmodel.document import delta_lines
-from worldmodel.predict import said_odds
 from worldmodel.requests import Request
 from worldmodel.rules.bugs import Bugs
 from worldmodel.rules.programs import Outcome, Programs
@@ -17,6 +16,7 @@ from worldmodel.rules.rounding import rounded_apart
 from worldmodel.rules.scope import Scope
 from worldmodel.rules.twists import Family, Twist, families, kind_of
 from worldmodel.session import Sample, Situation
+from worldmodel.support import said_odds
 
 CUT, ROUNDED, OTHER = "bug:cut", "bug:rounded", "bug:other"
 RATE = 0.25

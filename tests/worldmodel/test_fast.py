@@ -26,7 +26,7 @@ from worldmodel import dataset
 from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import Model, load_model
 from worldmodel.dataset import HELD_OUT, Dataset
-from worldmodel.decode import room, write
+from worldmodel.decode import Answer, room, write
 from worldmodel.document import Lines, page_text
 from worldmodel.examples import ACCEPT_ALL, MAX_ANSWER, Draft, choose_draft, read_answer
 from worldmodel.index import StateIndex
@@ -37,7 +37,7 @@ from worldmodel.requests import Request
 from worldmodel.retrieval import MAX_RANKED, Memory, context_of
 from worldmodel.rules.programs import Outcome
 from worldmodel.session import Situation, relevant_facts
-from worldmodel.support import FEATURES
+from worldmodel.support import FEATURES, Support
 from worldmodel.trees import Trees, together
 from worldmodel.trust import Answered, Trust
 
@@ -138,11 +138,28 @@ def test_an_answer_tells_the_odds_of_what_chance_did_in_it(model: Model, monkeyp
 
     monkeypatch.setattr(type(model.memory.rules), "outcomes", chancy)
     for rates, odds in (({"now-and-then": 0.25}, (0.3, 0.7)), ({"now-and-then": 1.0}, (1.0, 1.0))):
-        data = replace(model.data, manifest={**model.data.manifest, "bugs": rates})
-        answers = answer_batch(replace(model, data=data), situations * 5, [(i, "odds") for i in range(40)])
+        support = Support(model.memory, model.support.record, rates)
+        answers = answer_batch(replace(model, support=support), situations * 5, [(i, "odds") for i in range(40)])
         fell = [any(event.id == "now-and-then" for event in answer.events) for answer in answers]
         assert {True, False} == {*fell}
         assert [answer.odds for answer in answers] == [pytest.approx(odds[not fired]) for fired in fell]
+
+
+def test_a_bug_of_known_rate_is_no_doubt_about_the_rest(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it takes from an outcome's probability is told by the odds; what another kind of answer takes is a doubt."""
+    situation = next(sample.situation for sample in model.data.samples if sample.index)
+    own = choose_draft(situation, model.memory)
+    assert own.outcome is not None
+    meant = replace(own.outcome, p=0.6, sure=0.42)
+    following = (meant, replace(meant, events=("bug:now-and-then",), p=0.3), replace(meant, branch="/elsewhere", p=0.1))
+    monkeypatch.setattr(type(model.memory.rules), "outcomes", lambda *_: following)
+    told = {}
+    for rate in (0.25, 1.0):
+        support = Support(model.memory, model.support.record, {"now-and-then": rate})
+        draft = replace(own, outcome=meant)
+        row = support.features(situation, draft, Answer(), draft.lines)
+        told[rate] = [row[FEATURES.index(name)] for name in ("probable", "branch_sure")]
+    assert told == {0.25: pytest.approx([0.6 / 0.7, 0.42 / 0.7]), 1.0: pytest.approx([0.6, 0.42])}
 
 
 def test_trust_is_fitted_on_what_it_is_served_with(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

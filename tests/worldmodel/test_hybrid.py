@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import pytest
 
 from envsim.env import TaskEnv
 from envsim.errors import ContentError, UncertainError
+from envsim.fidelity.episodes import extra_replays, sandbox_share
 from envsim.policy import get_policy
 from envsim.rollout import plan, run_jobs
 from envsim.sandbox.inprocess import InProcessRuntime
@@ -49,7 +51,7 @@ def task(model: Model) -> Task:
     return template.instantiate(3, model.data.view(model.data.manifest["seed_view"]))
 
 
-def shop(bugs: str = "production") -> SandboxWorld:
+def shop(bugs: str | tuple[str, ...] = "production") -> SandboxWorld:
     return SandboxWorld(find_spec("shop"), runtime=InProcessRuntime(), bugs=bugs)
 
 
@@ -294,3 +296,81 @@ def test_a_trusted_model_needs_no_sandbox(model: Model, task: Task) -> None:
     world = HybridWorld(ModelWorld(sure), none)
     assert walk(world, task, 4) == walk(ModelWorld(sure), task, 4)
     world.close()
+
+
+class Otherwise(Oracle):
+    """An oracle whose chance is another than the episode's."""
+
+    def __init__(self, model: Model, doubts_at: int) -> None:
+        super().__init__(model, doubts_at)
+        self.truth = shop(("slow-reviews",))
+
+    def reset(self, task: Task, seed: int) -> Transition:
+        return super().reset(task, seed + 1000)
+
+
+def look(env: TaskEnv, task: Task, seed: int) -> tuple[list[dict[str, Any]], list[str]]:
+    """Infos and pages of an episode that looks at reviews, which load slowly three times in ten, four times."""
+    _, info = env.reset(seed=seed, options={"task": task.template})
+    infos, pages = [info], [env.observation.page]
+    for _ in range(4):
+        *_, truncated, info = env.step(Action.call("goto", url="/p/alba-steel-saucepan"))
+        infos.append(info)
+        pages.append(env.observation.page)
+        if truncated:
+            break
+    return infos, pages
+
+
+def again(infos: list[dict[str, Any]]) -> list[str]:
+    return [event["detail"] for info in infos for event in info["events"] if event["id"] == "again"]
+
+
+def test_a_sandbox_is_asked_for_other_chance_until_it_shows_what_was_shown(
+    model: Model, task: Task, tmp_path: Path
+) -> None:
+    def open_env(tries: int, name: str) -> TaskEnv:
+        oracle = Otherwise(model, doubts_at=4)
+        world = HybridWorld(oracle, lambda: shop(("slow-reviews",)), tries=tries, fallbacks=tmp_path / f"kept-{name}")
+        return TaskEnv("shop", world=world, split="train", record=tmp_path / name)
+
+    never, env, twin = open_env(0, "never"), open_env(16, "again"), open_env(16, "twin")
+    without = {seed: look(never, task, seed)[0] for seed in range(5)}
+    assert not any(map(again, without.values()))
+    lost = [seed for seed, infos in without.items() if infos[-1].get("outcome") == "sim_uncertain"]
+    assert 2 <= len(lost) <= 4, "chance falls otherwise in some"
+    found = {seed: look(env, task, seed) for seed in lost}
+    held = [seed for seed, (infos, _) in found.items() if infos[-1].get("outcome") != "sim_uncertain"]
+    assert len(held) >= len(lost) / 2
+    infos, pages = found[held[-1]]
+    assert again(infos)[-1].endswith("3 of 3 actions replayed")
+    assert infos[-1]["events"][-1]["detail"].endswith("0 shown otherwise")
+    assert (look(env, task, held[-1])[1], env.world.state()) == (look(twin, task, held[-1])[1], twin.world.state())
+    assert twin.observation.page == pages[-1], "as seed and actions have it, in another world, too"
+    for each in (never, env, twin):
+        each.close()
+    # What is kept to learn from is the episode's own chance, up to where the sandbox stood when it was asked again.
+    kept = {trace.header.seed: trace for trace in TraceReader(tmp_path / "kept-again")}
+    assert kept.keys() == set(lost)
+    assert {(len(t.steps), t.header.meta["fallback"]["agreed"]) for t in kept.values()} == {(4, False)}  # type: ignore[index, call-overload]
+    traces = [trace for trace in TraceReader(tmp_path / "again") if trace.header.seed == held[0]]
+    assert extra_replays(traces).value == len(again(found[held[0]][0]))
+    assert sandbox_share(traces).value == 0.25
+
+
+def test_where_no_chance_shows_it_the_episode_ends(model: Model, task: Task) -> None:
+    world = HybridWorld(Otherwise(model, doubts_at=4), lambda: shop(("slow-reviews",)), tries=3)
+    oracle = world.model
+    assert isinstance(oracle, Otherwise)
+    env = TaskEnv("shop", world=world, split="train")
+    found = {}
+    for seed in range(12):
+        oracle.lies_at = 2
+        infos, _ = look(env, task, seed)
+        found[seed] = (infos[-1].get("outcome"), len(again(infos)))
+        if found[seed] == ("sim_uncertain", 3):
+            break
+    env.close()
+    # The third page but one is wrong whatever chance does. What it did is asked where it made a difference before.
+    assert set(found.values()) <= {("sim_uncertain", 3), ("sim_uncertain", 0), (None, 0)}
+    assert ("sim_uncertain", 3) in found.values()

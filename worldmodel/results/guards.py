@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from envsim.state import canonical
@@ -67,6 +67,8 @@ class Guard:
         name: Of the value looked at.
         other: What it is compared with: JSON text for ``is``, else a name; "" for ``lacks``.
         over: A list of arguments, where the test is of each element and one is enough; else "".
+        usual: Arguments that were the same in all recorded calls, and their values as JSON. With another one two
+            figures may differ for a reason that nobody has seen: something else is charged for.
     """
 
     label: str
@@ -74,6 +76,7 @@ class Guard:
     name: str
     other: str = ""
     over: str = ""
+    usual: tuple[tuple[str, str], ...] = ()
 
     def holds(self, view: View) -> bool | None:
         """Whether the call is refused for it; None where that is not known."""
@@ -81,6 +84,8 @@ class Guard:
 
     def look(self, view: View) -> tuple[bool | None, int]:
         """Also the number of the first element that it holds of."""
+        if any(name in view and canonical(view.get(name)) != value for name, value in self.usual):
+            return None, -1
         if not self.over:
             return self._of(view.values), -1
         found = [self._of(one) for one in elements(view, self.over, (self.name, self.other))]
@@ -103,7 +108,9 @@ class Guard:
         return bool(known < other if self.how == "less" else known != other)
 
     def told(self, view: View) -> View:
-        """The view of a call that is refused for it, with the fields of the culprit."""
+        """The view of a call that is refused for it, with the fields of the culprit, or the figures that differ."""
+        if self.how == "differs":
+            return view.with_names({f"{CULPRIT}.one": view.get(self.name), f"{CULPRIT}.two": view.get(self.other)})
         at = self.look(view)[1]
         if at < 0:
             return view
@@ -111,9 +118,9 @@ class Guard:
         fields = found if isinstance(found, dict) else {}
         return view.with_names({CULPRIT: found, **{f"{CULPRIT}.{name}": each for name, each in fields.items()}})
 
-    def to_json(self) -> list[str]:
+    def to_json(self) -> list[Any]:
         """See `guard_from_json`."""
-        return [self.label, self.how, self.name, self.other, self.over]
+        return [self.label, self.how, self.name, self.other, self.over, *map(list, self.usual)]
 
 
 def guard_from_json(data: Any) -> Guard:
@@ -122,11 +129,15 @@ def guard_from_json(data: Any) -> Guard:
     Raises:
         ValueError: It is not.
     """
-    if not isinstance(data, list) or len(data) != 5 or not all(isinstance(each, str) for each in data):
+    texts, pairs = (data[:5], data[5:]) if isinstance(data, list) else ([], [])
+    usual = [tuple(each) for each in pairs if isinstance(each, list) and len(each) == 2]
+    flat = [*texts, *(text for each in usual for text in each)]
+    if len(texts) != 5 or len(usual) != len(pairs) or not all(isinstance(text, str) for text in flat):
         raise ValueError(f"no guard: {str(data)[:80]}")
-    if data[1] not in HOWS:
-        raise ValueError(f"no guard: {data[1]}")
-    return Guard(*data)
+    if texts[1] not in HOWS:
+        raise ValueError(f"no guard: {texts[1]}")
+    label, how, name, other, over = texts
+    return Guard(label, how, name, other, over, tuple(usual))
 
 
 def elements(view: View, over: str, wanted: Sequence[str] = ()) -> list[Mapping[str, Any]]:
@@ -232,7 +243,18 @@ def _learn(label: str, refused: Sequence[Tried], passed: Sequence[Tried], used: 
         score = _score(guard, refused, passed, used)
         if score is not None:
             scored.append((score, guard))
-    return max(scored, key=lambda item: (item[0], repr(item[1])), default=(0.0, None))[1]
+    best = max(scored, key=lambda item: (item[0], repr(item[1])), default=(0.0, None))[1]
+    return replace(best, usual=_usual([*refused, *passed])) if best is not None and best.how == "differs" else best
+
+
+def _usual(calls: Sequence[Tried]) -> tuple[tuple[str, str], ...]:
+    """The plain arguments that are the same in all calls."""
+    values: dict[str, set[str]] = {}
+    for call in calls:
+        for name, each in call.view.values.items():
+            if name.startswith("arg.") and name.count(".") == 1 and " " not in name and ">" not in name:
+                values.setdefault(name, set()).add("" if isinstance(each, dict | list) else canonical(each))
+    return tuple((name, min(found)) for name, found in sorted(values.items()) if len(found) == 1 and "" not in found)
 
 
 def _candidates(label: str, refused: Sequence[Tried], used: set[str]) -> Iterator[Guard]:
@@ -300,10 +322,12 @@ def _score(guard: Guard, refused: Sequence[Tried], passed: Sequence[Tried], used
     if False in outcomes or alarms[False] < LEAST_PASSED or alarms[True] > FALSE_ALARMS * alarms[False]:
         return None
     groups = len({call.view.group for call, held in zip(refused, outcomes, strict=True) if held})
-    shared = len(_words(guard.label) & _speaks_of(guard, refused))
-    if not shared and groups < 2:
-        return None
+    wording, names = _words(guard.label), _words(_names_of(guard))
+    shared = len(wording & (names | _ids_of(guard, refused)))
     alike = guard.how in ("less", "differs") and _field(guard.name) == _field(guard.other)
+    # Of one task many figures are less than others: whose card it is does not make its refusal one of any figure of it.
+    if groups < 2 and not (alike or wording & names if guard.how == "less" else shared):
+        return None
     named = sum(name in used for name in (guard.name, guard.other))
     very = guard.how == "is" and _words(guard.other) <= _words(guard.label)
     known = outcomes.count(True) / len(outcomes)
@@ -320,13 +344,17 @@ def _outcomes(guard: Guard, calls: Sequence[Tried], unwanted: bool, most: float)
     return out
 
 
-def _speaks_of(guard: Guard, refused: Sequence[Tried]) -> set[str]:
-    """Words of what a test looks at: of its names, and of the ids by which it does so."""
+def _names_of(guard: Guard) -> str:
+    """What a test looks at, without the way there."""
     tails = (re.sub(r"\[[^]]*\]", "", re.split("[>~]", name)[-1]) for name in (guard.name, guard.other))
-    names = " ".join((guard.over, *(tail.partition(".")[2] or tail for tail in tails)))
+    return " ".join((guard.over, *(tail.partition(".")[2] or tail for tail in tails)))
+
+
+def _ids_of(guard: Guard, refused: Sequence[Tried]) -> set[str]:
+    """Words that the ids have in common by which it does so."""
     ids = set(re.findall(r"arg\.\w+", guard.name))
     common = [" ".join(text for name in ids for text in strings(call.view.get(name))) for call in refused]
-    return _words(names) | set.intersection(*map(_words, common))
+    return set.intersection(*map(_words, common))
 
 
 def _words(text: str) -> set[str]:
