@@ -9,7 +9,7 @@ from typing import Any
 
 from envsim.cli.common import progress
 from envsim.rng import Rng
-from worldmodel.decode import Answer, room, write
+from worldmodel.decode import Answer, decode, room, write
 from worldmodel.document import Lines, to_transition
 from worldmodel.examples import ACCEPT_ALL, Context, Draft, choose_draft, read_answer, with_events
 from worldmodel.metrics import overlap
@@ -17,6 +17,7 @@ from worldmodel.model import WorldModel
 from worldmodel.render import KINDS, Vocabulary
 from worldmodel.session import Sample, Session, Situation
 from worldmodel.support import Support, comparable, same_answer, track_record
+from worldmodel.temperature import fit_temperature, open_to
 from worldmodel.trust import ALPHA, Answered, Trust, fits
 
 THRESHOLDS = (ACCEPT_ALL, -1.2, -0.9, -0.7, -0.5, -0.35, -0.25, -0.15, -0.08, -0.04, -0.02, -0.01, -0.003, -0.001, 1.0)
@@ -35,6 +36,7 @@ class Calibration:
 
     trust: Trust
     accept: dict[str, float]
+    temperature: float
     report: dict[str, Any]
 
 
@@ -46,10 +48,13 @@ class _Parts:
     vocabulary: Vocabulary
     support: Support
     stable: frozenset[str]
+    temperature: float = 1.0
 
     def decode(self, situations: Sequence[Situation], accept: Mapping[str, float]) -> list[tuple[Context, Answer]]:
         drafts = [choose_draft(s, self.support.memory) for s in situations]
-        return write(self.network, self.vocabulary, situations, drafts, self.stable, accept)
+        return write(
+            self.network, self.vocabulary, situations, drafts, self.stable, accept, temperature=self.temperature
+        )
 
     def read(self, context: Context, answer: Answer, accept: Mapping[str, float]) -> Lines:
         return read_answer(self.vocabulary, context, answer.tokens, answer.logprobs, accept)[1]
@@ -86,6 +91,7 @@ def calibrate(
     """
     parts = _Parts(network, vocabulary, support, stable)
     decoded = _decoded(parts, held_out, {})
+    parts, decoded, opened = _scaled(parts, decoded)
     ours = [d for d in decoded if fits(d[0].session)]
     accept = {kind: _threshold(vocabulary, [d for d in ours if d[1].draft.kind == kind]) for kind in KINDS}
     # Where no edit is accepted, the network will not be asked: what trust is fitted on must not know it either.
@@ -109,9 +115,11 @@ def calibrate(
         "crossed": len(others.rows),
         "unknown": len(unknown.rows),
         "accept": accept,
+        "open": opened,
+        "temperature": parts.temperature,
         **report,
     }
-    return Calibration(trust, accept, report)
+    return Calibration(trust, accept, parts.temperature, report)
 
 
 def _decoded(parts: _Parts, found: Sequence[Sample], accept: Mapping[str, float]) -> list[Decoded]:
@@ -125,6 +133,22 @@ def _decoded(parts: _Parts, found: Sequence[Sample], accept: Mapping[str, float]
             out += [(sample, *pair) for sample, pair in zip(part, pairs, strict=True)]
             advance(len(part))
     return out
+
+
+def _scaled(parts: _Parts, decoded: Sequence[Decoded]) -> tuple[_Parts, list[Decoded], int]:
+    """The same with outcomes as open as half of the sessions show them, and how many of all it is about."""
+    at = [i for i, (sample, context, _) in enumerate(decoded) if open_to(parts.vocabulary, sample, context)]
+    taught = [decoded[i][:2] for i in at if fits(decoded[i][0].session)]
+    parts = replace(parts, temperature=fit_temperature(parts.network, parts.vocabulary, taught))
+    out = list(decoded)
+    for start in range(0, len(at) if parts.temperature != 1.0 else 0, BATCH):
+        part = at[start : start + BATCH]
+        contexts = [decoded[i][1] for i in part]
+        greedy: list[tuple[int | str, ...] | None] = [None] * len(part)
+        answers = decode(parts.network, parts.vocabulary, contexts, greedy, temperature=parts.temperature)
+        for i, context, answer in zip(part, contexts, answers, strict=True):
+            out[i] = (decoded[i][0], context, answer)
+    return parts, out, len(at)
 
 
 def _answered(

@@ -31,9 +31,10 @@ from worldmodel.results.programs import Results
 from worldmodel.retrieval import Memory
 from worldmodel.rules.programs import Programs
 from worldmodel.support import Support
+from worldmodel.temperature import LIMITS
 from worldmodel.trust import Trust
 
-VERSION = 11
+VERSION = 12
 
 
 @dataclass
@@ -51,6 +52,8 @@ class Model:
     trust: Trust
     accept: dict[str, float]
     """By kind of draft, the least log-probability of beginning an edit at which it is taken over into the answer."""
+    temperature: float
+    """Of outcomes that the network tells: see `worldmodel.temperature`."""
     data: Dataset
 
     @property
@@ -138,6 +141,9 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
         results = Results.empty(data.samples, data.manifest["tools"])
         results.read(config["results"])
         stable, accept = frozenset(config["stable"]), {kind: float(config["accept"][kind]) for kind in KINDS}
+        temperature = float(config["temperature"])
+        if not LIMITS[0] <= temperature <= LIMITS[1]:
+            raise ValueError(f"temperature {temperature}")
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0][:160]
         raise ModelError(f"{root} is damaged ({reason}). Train the model again.") from None
@@ -147,7 +153,7 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
     # Sessions held out for calibration taught no network, but are as good to retrieve from as any.
     memory = Memory(data.samples, vocabulary.lexicon, rules, results, pages, worth)
     support = Support(memory, record, data.manifest["bugs"])
-    return Model(root, config, network, vocabulary, memory, stable, support, trust, accept, data)
+    return Model(root, config, network, vocabulary, memory, stable, support, trust, accept, temperature, data)
 
 
 def build(sizes: dict[str, Any], weights: Mapping[str, Tensor] | None = None) -> WorldModel:

@@ -118,6 +118,7 @@ def room(draft: Draft, accept: Mapping[str, float]) -> int:
 def write(
     model: WorldModel, vocabulary: Vocabulary, situations: Sequence[Situation], drafts: Sequence[Draft],
     stable: frozenset[str], accept: Mapping[str, float], keys: Sequence[tuple[int | str, ...]] | None = None,
+    temperature: float = 1.0,
 ) -> list[tuple[Context, Answer]]:  # fmt: skip
     """What the network makes of drafts, as far as it can matter (`room`): it is not asked about the rest.
 
@@ -129,12 +130,14 @@ def write(
         stable: See `worldmodel.examples.survival`.
         accept: See `worldmodel.examples.read_answer`; ``{}``: all edits may matter.
         keys: As `decode`; None: greedy.
+        temperature: As `decode`.
     """
     found = [(Context([], Slots(), draft), Answer()) for draft in drafts]
     asked = [i for i, draft in enumerate(drafts) if room(draft, accept)]
     contexts = [write_context(vocabulary, situations[i], drafts[i], stable) for i in asked]
     rooms = [room(drafts[i], accept) for i in asked]
-    answers = decode(model, vocabulary, contexts, [None if keys is None else keys[i] for i in asked], rooms)
+    drawn = [None if keys is None else keys[i] for i in asked]
+    answers = decode(model, vocabulary, contexts, drawn, rooms, temperature=temperature)
     for i, context, answer in zip(asked, contexts, answers, strict=True):
         found[i] = (context, answer)
     return found
@@ -153,7 +156,7 @@ class Remote(WorldModel):
 def decode(
     model: WorldModel, vocabulary: Vocabulary, contexts: Sequence[Context],
     keys: Sequence[tuple[int | str, ...] | None], rooms: Sequence[int] | None = None, *,
-    outcomes: Sequence[str] | None = None, every: bool = False,
+    outcomes: Sequence[str] | None = None, every: bool = False, temperature: float = 1.0,
 ) -> list[Answer]:  # fmt: skip
     """Answers for a batch of contexts, greedy but for the outcome token.
 
@@ -161,10 +164,11 @@ def decode(
         model: In eval mode.
         vocabulary: The model's.
         contexts: What to answer; any lengths.
-        keys: Per context the RNG key its outcome is drawn with (temperature 1), or None for greedy.
+        keys: Per context the RNG key its outcome is drawn with, or None for greedy.
         rooms: The most tokens of each; None: `MAX_ANSWER`.
         outcomes: Per context the outcome, where it is known what happened; None: as the drafts say, or the network.
         every: Every token is drawn, not the outcome alone: answers as likely as the network finds them.
+        temperature: What logits of the outcome are divided by: see `worldmodel.temperature`.
     """
     if not contexts:
         return []
@@ -180,7 +184,7 @@ def decode(
     answers = [Answer() for _ in contexts]
     alive = list(range(len(contexts)))
     with stepper(model) as batch:
-        logits = batch.read([c.tokens for c in contexts], max(most))
+        logits = batch.read([c.tokens for c in contexts], max(most)) / temperature
         for step in range(max(most)):
             picked = _pick(logits, [grammars[i] for i in alive], [_key(keys[i], step, every) for i in alive])
             keep = []

@@ -97,7 +97,9 @@ def answer_batch(
     """The model's transitions, with trust; `keys` are RNG keys for outcomes, None for greedy."""
     points = [None] * len(situations) if keys is None else [uniform(*key) for key in keys]
     drafts = [choose_draft(s, model.memory, point=point) for s, point in zip(situations, points, strict=True)]
-    written = write(model.network, model.vocabulary, situations, drafts, model.stable, model.accept, keys)
+    written = write(
+        model.network, model.vocabulary, situations, drafts, model.stable, model.accept, keys, model.temperature
+    )  # fmt: skip
     out = []
     for situation, (context, answer) in zip(situations, written, strict=True):
         _, lines = read_answer(model.vocabulary, context, answer.tokens, answer.logprobs, model.accept)

@@ -214,6 +214,7 @@ def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict
         "trust": fitted.trust.to_json(),
         "record": support.record,
         "accept": fitted.accept,
+        "temperature": fitted.temperature,
         **support.memory.programs(),
     }
     save_model(args.out, network, found.vocabulary, found.stable, extra)

@@ -110,7 +110,13 @@ def update(args: Args) -> dict[str, Any]:
         data.learned(again), (first, data.part(HELD_OUT)) if support is not first else None,
     )  # fmt: skip
     made = replace(
-        base, network=mixed, memory=support.memory, support=support, accept=fitted.accept, trust=fitted.trust
+        base,
+        network=mixed,
+        memory=support.memory,
+        support=support,
+        accept=fitted.accept,
+        trust=fitted.trust,
+        temperature=fitted.temperature,
     )
     report = {
         "sessions": data.manifest["sessions"] - base.data.manifest["sessions"],
@@ -125,7 +131,7 @@ def update(args: Args) -> dict[str, Any]:
         **kept, "key": data.manifest["key"], "data": data.manifest["key"],
         "interfaces": data.manifest["interfaces"], "training": log,
         "calibration": fitted.report, "trust": fitted.trust.to_json(), "record": support.record,
-        "accept": fitted.accept, **support.memory.programs(),
+        "accept": fitted.accept, "temperature": fitted.temperature, **support.memory.programs(),
         "update": {**report, "args": {k: str(v) for k, v in asdict(args).items()}},
     }  # fmt: skip
     save_model(scratch, mixed, base.vocabulary, base.stable, extra)

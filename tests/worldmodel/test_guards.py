@@ -174,6 +174,26 @@ def test_a_test_is_not_believed_against_calls_that_went_well_or_what_the_refusal
     assert learn_guards(refused, ()) == ()  # nothing ever went well: what would tell it apart?
 
 
+def test_of_one_task_any_two_figures_of_a_card_are_no_refusal_of_it() -> None:
+    def call(number: int, points: int, bags: int, refusal: str | None = None) -> Tried:
+        values = {"arg.card": "gift_1", "arg.card>card.points": points, "arg.bags": bags}
+        return Tried(View(values, group=f"g{number}"), refusal or "object", refusal)
+
+    passed = [call(n, 9, 1) for n in range(4)]
+    assert learn_guards([*passed, call(7, 1, 2, "gift balance too small")], ()) == ()
+    assert learn_guards([*passed, call(7, 1, 2, "gift has too few points")], ()) != ()
+
+
+def test_what_a_refusal_does_not_name_is_not_what_it_is_for() -> None:
+    def call(number: int, kind: str, refusal: str | None = None) -> Tried:
+        values = {"arg.item>item.kind": kind}
+        return Tried(View(values, group=f"g{number}"), refusal or "object", refusal)
+
+    passed = [call(n, "parcel") for n in range(4)]
+    assert learn_guards([*passed, call(7, "lamp", "Error: the item is too dear")], ()) == ()
+    assert learn_guards([*passed, call(7, "lamp", "Error: a lamp is no item to send")], ()) != ()
+
+
 def test_two_figures_may_differ_for_an_argument_that_nobody_has_used() -> None:
     def call(number: int, paid: int, refusal: str | None = None) -> Tried:
         values = {"arg.paid": paid, "sum(arg.legs~told.price)": 30, "arg.extras": 0, "arg.name": f"n{number}"}
@@ -184,6 +204,7 @@ def test_two_figures_may_differ_for_an_argument_that_nobody_has_used() -> None:
         [*passed, call(8, 20, "Error: price is 30, paid 20"), call(9, 25, "Error: price is 30, paid 25")], ()
     )
     assert guard.usual == (("arg.extras", "0"),)
+    assert {guard.told(call(8, 20).view).get(f"culprit.{which}") for which in ("one", "two")} == {20, 30}
     assert guard_from_json(json.loads(json.dumps(guard.to_json()))) == guard
     assert guard.holds(call(5, 29).view) is True
     assert guard.holds(call(5, 40).view.with_names({"arg.extras": 2})) is None

@@ -1,4 +1,4 @@
-"""What a board of posts needs that a shop does not: titles that two share, and one form on many pages."""
+"""What a board of posts needs that a shop does not: titles that two share, one form on many pages, times of zones."""
 
 import json
 from dataclasses import replace
@@ -7,6 +7,7 @@ import pytest
 
 from envsim.state import apply
 from worldmodel.document import delta_lines
+from worldmodel.pages.names import open_names, row_names, sums
 from worldmodel.render import Lexicon, entities_of
 from worldmodel.requests import Request
 from worldmodel.retrieval import substitute, substitution
@@ -148,6 +149,29 @@ def test_numbers_that_count_rows_refer_to_nothing_that_no_name_says():
     assert links.links["topics", "part_of"] == ("topics",)
     state = {"topics": {"t1": {"part_of": "t0", "title": "Sea"}, "t0": {"part_of": None, "title": "World"}}}
     assert links.attributes(state, "topics", "t1")["part_of>topics.title"] == "World"
+
+
+def test_rows_as_they_are_to_whoever_looks():
+    relations = Relations.learn(STATE)
+    names = open_names({"login": "ilse@board.test", "url.0": "p", "url.1": "40"}, STATE, relations)
+    assert names.value("url.1>posts.created_at in login>members.zone") == "2026-01-11T05:30:00"
+    assert names.show("url.1>posts.created_at in login>members.zone", "day month time") == "11 Jan 2026, 05:30"
+    assert names.value("url.1.mine votes post") == "ilse post 40"
+    assert names.value("url.1.mine votes post.target") == 40
+    row = row_names(names, "posts", "41", 0)
+    assert row.value("each.created_at in login>members.zone") == "2026-01-12T05:30:00"
+    assert not row.knows("each.mine votes post")
+    assert row_names(names, "posts", "40", 0).knows("each.mine votes post")
+    assert not any(" in " in name or "mine" in name for name, _ in open_names({}, STATE, relations).items())
+
+
+def test_what_an_account_has_not_read_is_counted_by_its_name():
+    relations = Relations.learn(STATE)
+    names = open_names({"login": "wanda@board.test"}, STATE, relations)
+    unread = "sum notices member&seen=0 login>members.name"
+    assert unread in sums([names])
+    assert names.value(unread) == 2
+    assert names.value(unread.replace("=0", "=1")) == 1
 
 
 def test_a_neighbours_page_has_what_the_account_says_of_itself():

@@ -24,7 +24,7 @@ MOST = 400
 PER_KIND = 60
 """Answers of a kind that shared levels are tried on."""
 LEAST_WRONG = 3
-WRONG = 0.01
+WRONG = 0.002
 """Share of wrong ones up to which a text stays as it is."""
 EITHER = 70
 """Wrong ones, and right ones, that a text is learned again from."""
@@ -92,7 +92,7 @@ def _there(part: Part, number: int, examples: Sequence[Example]) -> Part:
     told = [bool(part.there.decide(example.names)[0]) == there for example, there in seen]
     if not _often_wrong(told):
         return part
-    chosen = _some([example.about for example, there in seen], told)
+    chosen = _some([(str(there), example.about) for example, there in seen], told)
     sample = [seen[at] for at in chosen]
     _with_sums([example for example, _ in sample])
     choice, ways = grow([(example.names, int(there)) for example, there in sample])
@@ -109,7 +109,7 @@ def _text(rule: TextRule, number: int, found: Found, mask: Mask, above: frozense
     rule = replace(rule, sure=_known_share(told, rule.sure), remember=remember)
     if not _often_wrong(told):
         return rule
-    chosen = _some([f"{node.text} {example.about}" for example, node in found], told)
+    chosen = _some([(node.text, example.about) for example, node in found], told)
     sample = [found[at] for at in chosen]
     _with_sums([example for example, _ in sample])
     new = learn_late(number, sample, mask, above)
@@ -151,17 +151,22 @@ def _share(better: Told, chosen: Sequence[int], sure: float) -> float:
     return (sum(right for at, right in enumerate(better) if at not in known) + sure * len(known)) / len(better)
 
 
-def _some(kinds: Sequence[str], told: Told) -> list[int]:
-    """Places of wrong ones and of right ones, those of a kind in turn with the others."""
+def _some(kinds: Sequence[tuple[str, str]], told: Told) -> list[int]:
+    """Places of wrong ones and of right ones: what they say in turn, and of those that say it what they are about."""
     out: list[int] = []
     for right in (False, True):
-        turn = Counter[str]()
+        turn = Counter[tuple[str, str]]()
         ranked = []
         for at, kind in enumerate(kinds):
             if told[at] == right:
                 turn[kind] += 1
                 ranked.append((turn[kind], at))
-        out += [at for _, at in sorted(ranked)[:EITHER]]
+        heard = Counter[str]()
+        said = []
+        for _, at in sorted(ranked):
+            heard[kinds[at][0]] += 1
+            said.append((heard[kinds[at][0]], at))
+        out += [at for _, at in sorted(said)[:EITHER]]
     return sorted(out)
 
 

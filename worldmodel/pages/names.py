@@ -8,6 +8,8 @@ Beside the names of `worldmodel.rules.scope`, over the state *after* the request
     login>carts.a % of near B 0   hundredths of an amount
     each.qty * each.a + each.b    a count times a sum of amounts
     sum cart_lines cart login : ROW FIGURE     over the rows whose `cart` is `login`; without a figure, how many
+    sum notices member&seen=0 login            of these, those with a flag; also by a name of the account, login>T.name
+    each.made_at in login>members.zone  url.1.mine joined    what rows are to who looks at them (`viewer`)
     list PLACE.count              of a list on the page: also pages, page, next, previous, shown
     near WORDING 0  line WORDING 0  figures in the texts beside this one, and anywhere on the page; and sums of them
 """
@@ -16,13 +18,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
 
 from envsim.state import StateView
 from envsim.types import JsonValue
 from worldmodel.pages.forms import show, shown
+from worldmodel.pages.viewer import MOST_FLAGS, Viewer, flags
 from worldmodel.rules.relations import Relations
 from worldmodel.rules.scope import Scope
 
@@ -33,6 +36,7 @@ MOST_ROW_SUMS = 24
 _NAME = 60
 _DIGITS = 16
 _HUNDRED = 100
+_SEGMENT = re.compile(r"url\.\d")
 _FIGURE = re.compile(r"-?[$¢][0-9][0-9,]*\.[0-9]{2}|\b[0-9]{1,9}\b")
 
 
@@ -53,10 +57,13 @@ def _each(attribute: str) -> str:
 class Names:
     """Names and their values for one answer, or for one row of it."""
 
-    def __init__(self, values: Mapping[str, JsonValue], scope: Scope, below: Names | None = None) -> None:
+    def __init__(
+        self, values: Mapping[str, JsonValue], scope: Scope, below: Names | None = None, viewer: Viewer | None = None
+    ) -> None:
         self.own = dict(values)
         self.scope = scope
         self.below = below
+        self.viewer: Viewer = viewer or (below.viewer if below is not None else Viewer())
         self._index: dict[str, list[tuple[str, str]]] | None = None
         self._made: dict[str, JsonValue] = {}
 
@@ -116,7 +123,9 @@ class Names:
 def row_names(names: Names, collection: str, key: str, number: int) -> Names:
     """The names of one row of a list."""
     found = names.scope.relations.attributes(names.state, collection, key)
-    return names.child({**{_each(name): value for name, value in found.items()}, EACH + "number": number})
+    own: dict[str, JsonValue] = {_each(name): value for name, value in found.items()}
+    more = names.viewer.beside(own, EACH, key, names.state, names.scope.relations)
+    return names.child({**own, **{given(name): value for name, value in more.items()}, EACH + "number": number})
 
 
 # -- figures -------------------------------------------------------------------------------------------
@@ -182,9 +191,13 @@ def _total(name: str, names: Names) -> JsonValue:
     wanted = names.value(parts[3])
     if wanted is None:
         return None
-    keys = names.scope.rows(parts[1], parts[2], wanted)
+    field, _, flag = parts[2].partition("&")
+    keys = names.scope.rows(parts[1], field, wanted)
     if not keys and isinstance(wanted, str) and wanted.isdecimal() and len(wanted) < _DIGITS:
-        keys = names.scope.rows(parts[1], parts[2], int(wanted))
+        keys = names.scope.rows(parts[1], field, int(wanted))
+    if flag:
+        also = set(names.scope.rows(parts[1], flag[:-2], int(flag[-1] == "1")))
+        keys = [one for one in keys if one in also]
     if not figure:
         return len(keys)
     total = 0
@@ -199,6 +212,7 @@ def _total(name: str, names: Names) -> JsonValue:
 
 def sums(examples: Iterable[Names]) -> list[str]:
     """Names of counts and sums over rows that belong to what was asked or to the account."""
+    examples = list(examples)
     found: dict[str, None] = {}
     for names in examples:
         wanted: dict[str, str] = {}
@@ -213,7 +227,29 @@ def sums(examples: Iterable[Names]) -> list[str]:
                     if head not in found and " " not in collection + field:
                         found[head] = None
                         found |= dict.fromkeys(_sums_of(head, names, collection, key))
-    return sorted(found, key=lambda name: (len(name), name))[:MOST_SUMS]
+    return [*sorted(found, key=lambda name: (len(name), name))[:MOST_SUMS], *_flagged(examples)]
+
+
+def _flagged(examples: Sequence[Names]) -> list[str]:
+    """Names of counts over the rows with a flag that call the account by its handle, such as what it has not read."""
+    found: dict[str, None] = {}
+    for names in examples:
+        relations = names.scope.relations
+        handles = set(names.viewer.handles)
+        owners = {v: n for n, v in names.own.items() if v in handles and _is_account(n, relations)} if handles else {}
+        for collection, table in names.state.items():
+            held = relations.index.held(table) if isinstance(table, dict) and owners else {}
+            for value, name in owners.items():
+                for field in filter(str.isidentifier, held.get(value, {})):
+                    for flag in flags(names.state, collection, relations) if collection.isidentifier() else ():
+                        found |= dict.fromkeys(f"sum {collection} {field}&{flag}={one} {name}" for one in (0, 1))
+    return sorted(found, key=lambda name: (len(name), name))[:MOST_FLAGS]
+
+
+def _is_account(name: str, relations: Relations) -> bool:
+    """Whether it is what the account is called: a name that no two have."""
+    table, _, field = name.removeprefix("login>").partition(".")
+    return name.startswith("login>") and field in relations.names.get(table, ())
 
 
 def row_sums(names: Names, collection: str, key: str) -> list[str]:
@@ -292,4 +328,8 @@ def open_names(values: Mapping[str, JsonValue], state: StateView, relations: Rel
                 if given(f"{name}>{collection}.@") not in found and value != values.get("login"):
                     way, attributes = f"{name}>{collection}.", relations.attributes(state, collection, key, 0)
                     found |= {given(way + attribute): known for attribute, known in attributes.items()}
-    return Names(found, scope)
+    viewer = Viewer.of(found, relations)
+    more = viewer.beside(found, "", "", state, relations)
+    for name in [name for name in found if _SEGMENT.fullmatch(name)]:
+        more |= viewer.beside({}, f"{name}.", str(found[name]), state, relations)
+    return Names({**found, **{given(name): value for name, value in more.items()}}, scope, viewer=viewer)

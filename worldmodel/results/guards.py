@@ -108,7 +108,9 @@ class Guard:
         return bool(known < other if self.how == "less" else known != other)
 
     def told(self, view: View) -> View:
-        """The view of a call that is refused for it, with the fields of the culprit."""
+        """The view of a call that is refused for it, with the fields of the culprit, or the figures that differ."""
+        if self.how == "differs":
+            return view.with_names({f"{CULPRIT}.one": view.get(self.name), f"{CULPRIT}.two": view.get(self.other)})
         at = self.look(view)[1]
         if at < 0:
             return view
@@ -320,12 +322,16 @@ def _score(guard: Guard, refused: Sequence[Tried], passed: Sequence[Tried], used
     if False in outcomes or alarms[False] < LEAST_PASSED or alarms[True] > FALSE_ALARMS * alarms[False]:
         return None
     groups = len({call.view.group for call, held in zip(refused, outcomes, strict=True) if held})
-    shared = len(_words(guard.label) & _speaks_of(guard, refused))
-    if not shared and groups < 2:
-        return None
+    wording, names = _words(guard.label), _words(_names_of(guard))
+    shared = len(wording & (names | _ids_of(guard, refused)))
     alike = guard.how in ("less", "differs") and _field(guard.name) == _field(guard.other)
+    # Of one task many figures are less than others: whose card it is does not make its refusal one of any figure of it.
+    if groups < 2 and not (alike or wording & names if guard.how == "less" else shared):
+        return None
     named = sum(name in used for name in (guard.name, guard.other))
-    very = guard.how == "is" and _words(guard.other) <= _words(guard.label)
+    very = guard.how == "is" and _words(guard.other) <= wording
+    if guard.how == "is" and not wording & _words(guard.other):
+        return None
     known = outcomes.count(True) / len(outcomes)
     return 2.0 * shared + groups + 1.5 * alike + named + 1.5 * very + known - _far(guard.name) - _far(guard.other)
 
@@ -340,13 +346,17 @@ def _outcomes(guard: Guard, calls: Sequence[Tried], unwanted: bool, most: float)
     return out
 
 
-def _speaks_of(guard: Guard, refused: Sequence[Tried]) -> set[str]:
-    """Words of what a test looks at: of its names, and of the ids by which it does so."""
+def _names_of(guard: Guard) -> str:
+    """What a test looks at, without the way there."""
     tails = (re.sub(r"\[[^]]*\]", "", re.split("[>~]", name)[-1]) for name in (guard.name, guard.other))
-    names = " ".join((guard.over, *(tail.partition(".")[2] or tail for tail in tails)))
+    return " ".join((guard.over, *(tail.partition(".")[2] or tail for tail in tails)))
+
+
+def _ids_of(guard: Guard, refused: Sequence[Tried]) -> set[str]:
+    """Words that the ids have in common by which it does so."""
     ids = set(re.findall(r"arg\.\w+", guard.name))
     common = [" ".join(text for name in ids for text in strings(call.view.get(name))) for call in refused]
-    return _words(names) | set.intersection(*map(_words, common))
+    return set.intersection(*map(_words, common))
 
 
 def _words(text: str) -> set[str]:

@@ -6,6 +6,7 @@ other. Whether such a row is there decides what the same button does next.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from envsim.state import StateView
@@ -15,6 +16,8 @@ from worldmodel.rules.relations import Relations
 MOST_KINDS = 6
 """Words that stand between the two in a table's keys."""
 _WORDS = range(2, 4)
+_HANDLE = re.compile(r"\S*[^\W\d]\S*")
+"""What people are called in one word; figures such as a telephone number are none."""
 
 
 def handles_of(values: Mapping[str, JsonValue], relations: Relations) -> tuple[str, ...]:
@@ -26,7 +29,7 @@ def handles_of(values: Mapping[str, JsonValue], relations: Relations) -> tuple[s
         value
         for table, fields in relations.names.items()
         for field in fields
-        if isinstance(value := values.get(f"login>{table}.{field}"), str) and " " not in value
+        if isinstance(value := values.get(f"login>{table}.{field}"), str) and _HANDLE.fullmatch(value)
     ]
     return tuple(dict.fromkeys([login, *names]))
 
