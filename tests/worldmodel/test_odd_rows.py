@@ -6,7 +6,7 @@ import math
 from datetime import date
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from envsim.state import apply
@@ -134,6 +134,9 @@ def names_of(state: dict[str, Any]) -> Names:
 
 
 @settings(max_examples=40)
+@example([[], [("n/1", {"of": "x"})], [("n", 5)]], {})
+@example([[], [("n/1", {"of": "x"})], [("n", "10")]], {})
+@example([[], [("n/1", {"of": "x"})], [("n/1", 5)]], {})
 @given(st.lists(DELTA, max_size=4), st.dictionaries(st.sampled_from(["n", "m"]), VALUE))
 def test_rows_that_were_added_are_there(deltas: list[Any], start: dict[str, Any]) -> None:
     state = start
@@ -155,6 +158,8 @@ def test_rows_that_were_added_are_there(deltas: list[Any], start: dict[str, Any]
 
 
 @settings(max_examples=50)
+@example(f"1 of {'9' * 400}", [{"mark": 3}])
+@example("4.5 of 3", [{"mark": 10**400}, {"mark": 3}])
 @given(
     st.text("0123456789. ٣²Ⅷ", max_size=8).map(lambda text: text.replace("9", "9" * 200)),
     st.lists(st.dictionaries(st.sampled_from(["mark", "id"]), VALUE), max_size=3),
