@@ -18,7 +18,8 @@ from worldmodel.document import to_transition
 from worldmodel.results.calls import arguments_of
 from worldmodel.results.evaluate import evaluate
 from worldmodel.results.explain import explain_wording
-from worldmodel.results.guards import HOWS, LEAST_PASSED, Guard, Tried, guard_from_json, learn_guards
+from worldmodel.results.guards import HOWS, LEAST_PASSED, Guard, Tried, _words, guard_from_json, learn_guards
+from worldmodel.results.implied import _latest
 from worldmodel.results.programs import Results
 from worldmodel.results.view import View
 from worldmodel.session import Sample, samples
@@ -305,3 +306,35 @@ def test_what_was_refused_is_refused_again_though_nobody_knows_why() -> None:
     assert written is not None
     assert written.lines is not None
     assert to_transition(written.lines, "tools").observation.result == "Error: purse holds too few coins"
+
+
+def _told(task: str, *answers: Observation) -> list[Sample]:
+    """A session that makes one call again and again."""
+    action = Action.call("ask", n=1)
+    steps = [Step(index=0, observation=Observation())]
+    steps += [Step(index=n, action=action, observation=answer) for n, answer in enumerate(answers, 1)]
+    header = Header(session=task, app="parcels", source="log", interface="tools", task=task)
+    return samples(Trace(header, tuple(steps), None))
+
+
+@pytest.mark.parametrize(("second", "alike"), [("down", True), ("gone", False)])
+def test_two_errors_are_alike_if_their_words_are(second: str, alike: bool) -> None:
+    found = [
+        sample for n in range(12) for sample in _told(f"t{n}", Observation(error="down"), Observation(error=second))
+    ]
+    assert (Results.learn(found).again > 0.5) is alike
+
+
+@pytest.mark.parametrize(
+    ("field", "moves"),
+    [("joined_at", True), ("sent_at", True), ("expires_at", False), ("departs_at", False), ("due_at", False)],
+)
+def test_the_present_is_moved_by_what_has_been(field: str, moves: bool) -> None:
+    ahead = json.dumps({"client_id": "C9", field: "2031-04-01T00:00:00"})
+    told = _told("fresh", Observation(result=ahead))[-1]
+    assert (_latest(told.target) > "2031-03-31") is moves
+
+
+def test_words_of_other_scripts_are_words() -> None:
+    assert _words("Ошибка: недостаточно средств") & _words("недостаточно") == {"недостаточно"}
+    assert _words("payment methods not found") == {"payment", "method", "found"}

@@ -360,7 +360,7 @@ def _ids_of(guard: Guard, refused: Sequence[Tried]) -> set[str]:
 
 
 def _words(text: str) -> set[str]:
-    words = re.findall("[a-z]{3,}", _COMMON.sub(" ", text.lower().replace("_", " ")))
+    words = re.findall(r"[^\W\d_]{3,}", _COMMON.sub(" ", text.lower().replace("_", " ")))
     return {word.removesuffix("s") for word in words}
 
 

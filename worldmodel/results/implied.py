@@ -191,8 +191,14 @@ def _mentioned(key: str, target: Lines) -> tuple[tuple[str, str], ...]:
 
 @functools.lru_cache(maxsize=65536)
 def _latest(target: Lines) -> str:
-    """The latest moment that fields such as ``created_at`` tell: they say what has happened, not what will."""
+    """The latest moment of what has happened: ``created_at`` tells that, ``expires_at`` what will be."""
     if is_error(target):
         return ""
     found = mentions(value_of(target))
-    return max((text for text, field in found if field.endswith("_at") and _STAMP.fullmatch(text)), default="")
+    return max((text for text, field in found if _has_been(field) and _STAMP.fullmatch(text)), default="")
+
+
+def _has_been(field: str) -> bool:
+    """Whether a field of this name tells what has been: a verb in the present (`starts_at`) tells what will be."""
+    verb = field.removesuffix("_at")
+    return verb != field and not verb.endswith("s") and verb.rpartition("_")[2] not in ("due", "scheduled")

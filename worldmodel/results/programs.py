@@ -154,14 +154,14 @@ class Results:
         labels = [_label(sample) for sample in chosen]
         by_label: dict[str, list[Example]] = defaultdict(list)
         for sample, view, label in zip(chosen, views, labels, strict=True):
-            by_label[label].append((view, _said(sample)))
+            by_label[label].append((view, _said(sample.target)))
         program = Program(Tree(), {label: _learn_saying(examples) for label, examples in sorted(by_label.items())})
         seen = [with_would(view, program.terms()) for view in views]
         guards = learn_guards(list(map(_tried, chosen, seen)), program.terms())
         sayings = dict(program.sayings)
         for guard in guards:
             refused = [i for i, label in enumerate(labels) if label == guard.label]
-            examples = [(guard.told(seen[i]), _said(chosen[i])) for i in refused]
+            examples = [(guard.told(seen[i]), _said(chosen[i].target)) for i in refused]
             sayings[guard.label] = _learn_saying(examples, explain_wording)
         known = {guard.label for guard in guards} | _of_one_group(chosen, labels)
         free = [i for i, label in enumerate(labels) if label not in known]
@@ -270,7 +270,7 @@ def _again(found: Iterable[Sample]) -> float:
     """The share of refused calls, made again, that were answered alike; 0 where there are too few to tell."""
     calls = [s for s in found if s.situation.request.lines[0].startswith("call ")]
     both = [(before, s.target) for s in calls if (before := _refused_before(s.situation)) is not None]
-    alike = sum(value_of(before) == value_of(target) for before, target in both)
+    alike = sum(_said(before) == _said(target) for before, target in both)
     return round((alike + 0.5) / (len(both) + 1.0), 4) if len(both) >= LEAST_AGAIN else 0.0
 
 
@@ -296,11 +296,11 @@ def _of_one_group(found: Sequence[Sample], labels: Sequence[str]) -> set[str]:
 
 
 def _tried(sample: Sample, view: View) -> Tried:
-    return Tried(view, _label(sample), str(_said(sample)) if is_error(sample.target) else None)
+    return Tried(view, _label(sample), str(_said(sample.target)) if is_error(sample.target) else None)
 
 
-def _said(sample: Sample) -> Any:
-    return meta(sample.target, "error") or value_of(sample.target)
+def _said(target: Lines) -> Any:
+    return meta(target, "error") or value_of(target)
 
 
 def _lines(label: str, value: Any) -> Lines:
