@@ -147,12 +147,41 @@ def test_a_kill_between_two_models_loses_neither(tmp_path: Path, monkeypatch: py
                 done = True
             except KeyboardInterrupt:
                 pass
+        if not (model / "config.json").exists():
+            with pytest.raises(ModelError, match="--rollback"):
+                load_model(model)
+        twin = shutil.copytree(model, tmp_path / f"twin{moves}")
         settle(model)
         shutil.rmtree(model / ".update", ignore_errors=True)
         assert _files(model) in (old, new)
+        # Where anything was begun, to ask for the model before is to get that one, and not the one before it.
+        roll_back(twin)
+        shutil.rmtree(twin / ".update", ignore_errors=True)
+        whole = done if undone else moves == 0
+        assert _files(twin) == (_whole(tmp_path / "older", "a") if whole else old)
         moves += 1
     assert moves > len(PARTS)
     assert _files(model) == (old if undone else new)
+
+
+@pytest.mark.parametrize("moved", [0, 1, 3])
+def test_a_model_that_is_trained_where_a_rollback_was_killed_stays(tmp_path: Path, moved: int) -> None:
+    model = tmp_path / "model"
+    _whole(model, "cba")
+    aside = (model / "base").rename(model / ".rollback")
+    for name in PARTS[::-1][:moved]:
+        shutil.rmtree(model / name) if (model / name).is_dir() else (model / name).unlink(missing_ok=True)
+        (aside / name).rename(model / name)
+    for name in PARTS[:-1]:
+        place = model / name / "manifest.json" if name == "dataset" else model / name
+        place.write_text("{}")
+    assert not settle(model)
+    assert not (model / ".rollback").exists()
+    assert {(model / name).read_text() for name in PARTS[:-1] if name != "dataset"} == {"{}"}
+    assert (model / "base" / "config.json").read_text() == '{"update": "b"}'
+    assert (model / "base" / "base" / "config.json").read_text() == '{"update": "a"}'
+    with pytest.raises(ModelError, match="trained anew"):
+        roll_back(model)
 
 
 def test_same_traces_same_bytes(base: Path, drifted: Path, tmp_path: Path) -> None:
@@ -239,6 +268,8 @@ def _of_its_own_programs(model: Model, calls: list[Any]) -> None:
     assert not {s.session for s in first.memory.samples} & {s.session for s in unknown}
     assert unknown == data.part(HELD_OUT)
     assert made.report["unknown"] > 0
+    asked = sum(total for key, (_, total) in first.record.items() if "\n" not in key)
+    assert asked == len(data.part(TRAIN)), "of requests that they are asked about they have no record"
 
 
 @pytest.mark.slow
