@@ -6,8 +6,8 @@ tool. Its rate is that of firing per opportunity, in each world over that world'
 tasks and seeds. All policies share an episode's seed, and so its chance: intervals are Wilson's for the effective
 number of opportunities, by the design effect of seeds, and fewer where few seeds tell that effect (Korn and Graubard
 1998). A world is held against as many rates as there are bugs, and of twenty right ones a 95% interval misses one:
-verdicts hold for all of its bugs together (Bonferroni, over every test that is made; but see `_elsewhere`), intervals that are shown are for
-each alone.
+verdicts hold for all of its bugs together (Bonferroni, over every test that is made; but see `_elsewhere`), intervals
+that are shown are for each alone.
 """
 
 from __future__ import annotations
