@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from envsim.rng import Rng
 from envsim.trace import Header, Step, Trace
 from envsim.types import Action, Observation
 from worldmodel.document import to_transition
+from worldmodel.results.calls import arguments_of
 from worldmodel.results.evaluate import evaluate
 from worldmodel.results.explain import explain_wording
-from worldmodel.results.guards import HOWS, Guard, Tried, guard_from_json, learn_guards
+from worldmodel.results.guards import HOWS, LEAST_PASSED, Guard, Tried, guard_from_json, learn_guards
 from worldmodel.results.programs import Results
 from worldmodel.results.view import View
 from worldmodel.session import Sample, samples
@@ -221,8 +223,12 @@ def test_what_is_not_known_is_neither_refused_nor_let_pass() -> None:
     assert guard.holds(View({"arg.people": 2})) is None
 
 
+NUMBERS = st.integers(-9, 9) | st.sampled_from([2.5, -0.0, math.nan, math.inf, -math.inf, 10**99])
+TEXTS = st.text("ab1-", max_size=10) | st.sampled_from([f"{TODAY}T00:00:00", "2031-01-01", "Zoë_1", ""])
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab1-", max_size=10), st.lists, max_leaves=6
+    st.none() | st.booleans() | NUMBERS | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "x_1"]), inner),
+    max_leaves=6,
 )
 
 
@@ -234,6 +240,49 @@ def test_any_call_can_be_looked_at(values: dict[str, Any], how: str, over: str) 
     guard = Guard("e", how, "a", "b", over)
     assert guard.holds(View(values)) in (True, False, None)
     assert isinstance(guard.told(View(values)), View)
+
+
+NAMED = ("arg.a", "arg.l", "arg.l>row.a", "len(arg.l)", "arg.a in arg.l>row.a", "now", "each(arg.l)")
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.dictionaries(st.sampled_from(NAMED), JSON), st.booleans()), max_size=8))
+def test_guards_are_true_of_every_refusal_they_are_learned_from(calls: list[tuple[dict[str, Any], bool]]) -> None:
+    calls = [({**values, "now": TODAY}, refused) for values, refused in calls]  # it is a stamp wherever it is known
+    tried = [_tried(n, values, "Error: a b row 1" if refused else None) for n, (values, refused) in enumerate(calls)]
+    for guard in learn_guards(tried, ()):
+        assert guard_from_json(json.loads(json.dumps(guard.to_json()))) == guard
+        held = [guard.holds(call.view) for call in tried if call.refusal]
+        assert False not in held
+        assert [guard.holds(call.view) for call in tried if call.refusal is None].count(False) >= LEAST_PASSED
+        assert all(isinstance(guard.told(call.view), View) for call in tried)
+
+
+@settings(max_examples=50)
+@given(JSON | st.lists(TEXTS | st.sampled_from(HOWS) | st.lists(TEXTS, max_size=3), max_size=8))
+def test_whatever_a_file_has_is_a_guard_or_is_refused(data: Any) -> None:
+    try:
+        guard = guard_from_json(data)
+    except ValueError:
+        return
+    assert guard.to_json() == data
+    assert guard.how in HOWS
+
+
+def test_numbers_beyond_all_bounds_are_numbers() -> None:
+    """A result may hold a whole number that no float can be compared with, or hundreds of digits in a text."""
+    office = Office()
+    asked = [call for n in range(2, 8) for call in _send(n, 3, _legs(9 + n))]
+    found = _session(office, "plain", asked)
+    office.clients["C9"]["purses"]["purse_9a"]["coins"] = 10**400
+    office.clients["C10"]["note"] = "7" * 400
+    for n in (9, 10):
+        found += _session(office, f"odd{n}", [*_send(n, 10**300, _legs(9, 10)), *_send(n, 3, _legs(9))])
+    results = Results.learn(found)
+    assert all(results.answer(sample.situation) is not None for sample in found if sample.index)
+    assert arguments_of("call f\na = " + "9" * 101 + "\nb = -" + "9" * 101 + "\nc = 7") == {
+        "a": math.inf, "b": -math.inf, "c": 7,
+    }  # fmt: skip
 
 
 def test_a_refusal_met_once_speaks_of_the_next_call() -> None:

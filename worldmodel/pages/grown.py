@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from envsim.state import StateView, split_path
@@ -30,7 +30,9 @@ SURE = 0.7
 CHANGED = 0.5
 """Share of these in which a text must be another than before."""
 MOST = 200
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
+_NUMBER = re.compile(r"(?<![\w.])\d{1,15}(?:\.\d+)?(?![\w.])")
+_GREATEST = 10**15
+"""Greater figures are ids, if anything: nothing that a mean is of."""
 
 Added = tuple[tuple[int, str, str], ...]
 """(which answer of the session, collection, key) of the rows it added, as they came."""
@@ -49,7 +51,13 @@ def added_rows(situation: Situation, after: StateView) -> Added:
         before = situation.state.get(collection)
         if table is not before and isinstance(table, dict) and isinstance(before, dict):
             out += [(len(situation.past), collection, key) for key in table if key not in before]
-    return tuple(one for one in dict.fromkeys(out) if one[2] in (after.get(one[1]) or {}))
+    return tuple(one for one in dict.fromkeys(out) if one[2] in _table(after, one[1]))
+
+
+def _table(state: StateView, collection: str) -> Mapping[str, JsonValue]:
+    """A collection; what is none has no rows."""
+    found = state.get(collection)
+    return found if isinstance(found, dict) else {}
 
 
 def _is_change(line: str) -> bool:
@@ -58,12 +66,12 @@ def _is_change(line: str) -> bool:
 
 def of_thing(added: Added, since: int, collection: str, name: str, names: Names) -> list[str]:
     """Keys of the rows about what the address names, of those added after an answer; the latest first."""
-    table = names.state.get(collection)
+    table = _table(names.state, collection)
     things = {names.value(f"url.{number}") for number in range(4)} - {None}
     return [
         key
         for at, where, key in reversed(added)
-        if at > since and where == collection and isinstance(table, dict) and _value(table.get(key), name) in things
+        if at > since and where == collection and _value(table.get(key), name) in things
     ]
 
 
@@ -80,11 +88,11 @@ def means(base: str | None, collection: str, keys: Sequence[str], names: Names) 
     shown = [float(found) for found in _NUMBER.findall(base or "")]
     mean, count = (shown[0], round(shown[1])) if len(shown) > 1 else (0.0, 0)
     out: dict[str, JsonValue] = {"number": count + len(keys)}
-    table = names.state.get(collection)
-    rows = [row for key in keys if isinstance(table, dict) and isinstance(row := table.get(key), dict)]
+    table = _table(names.state, collection)
+    rows = [row for key in keys if isinstance(row := table.get(key), dict)]
     for name in rows[0] if rows else ():
         values = [row.get(name) for row in rows]
-        figures = [value for value in values if type(value) is int]
+        figures = [value for value in values if type(value) is int and abs(value) < _GREATEST]
         if len(figures) == len(values) and count + len(values):
             out[f"mean {name}"] = (round(mean * count) + sum(figures)) / (count + len(values))
     return out
@@ -102,7 +110,8 @@ class Seen:
 
     example: Example
     """`kept` is what the session saw at this address."""
-    keys: list[str] = field(default_factory=list)
+    keys: list[str]
+    """Of the rows that it added since, the latest first."""
 
 
 def grow_level(level: Level, examples: Sequence[Answer], mask: Mask) -> Level:
@@ -138,8 +147,9 @@ def _owners(examples: Sequence[Answer]) -> list[tuple[str, str]]:
     for example, added, _ in examples:
         things = {example.names.value(f"url.{number}") for number in range(4)} - {None}
         for _, collection, key in added:
-            row = (example.names.state.get(collection) or {}).get(key)
-            tally.update((collection, name) for name in row or () if _value(row, name) in things)
+            row = _table(example.names.state, collection).get(key)
+            fields = row if isinstance(row, dict) else ()
+            tally.update((collection, name) for name in fields if _value(row, name) in things)
     return [one for one, count in sorted(tally.items(), key=lambda entry: (-entry[1], entry[0])) if count >= LEAST]
 
 

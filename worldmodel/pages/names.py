@@ -38,8 +38,7 @@ _DIGITS = 16
 _HUNDRED = 100
 _SEGMENT = re.compile(r"url\.\d")
 _FIGURE = re.compile(r"-?[$¢][0-9][0-9,]*\.[0-9]{2}|\b[0-9]{1,9}\b")
-
-
+_FLAGGED = re.compile(r"([^&]+)&([^&=]+)=([01])")
 _MARK = re.compile(r" (\*|\+|:|% of) ")
 
 
@@ -191,12 +190,13 @@ def _total(name: str, names: Names) -> JsonValue:
     wanted = names.value(parts[3])
     if wanted is None:
         return None
-    field, _, flag = parts[2].partition("&")
+    flagged = _FLAGGED.fullmatch(parts[2])
+    field = flagged[1] if flagged else parts[2]
     keys = names.scope.rows(parts[1], field, wanted)
     if not keys and isinstance(wanted, str) and wanted.isdecimal() and len(wanted) < _DIGITS:
         keys = names.scope.rows(parts[1], field, int(wanted))
-    if flag:
-        also = set(names.scope.rows(parts[1], flag[:-2], int(flag[-1] == "1")))
+    if flagged:
+        also = set(names.scope.rows(parts[1], flagged[2], int(flagged[3])))
         keys = [one for one in keys if one in also]
     if not figure:
         return len(keys)

@@ -92,7 +92,10 @@ def _local(value: str, zone: str) -> str | None:
     time, clock = read_time(value), _zone(zone)
     if time is None or clock is None:
         return None
-    return datetime.fromtimestamp(time[0], UTC).astimezone(clock).strftime("%Y-%m-%dT%H:%M:%S")
+    try:
+        return datetime.fromtimestamp(time[0], UTC).astimezone(clock).strftime("%Y-%m-%dT%H:%M:%S")
+    except OverflowError:
+        return None  # the last day of the year 9999 stands for "never", and has no morning after
 
 
 @lru_cache(maxsize=1024)
@@ -104,7 +107,7 @@ def _zone(name: str) -> ZoneInfo | None:
 
 
 def flags(state: StateView, collection: str, relations: Relations) -> list[str]:
-    """Fields of a collection that are 0 or 1 in every row, and both in some."""
+    """Fields of a collection that are 0 in some rows, 1 in others, and no other number, text or truth in any."""
     table = state.get(collection)
     if not isinstance(table, dict):
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,9 @@ MOST_NAMES = 24
 """Keys of an object that are taken for its kind; one with more is a table."""
 _WORD = re.compile(r"[^\s,:;.'\"()]+(?:[.'][^\s,:;.'\"()]+)*")
 _LEAF = re.compile(r"([^ =]+) = (.*)", re.DOTALL)
+_DIGITS = 100
+"""Longer whole numbers are infinite, as 1e999 is: of others, even a product is one that floats can be compared with."""
+_LONG = re.compile(rf"[0-9]{{{_DIGITS + 1}}}")
 
 
 @functools.lru_cache(maxsize=65536)
@@ -25,7 +29,7 @@ def arguments_of(key: str) -> dict[str, Any]:
         if match is None:
             continue
         try:
-            value = json.loads(match[2])
+            value = _json(match[2])
         except ValueError:
             continue
         _put(out, match[1], value)
@@ -66,9 +70,22 @@ def value_of(target: Lines) -> Any:
     """The JSON value of a result, its text where it is not JSON; for reading only."""
     text = result_text(body(target))
     try:
-        return json.loads(text) if text else ""
+        return _json(text) if text else ""
     except ValueError:
         return text
+
+
+def _json(text: str) -> Any:
+    """Its value.
+
+    Raises:
+        ValueError: It is no JSON.
+    """
+    return json.loads(text, parse_int=_whole) if _LONG.search(text) else json.loads(text)
+
+
+def _whole(digits: str) -> float:
+    return int(digits) if len(digits) <= _DIGITS else -math.inf if digits[0] == "-" else math.inf
 
 
 def is_error(target: Lines) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import takewhile
 from urllib.parse import parse_qsl
 
 from worldmodel.document import Lines
@@ -36,14 +37,12 @@ def beside(request: Request, page: Lines, known: Known) -> dict[str, str]:
 
 @lru_cache(maxsize=1024)
 def _beside(control: str, page: Lines, known: Known) -> tuple[tuple[str, str], ...]:
-    places = [at for at, line in enumerate(page) if line.lstrip().startswith(control)]
-    blocks = {block for at in places if (block := _block(page, at)) is not None}
-    if len(blocks) != 1 or not places:
+    blocks = _blocks(page, control)
+    if len(blocks) != 1:
         return ()
-    start, end = blocks.pop()
     values: dict[str, str] = {}
     unclear = set()
-    for line in page[start:end]:
+    for line in _lines_of(page, blocks.pop()):
         link = _LINK.match(line)
         for name, value in _named(link[1], known) if link else ():
             if values.setdefault(name, value) != value:
@@ -51,16 +50,25 @@ def _beside(control: str, page: Lines, known: Known) -> tuple[tuple[str, str], .
     return tuple((name, value) for name, value in values.items() if name not in unclear)
 
 
-def _block(page: Lines, at: int) -> tuple[int, int] | None:
-    """The lines [start, end) of the smallest block around a line."""
-    depth = _depth(page[at])
-    for start in range(at - 1, -1, -1):
-        if _depth(page[start]) < depth:
-            depth = _depth(page[start])
-            if _BLOCK.match(page[start]):
-                ends = (i for i in range(start + 1, len(page)) if _depth(page[i]) <= depth)
-                return start, next(ends, len(page))
-    return None
+def _blocks(page: Lines, control: str) -> set[int]:
+    """The lines at which the smallest blocks around a control begin, wherever it stands."""
+    found: set[int] = set()
+    above: list[tuple[int, int | None]] = []  # of the lines around this one: their depth, and their smallest block
+    for at, line in enumerate(page):
+        depth = _depth(line)
+        while above and above[-1][0] >= depth:
+            above.pop()
+        around = above[-1][1] if above else None
+        if around is not None and line.lstrip().startswith(control):
+            found.add(around)
+        above.append((depth, at if _BLOCK.match(line) else around))
+    return found
+
+
+def _lines_of(page: Lines, start: int) -> Iterator[str]:
+    """The lines of the block that begins at `start`."""
+    yield page[start]
+    yield from takewhile(lambda line: _depth(line) > _depth(page[start]), page[start + 1 :])
 
 
 def _depth(line: str) -> int:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def labels(found: Sequence[Sample]) -> Iterator[str]:
-    """What the buttons are called that were pressed, and those on a fair share of the pages; each once."""
+    """What the buttons are called that were pressed, and those on a fair share of the pages."""
     some = found[:: max(1, -(-len(found) // MOST_PAGES))]
     shown = {line.lstrip() for sample in some for line in sample.target if line.lstrip().startswith(_BUTTON)}
     heads = {sample.situation.request.lines[0].removeprefix("click ") for sample in found}

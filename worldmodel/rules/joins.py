@@ -84,11 +84,13 @@ def _joining(state: StateView, relations: Relations) -> Iterator[tuple[str, list
 
 
 def _kinds(table: Mapping[str, JsonValue]) -> Iterator[Kind]:
-    parts = [key.split(" ") for key in table]
-    if not parts or any(len(words) != len(parts[0]) for words in parts) or len(parts[0]) not in _WORDS:
-        return
-    between = sorted({" ".join(words[1:-1]) for words in parts})
-    if len(between) <= MOST_KINDS:
-        for words in between:
-            for after in (True, False):
-                yield (f" {words}" if words else ""), after, (f"{words} " if words else "")
+    between: set[str] = set()
+    count = next(iter(table), "").count(" ") + 1
+    for key in table:
+        words = key.split(" ")
+        between.add(" ".join(words[1:-1]))
+        if count not in _WORDS or len(words) != count or len(between) > MOST_KINDS:
+            return
+    for kind in sorted(between):
+        for after in (True, False):
+            yield (f" {kind}" if kind else ""), after, (f"{kind} " if kind else "")

@@ -161,7 +161,7 @@ def _refers(field: str, seen: set[str], target: str, keys: set[str], *, own: boo
 
 def _counted(keys: set[str]) -> bool:
     """Whether keys are no more than the numbers from one on, which any number may happen to be among."""
-    numbers = [int(key) for key in keys if key.isascii() and key.isdecimal()]
+    numbers = [int(key) for key in keys if len(key) < 16 and key.isascii() and key.isdecimal()]
     return len(numbers) == len(keys) > 0 and max(numbers) < _DENSE * len(numbers)
 
 
