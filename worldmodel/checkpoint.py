@@ -35,6 +35,8 @@ from worldmodel.temperature import LIMITS
 from worldmodel.trust import Trust
 
 VERSION = 12
+SCRATCH, ASIDE = ".update", ".rollback"
+"""Where, in a model's directory, an update makes the next model, and a rollback sets aside the one it returns to."""
 
 
 @dataclass
@@ -109,6 +111,8 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
     """
     if not root.is_dir():
         raise ModelError(f"There is no model at {root}. Train one with: worldmodel train TRACES -o {root}")
+    if not (root / "config.json").exists() and ((root / SCRATCH / "config.json").exists() or (root / ASIDE).exists()):
+        raise ModelError(f"{root} was left between two models by a kill. Try: worldmodel update {root} --rollback")
     config = read_json(root / "config.json")
     if not isinstance(config, dict) or config.get("worldmodel") != VERSION:
         raise ModelError(
@@ -131,7 +135,8 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
         network = build(config["sizes"], weights)
         network.load_state_dict(weights)
         trust = Trust.from_json(config["trust"])
-        record = {str(key): (int(right), int(total)) for key, (right, total) in config["record"].items()}
+        record = _read_record(config["record"])
+        _read_record(config.get("record_before", {}))  # for updates alone
         learned = data.learned(bool(config["args"].get("relearn")))
         rules = Programs.empty(data.view(data.manifest["seed_view"]), learned)
         rules.read(config["rules"])
@@ -154,6 +159,10 @@ def load_model(root: Path, *, app: str | None = None, device: str = "auto", engi
     memory = Memory(data.samples, vocabulary.lexicon, rules, results, pages, worth)
     support = Support(memory, record, data.manifest["bugs"])
     return Model(root, config, network, vocabulary, memory, stable, support, trust, accept, temperature, data)
+
+
+def _read_record(state: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    return {str(key): (int(right), int(total)) for key, (right, total) in state.items()}
 
 
 def build(sizes: dict[str, Any], weights: Mapping[str, Tensor] | None = None) -> WorldModel:

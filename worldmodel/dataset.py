@@ -62,7 +62,8 @@ class Dataset:
     def learned(self, again: bool = False) -> list[Sample]:
         """What programs are learned from: the training part; `again`, with half of the tasks held out beside it.
 
-        Which half is a function of a task's name alone, so that more sessions change no task's side.
+        Which half is a function of a task's name, so that more sessions change no task's side. Where that would be all
+        of them it is none, until a task of the other half is held out.
         """
         more = self._again if again else frozenset()
         return [s for s in self.samples if self.manifest["split"][s.session] == TRAIN or s.group in more]

@@ -6,7 +6,8 @@ code asks. But it can be asked again with other chance until it shows, from the 
 is rejection sampling (von Neumann 1951): what is accepted, hidden state and all that is to come, is distributed as the
 sandbox is where an agent has seen this, whoever drew what it saw; the task and its start are the same. The number of
 tries is bounded, and each ends at the first thing that is shown otherwise. Whoever gives up tells so: episodes without
-a verdict are then those of rarer chance.
+a verdict are then those of rarer chance. None of this holds of a first sandbox, with the episode's own chance, that is
+taken because it agrees with the last of what was shown (`Replayed.agrees`), whatever it showed before.
 """
 
 from __future__ import annotations

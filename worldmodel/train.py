@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -213,6 +213,7 @@ def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict
         "calibration": fitted.report,
         "trust": fitted.trust.to_json(),
         "record": support.record,
+        **({"record_before": before.record} if args.relearn else {}),
         "accept": fitted.accept,
         "temperature": fitted.temperature,
         **support.memory.programs(),
@@ -319,20 +320,19 @@ def learn_vocabulary(data: Dataset, seed: int = 0) -> tuple[Vocabulary, Memory]:
     return Vocabulary(bpe, lexicon, names), learn_memory(data, lexicon, seed)
 
 
-def relearned(data: Dataset, support: Support, seed: int, recorded: Container[str] = ()) -> Support:
+def relearned(data: Dataset, support: Support, seed: int) -> Support:
     """Programs of half of the held-out tasks too (`Dataset.learned`), and how they did on these.
 
     A template that is held out as a whole would be unknown to a model. The other half stays apart: acceptance, trust
-    and its region are fitted on it, for the programs that are saved. Of the sessions `recorded`, `support` knows.
+    and its region are fitted on it, for the programs that are saved. `support` knows none of both.
     """
     split = data.manifest["split"]
     held = [sample for sample in data.learned(True) if split[sample.session] == HELD_OUT]
     if not held:
         return support
-    more = [sample for sample in held if sample.session not in recorded]
     with progress("learning from held-out tasks too"):
         memory = learn_memory(data, support.memory.lexicon, seed, again=True)
-        record = track_record(((choose_draft(s.situation, memory, without=s.group), s) for s in more), memory)
+        record = track_record(((choose_draft(s.situation, memory, without=s.group), s) for s in held), memory)
     return Support(memory, added(support.record, record), support.rates)
 
 

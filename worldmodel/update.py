@@ -21,7 +21,7 @@ from envsim.errors import ModelError
 from envsim.rng import Rng
 from worldmodel import dataset, train
 from worldmodel.calibrate import calibrate
-from worldmodel.checkpoint import Model, load_model, save_model
+from worldmodel.checkpoint import ASIDE, SCRATCH, Model, load_model, save_model
 from worldmodel.curves import LOG, PICTURE
 from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
 from worldmodel.decode import Remote
@@ -40,7 +40,6 @@ CURVE = (0.0, 0.25, 0.5, 0.75, 1.0)
 MOST = 120
 """Held-out requests of each side that before and after are measured on."""
 _PARTS = ("config.json", "model.safetensors", "dataset", LOG, PICTURE, BASE)
-_SCRATCH, _ASIDE = ".update", ".rollback"
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def update(args: Args) -> dict[str, Any]:
             f"{args.model} asks a served model, and an update trains a network. "
             "Train it again on all traces: worldmodel train TRACES -o MODEL --engine NAME"
         )
-    scratch = args.model / _SCRATCH
+    scratch = args.model / SCRATCH
     shutil.rmtree(scratch, ignore_errors=True)
     data = dataset.extend(base.data, args.traces, scratch / "dataset", held_out=args.held_out, seed=args.seed)
     with progress("learning programs"):
@@ -104,7 +103,7 @@ def update(args: Args) -> dict[str, Any]:
     curve = [_point(mix, base.network, network, *sides) for mix in sorted({*CURVE, args.mix})]
     mixed = mix_networks(base.network, network, args.mix)
     first = Support(memory, record, rates)
-    support = train.relearned(data, first, args.seed, base.data.manifest["split"]) if again else first
+    support = train.relearned(data, first, args.seed) if again else first
     fitted = calibrate(
         mixed, base.vocabulary, support, base.stable, data.kept(again), rates, base.trust.alpha,
         data.learned(again), (first, data.part(HELD_OUT)) if support is not first else None,
@@ -131,6 +130,7 @@ def update(args: Args) -> dict[str, Any]:
         **kept, "key": data.manifest["key"], "data": data.manifest["key"],
         "interfaces": data.manifest["interfaces"], "training": log,
         "calibration": fitted.report, "trust": fitted.trust.to_json(), "record": support.record,
+        **({"record_before": record} if again else {}),
         "accept": fitted.accept, "temperature": fitted.temperature, **support.memory.programs(),
         "update": {**report, "args": {k: str(v) for k, v in asdict(args).items()}},
     }  # fmt: skip
@@ -145,7 +145,8 @@ def roll_back(model: Path) -> None:
     Raises:
         ModelError: It was not updated.
     """
-    settle(model)
+    if settle(model):
+        return
     base = model / BASE
     if not (base / "config.json").exists():
         raise ModelError(f"{model} was not updated from another model: there is no {base}.")
@@ -154,12 +155,11 @@ def roll_back(model: Path) -> None:
             f"{model} was trained anew since it was updated: {base} is not what it was made from. "
             f"To use that one, give {base} in its place."
         )
-    aside = model / _ASIDE
-    base.rename(aside)
-    _remove(model / "config.json")
-    for name in _PARTS:
-        if not (aside / name).exists():
+    for name in (LOG, PICTURE):
+        if not (base / name).exists():
             _remove(model / name)
+    aside = model / ASIDE
+    base.rename(aside)
     _move(aside, model)
     shutil.rmtree(aside)
 
@@ -193,8 +193,10 @@ def _continue(
         examples, _, record = train.encode(fresh, base.vocabulary, memory, base.stable)
         examples += train.encode(beside, base.vocabulary, memory, base.stable)[0]
     network = copy.deepcopy(base.network)
-    log = optimise(network, examples, pace, args.model / _SCRATCH, "update", watched)
-    return network.eval(), log, train.added(base.support.record, record)
+    log = optimise(network, examples, pace, args.model / SCRATCH, "update", watched)
+    # Less how programs did that were learned again: `calibrate` asks those before them about the same requests.
+    # Models that were made before this was kept apart have all in one.
+    return network.eval(), log, train.added(base.config.get("record_before", base.support.record), record)
 
 
 # -- measuring -------------------------------------------------------------------------------------------
@@ -253,24 +255,41 @@ def swap(model: Path, made: Path) -> None:
 
 
 def _move(source: Path, model: Path) -> None:
-    """All parts of a model, `config.json` last; begun before or not."""
+    """All parts of a model, begun before or not. The other's `config.json` goes first, and its own comes last."""
+    if (source / "config.json").exists():
+        _remove(model / "config.json")
     for name in reversed(_PARTS):
         if (source / name).exists():
             _remove(model / name)
             (source / name).rename(model / name)
 
 
-def settle(model: Path) -> None:
-    """Finish or undo what a kill left between two models: an update while it put its model in place, or a rollback."""
-    made, aside = model / _SCRATCH, model / _ASIDE
+def settle(model: Path) -> bool:
+    """Finish or undo what a kill left between two models: an update while it put its model in place, or a rollback.
+
+    A model that was trained there since stays.
+
+    Returns:
+        Whether the model is the one before its last update now: a rollback was finished, or an update undone.
+    """
+    made, aside, config = model / SCRATCH, model / ASIDE, model / "config.json"
     if aside.exists():
+        if config.exists() and (aside / "config.json").exists() and not _was_updated(config):
+            if (model / BASE).exists():  # it was moved first
+                (model / BASE).rename(aside / BASE)
+            aside.rename(model / BASE)
+            return False
         _move(aside, model)
         shutil.rmtree(aside)
-    elif not (model / "config.json").exists():
-        if (made / BASE / "config.json").exists():
-            _move(made / BASE, model)
-        elif (made / "config.json").exists() and (model / BASE / "config.json").exists():
-            _move(made, model)
+        return True
+    if config.exists():
+        return False
+    if (made / BASE / "config.json").exists():
+        _move(made / BASE, model)
+        return True
+    if (made / "config.json").exists() and (model / BASE / "config.json").exists():
+        _move(made, model)
+    return False
 
 
 def _remove(path: Path) -> None:

@@ -110,7 +110,7 @@ class TraceWorld(ABC):
     def _open_tools(self, session: Session, task: Task) -> Transition:
         """A tools session opens empty; its set-up calls are requests like any other."""
         delta: list[tuple[JsonValue, ...]] = []
-        trust, trusted = 1.0, True
+        trust, trusted, odds = 1.0, True, 1.0
         for call in task.start.setup:
             asked = session.ask(call)
             if isinstance(asked, Situation):
@@ -118,8 +118,9 @@ class TraceWorld(ABC):
                 session.answer(asked.request, transition)
                 delta += transition.delta
                 trust, trusted = min(trust, transition.trust), trusted and transition.trusted
+                odds *= transition.odds
         session.past, session.current = (), ()
-        return Transition(observation=Observation(), delta=tuple(delta), trust=trust, trusted=trusted)
+        return Transition(observation=Observation(), delta=tuple(delta), trust=trust, trusted=trusted, odds=odds)
 
     def step(self, action: Action) -> Transition:
         """See `World.step`."""

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,12 @@ from worldmodel.examples import Context, Draft
 from worldmodel.model import Config, Transformer, WorldModel
 from worldmodel.render import Lexicon, Slots, Vocabulary
 from worldmodel.requests import Request
+from worldmodel.retrieval import Memory
 from worldmodel.rules.programs import Outcome
 from worldmodel.session import Sample, Situation
+from worldmodel.support import Support
 from worldmodel.temperature import LEAST, LIMITS, fit_temperature, likeliest, open_to, outcome_logits
+from worldmodel.trust import fits
 
 OUTCOMES = ["ok", "error", "shop:late"]
 
@@ -144,4 +148,25 @@ def test_calibration_says_what_it_found(
     assert fitted.report["temperature"] == fitted.temperature
     assert LIMITS[0] <= fitted.temperature <= LIMITS[1]
     assert temperature in (None, fitted.temperature)
-    assert fitted.report["open"] >= 0
+
+
+def test_calibration_scales_what_is_open_and_nothing_else(
+    network: WorldModel, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is fitted on half of the sessions, and what trust then sees of all is as open as the answers will be."""
+    monkeypatch.setattr(calibration, "decode", lambda *given, **more: decode(*given, [1] * len(given[2]), **more))
+    contexts = asked(vocabulary, 200)
+    truth = drawn(outcome_logits(network, vocabulary, contexts), 3.0, 8).tolist()
+    settled = replace(contexts[0], draft=Draft(("line",), "rules", outcome=Outcome("ok", None, 1.0)))
+    cool = decode(network, vocabulary, [*contexts, settled], [None] * 201, [1] * 201)
+    samples = [seen(OUTCOMES[kind], at) for at, kind in enumerate([*truth, 0])]
+    before = list(zip(samples, [*contexts, settled], cool, strict=True))
+    parts = calibration._Parts(network, vocabulary, Support(Memory([], Lexicon(frozenset())), {}), frozenset())
+    parts, after, opened = calibration._scaled(parts, before)
+    own = [pair[:2] for pair in before[:200] if fits(pair[0].session)]
+    assert parts.temperature == fit_temperature(network, vocabulary, own) != 1.0
+    assert opened == 200
+    warm = decode(network, vocabulary, contexts, [None] * 200, [1] * 200, temperature=parts.temperature)
+    assert [answer.entropy for *_, answer in after[:200]] == pytest.approx([answer.entropy for answer in warm])
+    assert all(new.entropy > old.entropy for (*_, old), (*_, new) in zip(before[:200], after[:200], strict=True))
+    assert after[200] == before[200]
