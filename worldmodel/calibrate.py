@@ -86,8 +86,9 @@ def calibrate(
         rates: Of the bugs that were on, for telling chance from error.
         alpha: Share of wrong answers allowed inside the trust region.
         taught: What `support.memory` was learned from, if its page programs have just been: see `crossed`.
-        before: Programs of less, and held-out requests that these were not learned from, `MOST` of which they answer
-            too: of templates that `support` has come to know, they tell how programs do that do not.
+        before: Programs of less, and held-out requests that `support` was learned from and these were not, `MOST` of
+            which they answer: of templates that `support` has come to know, they tell how programs do that do not. No
+            request is answered by both: it would prove the region twice.
     """
     parts = _Parts(network, vocabulary, support, stable)
     decoded = _decoded(parts, held_out, {})
@@ -137,8 +138,8 @@ def _decoded(parts: _Parts, found: Sequence[Sample], accept: Mapping[str, float]
 
 def _scaled(parts: _Parts, decoded: Sequence[Decoded]) -> tuple[_Parts, list[Decoded], int]:
     """The same with outcomes as open as half of the sessions show them, and how many of all it is about."""
-    at = [i for i, (sample, context, _) in enumerate(decoded) if open_to(parts.vocabulary, sample, context)]
-    taught = [decoded[i][:2] for i in at if fits(decoded[i][0].session)]
+    at = [i for i, (_, context, _) in enumerate(decoded) if context.draft.outcome is None]
+    taught = [(s, c) for s, c, _ in (decoded[i] for i in at) if fits(s.session) and open_to(parts.vocabulary, s, c)]
     parts = replace(parts, temperature=fit_temperature(parts.network, parts.vocabulary, taught))
     out = list(decoded)
     for start in range(0, len(at) if parts.temperature != 1.0 else 0, BATCH):

@@ -73,6 +73,11 @@ class Dataset:
         more = self._again if again else frozenset()
         return [sample for sample in self.part(HELD_OUT) if sample.group not in more]
 
+    def taken(self, again: bool = False) -> list[Sample]:
+        """Held-out samples that `learned` has: only programs learned without them can be tried on these."""
+        more = self._again if again else frozenset()
+        return [sample for sample in self.part(HELD_OUT) if sample.group in more]
+
     @cached_property
     def _again(self) -> frozenset[str]:
         groups = {sample.group for sample in self.part(HELD_OUT)}

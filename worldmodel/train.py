@@ -199,7 +199,7 @@ def finish(args: Args, key: str, found: Prepared, network: WorldModel, log: dict
     support = relearned(data, before, args.seed) if args.relearn else before
     fitted = calibrate(
         network, found.vocabulary, support, found.stable, data.kept(args.relearn), manifest["bugs"], args.alpha,
-        data.learned(args.relearn), (before, data.part(HELD_OUT)) if support is not before else None,
+        data.learned(args.relearn), (before, data.taken(args.relearn)) if support is not before else None,
     )  # fmt: skip
     extra = {
         "key": key,

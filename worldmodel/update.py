@@ -23,7 +23,7 @@ from worldmodel import dataset, train
 from worldmodel.calibrate import calibrate
 from worldmodel.checkpoint import ASIDE, SCRATCH, Model, load_model, save_model
 from worldmodel.curves import LOG, PICTURE
-from worldmodel.dataset import HELD_OUT, TRAIN, Dataset
+from worldmodel.dataset import TRAIN, Dataset
 from worldmodel.decode import Remote
 from worldmodel.document import to_lines
 from worldmodel.model import WorldModel
@@ -106,7 +106,7 @@ def update(args: Args) -> dict[str, Any]:
     support = train.relearned(data, first, args.seed) if again else first
     fitted = calibrate(
         mixed, base.vocabulary, support, base.stable, data.kept(again), rates, base.trust.alpha,
-        data.learned(again), (first, data.part(HELD_OUT)) if support is not first else None,
+        data.learned(again), (first, data.taken(again)) if support is not first else None,
     )  # fmt: skip
     made = replace(
         base,

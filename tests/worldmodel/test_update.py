@@ -267,7 +267,8 @@ def _of_its_own_programs(model: Model, calls: list[Any]) -> None:
     assert given["taught"] == support.memory.samples == data.learned(True)
     first, unknown = given["before"]
     assert not {s.session for s in first.memory.samples} & {s.session for s in unknown}
-    assert unknown == data.part(HELD_OUT)
+    assert unknown == data.taken(True) != []
+    assert not {s.session for s in unknown} & {s.session for s in given["held_out"]}
     assert made.report["unknown"] > 0
     # Of the requests that they are asked about they have no record.
     assert [_recorded(one) for one in (first, model.support)] == [len(data.part(TRAIN)), len(data.learned(True))]
