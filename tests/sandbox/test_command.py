@@ -65,6 +65,7 @@ def use(sandbox: DockerSandbox, cookies: Mapping[str, str]) -> None:
     send(sandbox, "/file", cookies=cookies)
 
 
+@pytest.mark.timeout(300)  # half a minute, and four times that where other work fills the cores
 def test_the_conformance_kit_holds(tally: SandboxSpec) -> None:
     check_sandbox(DockerRuntime().start(tally), use)
 
