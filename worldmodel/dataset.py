@@ -32,6 +32,16 @@ MAX_VIEWS = 64
 """State views that are kept in memory."""
 
 
+def check_share(held_out: float) -> None:
+    """Of tasks that are kept from training.
+
+    Raises:
+        ModelError: It leaves nothing to learn from.
+    """
+    if not 0.0 <= held_out < 1.0:
+        raise ModelError(f"--held-out {held_out:g} leaves nothing to learn from. Give a share from 0 to below 1.")
+
+
 @dataclass(frozen=True)
 class Reset:
     """How a recorded session began."""

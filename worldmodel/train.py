@@ -263,8 +263,7 @@ def run_key(args: Args) -> str:
     """
     _config(args, 1)
     pick_device(args.device)
-    if not 0.0 <= args.held_out < 1.0:
-        raise ModelError(f"--held-out {args.held_out:g} leaves nothing to learn from. Give a share from 0 to below 1.")
+    dataset.check_share(args.held_out)
     if not 0.0 < args.alpha < 1.0:
         raise ModelError(
             f"--alpha {args.alpha:g} is no share of wrong answers. Give one between 0 and 1, such as 0.05."
@@ -326,8 +325,7 @@ def relearned(data: Dataset, support: Support, seed: int) -> Support:
     A template that is held out as a whole would be unknown to a model. The other half stays apart: acceptance, trust
     and its region are fitted on it, for the programs that are saved. `support` knows none of both.
     """
-    split = data.manifest["split"]
-    held = [sample for sample in data.learned(True) if split[sample.session] == HELD_OUT]
+    held = data.taken(True)
     if not held:
         return support
     with progress("learning from held-out tasks too"):

@@ -77,8 +77,7 @@ def update(args: Args) -> dict[str, Any]:
     if not 0.0 <= args.mix <= 1.0:
         raise ModelError(f"--mix {args.mix} is no share. Give 0 (the base's weights) to 1 (the updated ones).")
     pace = Pace(args.epochs, args.steps, args.minutes, args.batch_tokens, args.lr, args.seed, checkpoint_s=1e9)
-    if not 0.0 <= args.held_out < 1.0:
-        raise ModelError(f"--held-out {args.held_out:g} leaves nothing to learn from. Give a share from 0 to below 1.")
+    dataset.check_share(args.held_out)
     settle(args.model)
     base = load_model(args.model, device=args.device)
     if isinstance(base.network, Remote):
